@@ -1,0 +1,8 @@
+//! The domain: who a credential is, what its list admits, and the one decision made of both.
+//!
+//! Pure and synchronous: no I/O, no clock of its own, no serde, no async runtime. Everything above asks it; it asks nobody.
+
+pub mod client_address;
+pub mod id;
+pub mod network;
+pub mod route;

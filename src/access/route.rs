@@ -1,0 +1,208 @@
+//! Host, path and method rules: which route a request selects, under every reading of its path.
+//!
+//! Never rewrites what is forwarded: normalised forms exist only to find out whether two readings of a path disagree.
+
+mod reading;
+
+use std::collections::HashMap;
+
+use super::id::Id;
+
+/// One rule. The most specific route that matches wins: exact host, then the longest wildcard, then any host;
+/// within a host the longest path; within a path, one that names methods.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// `None` is any host.
+    pub host: Option<HostPattern>,
+    /// Prefix of whole segments: `/api` matches `/api` and `/api/x`, not `/apix`.
+    pub path: Box<str>,
+    /// Upper-case methods; empty is every method.
+    pub methods: Box<[Box<str>]>,
+    /// Whether a credential is needed.
+    pub access: Access,
+    /// Refuse credentials whose list is empty.
+    pub require_access_list: bool,
+    /// Organizations whose credentials may pass; `None` is all of them.
+    pub organizations: Option<Box<[Id]>>,
+    /// What becomes of a CORS preflight, which can carry no credential.
+    pub preflight: Preflight,
+    /// Position of the upstream in the settings.
+    pub upstream: usize,
+}
+
+/// Whether a route needs a credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// A proven credential whose list admits the address.
+    Required,
+    /// Nothing is read and nothing is proven.
+    Public,
+}
+
+/// What becomes of a CORS preflight (Fetch standard, §3.3.2) on a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Preflight {
+    /// It passes as a public request.
+    Pass,
+    /// It needs a credential like any other request.
+    Require,
+}
+
+/// A lower-case host name, or everything below one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HostPattern {
+    /// `api.example.com`, or an address literal without brackets.
+    Exact(Box<str>),
+    /// `*.example.com`: any number of labels below the suffix, not the suffix itself. Held with its leading dot.
+    Below(Box<str>),
+}
+
+/// A text that is no host pattern.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "host `{0}` is neither a host name without port, such as api.example.com, nor a wildcard such as *.example.com"
+)]
+pub struct HostFault(String);
+
+/// The routes of one configuration.
+#[derive(Debug, Clone, Default)]
+pub struct RouteTable {
+    routes: Vec<Route>,
+    exact: HashMap<Box<str>, Vec<usize>>,
+    /// Longest suffix first.
+    below: Vec<(Box<str>, Vec<usize>)>,
+    any: Vec<usize>,
+}
+
+/// What a request selects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RouteMatch<'t> {
+    /// Every reading of the path selects this route.
+    Matched(&'t Route),
+    /// Every reading selects nothing.
+    NotFound,
+    /// Two readings select different routes.
+    Ambiguous,
+}
+
+impl HostPattern {
+    /// Parses `api.example.com` or `*.example.com`.
+    ///
+    /// # Errors
+    /// [`HostFault`] for anything with a port, a scheme, blanks or a `*` elsewhere.
+    pub fn parse(text: &str) -> Result<Self, HostFault> {
+        let fault = || HostFault(text.chars().take(64).flat_map(char::escape_default).collect());
+        let (name, wildcard) = match text.strip_prefix("*.") {
+            Some(rest) => (rest, true),
+            None => (text, false),
+        };
+        let name = name.strip_suffix('.').unwrap_or(name);
+        let is_v6 = name.parse::<std::net::Ipv6Addr>().is_ok();
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+        let labels_full = name.split('.').all(|label| !label.is_empty());
+        if name.is_empty() || !(is_v6 && !wildcard || name.bytes().all(legal) && labels_full) {
+            return Err(fault());
+        }
+        let name = name.to_ascii_lowercase();
+        Ok(match wildcard {
+            true => Self::Below(format!(".{name}").into()),
+            false => Self::Exact(name.into()),
+        })
+    }
+}
+
+impl RouteTable {
+    /// Orders the routes by how specific they are.
+    pub fn new(mut routes: Vec<Route>) -> Self {
+        for route in &mut routes {
+            // `/api/` and `/api` are one prefix.
+            let bare = route.path.trim_end_matches('/');
+            route.path = if bare.is_empty() { "/".into() } else { bare.into() };
+        }
+        routes.sort_by_key(|route| (std::cmp::Reverse(route.path.len()), route.methods.is_empty()));
+        let mut table = Self { routes, ..Self::default() };
+        for (at, route) in table.routes.iter().enumerate() {
+            match &route.host {
+                None => table.any.push(at),
+                Some(HostPattern::Exact(name)) => table.exact.entry(name.clone()).or_default().push(at),
+                Some(HostPattern::Below(suffix)) => match table.below.iter_mut().find(|(known, _)| known == suffix) {
+                    Some((_, list)) => list.push(at),
+                    None => table.below.push((suffix.clone(), vec![at])),
+                },
+            }
+        }
+        table.below.sort_by_key(|(suffix, _)| std::cmp::Reverse(suffix.len()));
+        table
+    }
+
+    /// The routes, most specific path first.
+    pub fn iter(&self) -> impl Iterator<Item = &Route> {
+        self.routes.iter()
+    }
+
+    /// Selects a route for a request. `host` may carry a port; `path` is the raw path without its query.
+    /// Allocates only where the path can be read in more than one way, or the host is not in lower case.
+    pub fn find(&self, host: &str, method: &str, path: &str) -> RouteMatch<'_> {
+        let bare = bare_host(host);
+        let lowered;
+        let bare = match bare.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            true => {
+                lowered = bare.to_ascii_lowercase();
+                lowered.as_str()
+            }
+            false => bare,
+        };
+        let raw = self.select(bare, method, path);
+        if reading::is_plain(path) {
+            return raw.map_or(RouteMatch::NotFound, |at| RouteMatch::Matched(&self.routes[at]));
+        }
+        match reading::all(path).all(|reading| self.select(bare, method, &reading) == raw) {
+            false => RouteMatch::Ambiguous,
+            true => raw.map_or(RouteMatch::NotFound, |at| RouteMatch::Matched(&self.routes[at])),
+        }
+    }
+
+    fn select(&self, host: &str, method: &str, path: &str) -> Option<usize> {
+        let first = |list: &[usize]| list.iter().copied().find(|at| self.routes[*at].admits(method, path));
+        self.exact
+            .get(host)
+            .and_then(|list| first(list))
+            .or_else(|| {
+                self.below.iter().filter(|(suffix, _)| is_below(host, suffix)).find_map(|(_, list)| first(list))
+            })
+            .or_else(|| first(&self.any))
+    }
+}
+
+impl Route {
+    fn admits(&self, method: &str, path: &str) -> bool {
+        let prefix = &*self.path;
+        let under =
+            prefix == "/" || path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        under && (self.methods.is_empty() || self.methods.iter().any(|listed| **listed == *method))
+    }
+
+    /// Whether credentials of the organization may pass.
+    pub fn admits_organization(&self, organization: Id) -> bool {
+        self.organizations.as_ref().is_none_or(|listed| listed.contains(&organization))
+    }
+}
+
+fn is_below(host: &str, suffix: &str) -> bool {
+    host.len() > suffix.len() && host.ends_with(suffix)
+}
+
+/// Without port, brackets and trailing dot.
+fn bare_host(host: &str) -> &str {
+    let bare = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((literal, _)) => literal,
+        None => match host.rsplit_once(':') {
+            Some((name, _)) if !name.contains(':') => name,
+            _ => host,
+        },
+    };
+    bare.strip_suffix('.').unwrap_or(bare)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+use super::*;
+
+fn route(host: Option<&str>, path: &str, methods: &[&str], upstream: usize) -> Route {
+    Route {
+        host: host.map(|host| HostPattern::parse(host).unwrap()),
+        path: path.into(),
+        methods: methods.iter().map(|method| (*method).into()).collect(),
+        access: Access::Required,
+        require_access_list: false,
+        organizations: None,
+        preflight: Preflight::Require,
+        upstream,
+    }
+}
+
+fn table() -> RouteTable {
+    RouteTable::new(vec![
+        route(None, "/public", &[], 1),
+        route(None, "/api/", &[], 2),
+        route(None, "/api", &["GET"], 3),
+        route(Some("shop.example.com"), "/", &[], 4),
+        route(Some("*.example.com"), "/", &[], 5),
+        route(Some("*.eu.example.com"), "/", &[], 6),
+        route(Some("shop.example.com"), "/api/admin", &[], 7),
+    ])
+}
+
+#[track_caller]
+fn check(host: &str, method: &str, path: &str, expected: Option<usize>) {
+    let table = table();
+    let found = match table.find(host, method, path) {
+        RouteMatch::Matched(route) => Some(route.upstream),
+        RouteMatch::NotFound => None,
+        RouteMatch::Ambiguous => Some(usize::MAX),
+    };
+    assert_eq!(found, expected, "{host} {method} {path}");
+}
+
+const AMBIGUOUS: Option<usize> = Some(usize::MAX);
+
+#[test]
+fn the_most_specific_route_wins() {
+    check("x", "GET", "/public", Some(1));
+    check("x", "GET", "/public/a", Some(1));
+    check("x", "GET", "/publican", None);
+    check("x", "GET", "/api", Some(3));
+    check("x", "POST", "/api", Some(2));
+    check("x", "POST", "/api/", Some(2));
+    check("x", "GET", "/", None);
+    check("x", "OPTIONS", "*", None);
+    check("SHOP.example.com:8443", "GET", "/", Some(4));
+    check("shop.example.com.", "GET", "/api/admin/x", Some(7));
+    check("a.b.example.com", "GET", "/", Some(5));
+    check("a.eu.example.com", "GET", "/", Some(6));
+    check("example.com", "GET", "/", None);
+    check("[::1]:80", "GET", "/api", Some(3));
+    check("shop.example.com", "OPTIONS", "*", Some(4));
+}
+
+#[test]
+fn readings_that_disagree_are_ambiguous() {
+    for path in [
+        "/public/../api",
+        "/public/..",
+        "/public/%2e%2e/api",
+        "/public/%2E./api",
+        "/public/..%2fapi",
+        "/public/..;/api",
+        "/public\\..\\api",
+        "/public/.%2e%5capi",
+        "//public",
+        "/%70ublic",
+        "/public%2fx/../../api",
+        "/public;x=1",
+        "/./public",
+    ] {
+        check("x", "GET", path, AMBIGUOUS);
+    }
+}
+
+#[test]
+fn readings_that_agree_pass_as_they_are() {
+    for path in
+        ["/public//a", "/public/./a", "/public/a%2fb", "/public/a;b=1", "/public/a/../b", "/public/%41", "/public/a%"]
+    {
+        check("x", "GET", path, Some(1));
+    }
+    check("x", "GET", "/other/../x", None);
+}
+
+#[test]
+fn host_patterns_are_strict() {
+    for text in ["", "*", "*.", "a..b", "a:80", "http://a", "a b", "*.*.a", "a.*", "[::1]"] {
+        assert!(HostPattern::parse(text).is_err(), "{text}");
+    }
+    assert_eq!(HostPattern::parse("A.Example.COM."), Ok(HostPattern::Exact("a.example.com".into())));
+    assert_eq!(HostPattern::parse("*.B.c"), Ok(HostPattern::Below(".b.c".into())));
+    assert_eq!(HostPattern::parse("::1"), Ok(HostPattern::Exact("::1".into())));
+}

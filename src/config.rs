@@ -1,0 +1,3 @@
+//! Settings: from the file as it is written to the frozen form that the program runs by.
+
+pub mod settings;

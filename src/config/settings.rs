@@ -1,0 +1,283 @@
+//! The frozen, validated form of the configuration: no `Option` where a default exists.
+//!
+//! Made only by [`super::resolve`]; never read from a file directly and never changed after it was made.
+//! A reload makes a new value and publishes it whole through `live::published`.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::access::id::Id;
+use crate::access::network::Networks;
+use crate::access::route::RouteTable;
+
+/// Everything that one `portcullis serve` needs to know.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What the data plane listens on and how many workers it has. A change needs a restart.
+    pub sockets: Sockets,
+    /// What requests are judged and forwarded by. Reloads without a restart.
+    pub gateway: Arc<Gateway>,
+    /// Where the directory is read from. A change needs a restart.
+    pub directory: DirectorySource,
+    /// The telemetry listener. A change needs a restart.
+    pub telemetry: TelemetrySettings,
+    /// The access log. A change needs a restart.
+    pub access_log: AccessLogSettings,
+}
+
+/// Sockets and threads of the data plane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sockets {
+    /// Never empty.
+    pub listen: Vec<Listen>,
+    /// One thread, one current-thread runtime and one listening socket per address each.
+    pub workers: NonZeroUsize,
+    /// Time that open exchanges get to finish after SIGTERM.
+    pub drain_timeout: Duration,
+}
+
+/// One listening address of the data plane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listen {
+    /// Address and port; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// TLS terminated here, where given.
+    pub tls: Option<ListenTls>,
+    /// Peers that must open each connection with a PROXY protocol header; `None` where it is off.
+    pub proxy_protocol: Option<Networks>,
+}
+
+/// Certificate chain and key of a listener, PEM files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenTls {
+    /// Chain, leaf first.
+    pub certificate: PathBuf,
+    /// PKCS#8, PKCS#1 or SEC1.
+    pub private_key: PathBuf,
+}
+
+/// What the data plane judges and forwards by: one immutable value, swapped whole.
+#[derive(Debug)]
+pub struct Gateway {
+    /// How the client address is derived.
+    pub client_address: ClientAddressRule,
+    /// Which carriers of credentials are read.
+    pub credentials: Credentials,
+    /// Host and path rules. A route names its upstream by index into `upstreams`.
+    pub routes: RouteTable,
+    /// Backends, indexed by `access::route::Route::upstream`.
+    pub upstreams: Vec<Upstream>,
+    /// Sizes.
+    pub limits: Limits,
+    /// Deadlines of the client side.
+    pub timeouts: Timeouts,
+    /// What is told to the upstream.
+    pub outbound: Outbound,
+}
+
+/// SEMANTICS §3.
+#[derive(Debug, Clone)]
+pub struct ClientAddressRule {
+    /// Peers whose forwarding header is believed.
+    pub trusted_proxies: Networks,
+    /// The one header that is read.
+    pub header: AddressHeader,
+    /// How many proxies stand in front, where that is known.
+    pub hops: Option<NonZeroUsize>,
+}
+
+/// The header that names the client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AddressHeader {
+    /// `X-Forwarded-For`, walked right to left.
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239), walked right to left.
+    Forwarded,
+    /// One single-valued header such as `cf-connecting-ip`.
+    Single(http::HeaderName),
+}
+
+/// Carriers of credentials and what becomes of them.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// Names of header-key headers.
+    pub headers: Vec<http::HeaderName>,
+    /// `Authorization: Basic`.
+    pub basic: bool,
+    /// `Authorization: Bearer`: on where at least one issuer is configured and `bearer` is not off.
+    pub bearer: bool,
+    /// Foreign JWT issuers. A position in this list is the issuer's number everywhere.
+    pub issuers: Vec<Issuer>,
+    /// Keep the credential for the upstream.
+    pub forward: bool,
+    /// Realm of the 401 challenges.
+    pub realm: String,
+}
+
+/// A foreign issuer of JWTs (Kubernetes, OIDC workload identity).
+#[derive(Debug, Clone)]
+pub struct Issuer {
+    /// Exact `iss`.
+    pub issuer: String,
+    /// Exact `aud`, mandatory.
+    pub audience: String,
+    /// Where its keys come from.
+    pub jwks: JwksSource,
+    /// Pinned signature algorithms; never empty; never `none` or HMAC.
+    pub algorithms: Vec<JwtAlgorithm>,
+    /// Organizations that may use it; never empty.
+    pub organizations: Vec<Id>,
+}
+
+/// Where an issuer's key set is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JwksSource {
+    /// A local file, watched.
+    File(PathBuf),
+    /// `https://…` (or `http://` on loopback), refreshed every few minutes, served stale for at most 24 h.
+    Url {
+        /// The address.
+        url: http::Uri,
+        /// Extra CA certificates (PEM), such as the Kubernetes cluster's.
+        ca: Option<PathBuf>,
+        /// A file with a bearer token to send (the Kubernetes API server wants one).
+        token_file: Option<PathBuf>,
+    },
+}
+
+/// Signature algorithms of foreign JWTs (RFC 7518 §3.1, RFC 8037).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[allow(missing_docs, reason = "the names are the registry's")]
+pub enum JwtAlgorithm {
+    RS256,
+    RS384,
+    RS512,
+    PS256,
+    PS384,
+    PS512,
+    ES256,
+    ES384,
+    EdDSA,
+}
+
+/// A named backend.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    /// Name in the configuration, log and metric.
+    pub name: Arc<str>,
+    /// Never empty.
+    pub endpoints: Vec<Endpoint>,
+    /// TLS settings for `https` endpoints.
+    pub tls: UpstreamTls,
+    /// Keep the request's `Host`; otherwise the endpoint's authority is sent.
+    pub preserve_host: bool,
+    /// TCP (and TLS) connect deadline.
+    pub connect_timeout: Duration,
+    /// From the request being sent to the response head.
+    pub first_byte_timeout: Duration,
+    /// Longest silence within a body, either way.
+    pub idle_timeout: Duration,
+    /// How long an unused connection is kept.
+    pub pool_idle_timeout: Duration,
+    /// Unused connections kept per endpoint and worker.
+    pub pool_max_idle: usize,
+}
+
+/// One address of an upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    /// `http://host:port` or `https://host:port`.
+    Net {
+        /// Whether TLS is spoken.
+        https: bool,
+        /// Host name or address literal without brackets.
+        host: Arc<str>,
+        /// Port.
+        port: u16,
+        /// `host[:port]` as it is sent in `Host` when the request's own is not kept.
+        authority: http::HeaderValue,
+    },
+    /// The built-in echo upstream (`echo:`), which answers with the request as it saw it.
+    Echo,
+}
+
+/// How `https` endpoints are verified.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UpstreamTls {
+    /// CA certificates (PEM) in place of the system's.
+    pub ca: Option<PathBuf>,
+    /// Name to verify and to send as SNI in place of the endpoint's host.
+    pub server_name: Option<String>,
+}
+
+/// Sizes of one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Request head, bytes (request line and all fields).
+    pub max_header_bytes: usize,
+    /// Number of header fields.
+    pub max_headers: usize,
+    /// Request body, bytes; `None` is unlimited.
+    pub max_body_bytes: Option<u64>,
+    /// Open connections per worker.
+    pub max_connections: usize,
+}
+
+/// Deadlines on the client's side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From accept (or the first byte of a request) to the end of its head; also the TLS handshake and the PROXY header.
+    pub header: Duration,
+    /// Longest silence of a client that sends a body or reads an answer.
+    pub body_idle: Duration,
+    /// How long a kept connection may wait for its next request.
+    pub keep_alive: Duration,
+}
+
+/// What the upstream is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outbound {
+    /// Send RFC 7239 `Forwarded` besides `X-Forwarded-*`.
+    pub forwarded: bool,
+    /// Send the `X-Portcullis-*` identity headers.
+    pub identity_headers: bool,
+}
+
+/// Where the directory is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DirectorySource {
+    /// A YAML file, a `.gz` of it, or a folder of them.
+    File(PathBuf),
+    /// The built-in demonstration directory, in memory.
+    Demonstration,
+}
+
+/// The telemetry listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TelemetrySettings {
+    /// `/metrics`, `/livez`, `/readyz`.
+    pub listen: SocketAddr,
+}
+
+/// Where access-log lines go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessLogSettings {
+    /// The sink.
+    pub sink: AccessLogSink,
+    /// Log the query string too (off: it may hold secrets).
+    pub query: bool,
+}
+
+/// The sink of the access log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccessLogSink {
+    /// No access log.
+    Off,
+    /// Standard output.
+    Stdout,
+    /// Appended to a file.
+    File(PathBuf),
+}
