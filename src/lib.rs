@@ -9,6 +9,8 @@
 pub mod access;
 pub mod clock;
 pub mod config;
+pub mod gate;
 pub mod live;
+pub mod net;
 pub mod problem;
 pub mod telemetry;
