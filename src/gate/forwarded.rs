@@ -90,12 +90,9 @@ pub fn derive<T: Trace>(peer: IpAddr, rule: &ClientAddressRule, headers: &Header
             chain,
             peer_trusted,
         },
-        Err(fault) => Derived {
-            client: Err(fault),
-            source: AddressSource::Header,
-            chain: SmallVec::new(),
-            peer_trusted,
-        },
+        Err(fault) => {
+            Derived { client: Err(fault), source: AddressSource::Header, chain: SmallVec::new(), peer_trusted }
+        }
     }
 }
 

@@ -11,9 +11,7 @@ use super::claim::{self, Claim};
 use super::forwarded::{AddressSource, Derived, derive};
 use super::token::Tokens;
 use super::trace::{Target, Trace};
-use crate::access::decision::{
-    Denial, Permit, Proof, Question, Supposed, authorize, passes_unproven, suppose,
-};
+use crate::access::decision::{Denial, Permit, Proof, Question, Supposed, authorize, passes_unproven, suppose};
 use crate::access::id::Id;
 use crate::access::route::RouteMatch;
 use crate::clock::Timestamp;
@@ -165,4 +163,4 @@ pub fn target(head: &Parts) -> Target<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

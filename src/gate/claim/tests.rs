@@ -121,12 +121,28 @@ fn h5_keys_are_visible_ascii() {
 
 #[test]
 fn basic_is_strict() {
-    for text in ["no-colon-in-this-one", "user:pass\0word", "user:pass\r\nword", "us\u{e9}r:password", "a b:c", "", "user:p\u{7f}"] {
+    for text in [
+        "no-colon-in-this-one",
+        "user:pass\0word",
+        "user:pass\r\nword",
+        "us\u{e9}r:password",
+        "a b:c",
+        "",
+        "user:p\u{7f}",
+    ] {
         check(&[("authorization", basic_of(text).as_bytes())], "malformed");
     }
     for line in [
-        "Basic", "Basic ", "Basic =", "Basic YTpi YTpi", "Basic YTpiYw", "Basic YTpiYx==", "Basic YTpi\tYTpi", "Basic\tYTpi",
-        "Basic YTpi,Basic YTpi", "Basic _-pi",
+        "Basic",
+        "Basic ",
+        "Basic =",
+        "Basic YTpi YTpi",
+        "Basic YTpiYw",
+        "Basic YTpiYx==",
+        "Basic YTpi\tYTpi",
+        "Basic\tYTpi",
+        "Basic YTpi,Basic YTpi",
+        "Basic _-pi",
     ] {
         check(&[("authorization", line.as_bytes())], "malformed");
     }
@@ -138,7 +154,9 @@ fn basic_is_strict() {
 
 #[test]
 fn bearer_is_a_token() {
-    for line in ["Bearer", "Bearer ", "Bearer =", "Bearer a b", "Bearer a,b", "Bearer a=b", "Bearer \"a\"", "Bearer a\u{e9}"] {
+    for line in
+        ["Bearer", "Bearer ", "Bearer =", "Bearer a b", "Bearer a,b", "Bearer a=b", "Bearer \"a\"", "Bearer a\u{e9}"]
+    {
         check(&[("authorization", line.as_bytes())], "malformed");
     }
     check(&[("authorization", b"Bearer a~b+c/d==")], "bearer a~b+c/d==");

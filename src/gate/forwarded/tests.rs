@@ -26,7 +26,10 @@ fn rule(header: AddressHeader, hops: Option<usize>) -> ClientAddressRule {
 fn headers(lines: &[(&str, &str)]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in lines {
-        headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        headers.append(
+            HeaderName::from_bytes(name.as_bytes()).unwrap(),
+            HeaderValue::from_bytes(value.as_bytes()).unwrap(),
+        );
     }
     headers
 }
@@ -131,10 +134,35 @@ fn c5_spellings() {
         xff(&[text], Ok(client));
     }
     for text in [
-        "203.0.113.9:", "203.0.113.9:65536", "203.0.113.9:+80", "203.0.113.9:_p", "203.0.113.9:80:80", "[203.0.113.9]",
-        "[203.0.113.9]:80", "[2001:db8::1", "2001:db8::1]", "[2001:db8::1]443", "[2001:db8::1]:", "[[2001:db8::1]]",
-        "010.0.0.1", "0x0a.1", "0x0a.0.0.1", "10.1", "167772161", "10.0.0.1/32", "fe80::1%eth0", "[fe80::1%eth0]",
-        "[fe80::1%1]:80", "1.2.3.4.5", "1.2.3.256", ":80", "[]", "[]:80", "localhost", "-1.2.3.4", "1.2.3.4\0",
+        "203.0.113.9:",
+        "203.0.113.9:65536",
+        "203.0.113.9:+80",
+        "203.0.113.9:_p",
+        "203.0.113.9:80:80",
+        "[203.0.113.9]",
+        "[203.0.113.9]:80",
+        "[2001:db8::1",
+        "2001:db8::1]",
+        "[2001:db8::1]443",
+        "[2001:db8::1]:",
+        "[[2001:db8::1]]",
+        "010.0.0.1",
+        "0x0a.1",
+        "0x0a.0.0.1",
+        "10.1",
+        "167772161",
+        "10.0.0.1/32",
+        "fe80::1%eth0",
+        "[fe80::1%eth0]",
+        "[fe80::1%1]:80",
+        "1.2.3.4.5",
+        "1.2.3.256",
+        ":80",
+        "[]",
+        "[]:80",
+        "localhost",
+        "-1.2.3.4",
+        "1.2.3.4\0",
     ] {
         // A NUL can't stand in a header value at all.
         if !text.contains('\0') {
@@ -246,11 +274,32 @@ fn forwarded_elements() {
 fn forwarded_elements_without_an_address() {
     use AddressFault::{Empty, NotAnAddress};
     for line in [
-        "for=unknown", "for=_hidden", "for=\"_hidden:80\"", "proto=https", "for=", "for=\"\"", "for", "=203.0.113.9",
-        "for =203.0.113.9", "for= 203.0.113.9", "for=203.0.113.9;for=203.0.113.9", "for=203.0.113.9;For=198.51.100.1",
-        "for=\"203.0.113.9", "for=203.0.113.9\"", "for=\"203.0.113.9\"x", "for=203.0.113.9 proto=https",
-        "for=203.0.113.9;proto", "for=203.0.113.9;proto=\"https", "203.0.113.9", "for=\"203.0.113.9\\\"", "for=\"\\",
-        "for=203.0.113.9:_hidden:1", "for='203.0.113.9'", "for=\"[fe80::1%eth0]\"", "for=010.0.0.1", ";",
+        "for=unknown",
+        "for=_hidden",
+        "for=\"_hidden:80\"",
+        "proto=https",
+        "for=",
+        "for=\"\"",
+        "for",
+        "=203.0.113.9",
+        "for =203.0.113.9",
+        "for= 203.0.113.9",
+        "for=203.0.113.9;for=203.0.113.9",
+        "for=203.0.113.9;For=198.51.100.1",
+        "for=\"203.0.113.9",
+        "for=203.0.113.9\"",
+        "for=\"203.0.113.9\"x",
+        "for=203.0.113.9 proto=https",
+        "for=203.0.113.9;proto",
+        "for=203.0.113.9;proto=\"https",
+        "203.0.113.9",
+        "for=\"203.0.113.9\\\"",
+        "for=\"\\",
+        "for=203.0.113.9:_hidden:1",
+        "for='203.0.113.9'",
+        "for=\"[fe80::1%eth0]\"",
+        "for=010.0.0.1",
+        ";",
     ] {
         forwarded(&[&format!("for=198.51.100.1, {line}")], Err(NotAnAddress));
     }
