@@ -9,4 +9,7 @@
 pub mod access;
 pub mod clock;
 pub mod config;
+pub mod live;
 pub mod net;
+pub mod problem;
+pub mod telemetry;

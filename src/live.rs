@@ -1,0 +1,4 @@
+//! What changes while the program runs: the published snapshot, settings and key sets.
+
+pub mod key_sets;
+pub mod published;
