@@ -1,5 +1,8 @@
-//! Sockets: listening, the PROXY protocol and TLS on both sides; and the one HTTP client.
+//! Sockets: listening, the PROXY protocol and TLS on both sides; and the one HTTP client of the jobs.
 //!
 //! Knows addresses and bytes; never looks at a request, a credential or a list.
 
+pub mod listener;
 pub mod peer;
+pub mod proxy_protocol;
+pub mod tls;
