@@ -41,7 +41,7 @@ pub enum KeyFault {
     #[error("token file `{}` of issuer `{issuer}` can't be read", path.display())]
     Token { issuer: String, path: PathBuf, source: std::io::Error },
     #[error("the key set of issuer `{issuer}` can't be fetched")]
-    Fetch { issuer: String, source: FetchFault },
+    Fetch { issuer: String, source: Box<FetchFault> },
     #[error("the key set of issuer `{issuer}` is refused")]
     Refused { issuer: String, source: KeySetFault },
 }
@@ -96,7 +96,7 @@ async fn fetch(issuer: &Issuer, clock: &Clock) -> Result<KeySet, KeyFault> {
         let fetcher = Fetcher::new(ca.as_deref())?;
         fetcher.get(url, token.as_deref().map(str::trim)).await
     };
-    let document = fetched.await.map_err(|source| KeyFault::Fetch { issuer: name(), source })?;
+    let document = fetched.await.map_err(|source| KeyFault::Fetch { issuer: name(), source: Box::new(source) })?;
     KeySet::parse(&document, clock.now()).map_err(|source| KeyFault::Refused { issuer: name(), source })
 }
 
@@ -108,13 +108,16 @@ struct Origin {
     failures: u32,
 }
 
+/// Is told of an attempt: the issuer, and the number of its usable keys or why there are no fresh ones.
+type Outcome = dyn FnMut(&str, Result<usize, &KeyFault>) + Send;
+
 /// The job.
 pub struct KeyRefresh {
     published: Arc<Published>,
     clock: Clock,
     wish: RefreshWish,
     origins: HashMap<String, Origin>,
-    outcome: Box<dyn FnMut(&str, Result<usize, &KeyFault>) + Send>,
+    outcome: Box<Outcome>,
 }
 
 impl KeyRefresh {
