@@ -1,1 +1,3 @@
-//! x
+//! The only integration-test binary: the program from outside, through real sockets and real files.
+
+mod layering;
