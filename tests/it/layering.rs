@@ -5,7 +5,7 @@
 
 mod checker;
 mod planted;
-mod table;
+pub mod table;
 
 use std::collections::BTreeSet;
 use std::fs;
