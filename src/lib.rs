@@ -9,3 +9,6 @@
 pub mod access;
 pub mod clock;
 pub mod config;
+pub mod live;
+pub mod problem;
+pub mod telemetry;
