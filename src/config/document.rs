@@ -115,7 +115,14 @@ impl Document {
         if text.starts_with('\u{feff}') {
             text.drain(..'\u{feff}'.len_utf8());
         }
-        Self { name: name.into(), text, overrides: Vec::new(), strict: false, marks: OnceCell::new(), lines: OnceCell::new() }
+        Self {
+            name: name.into(),
+            text,
+            overrides: Vec::new(),
+            strict: false,
+            marks: OnceCell::new(),
+            lines: OnceCell::new(),
+        }
     }
 
     /// The same, with values from the environment in place of what is written.
@@ -169,9 +176,8 @@ impl Document {
     /// Gives a finding its line and column.
     pub fn locate(&self, finding: Finding) -> Problem {
         let place = self.place_of(&finding.path, finding.at_key);
-        let related = finding
-            .related
-            .map(|(path, message)| Box::new(Related { place: self.place_of(&path, false), message }));
+        let related =
+            finding.related.map(|(path, message)| Box::new(Related { place: self.place_of(&path, false), message }));
         Problem { severity: finding.severity, place, message: finding.message, help: finding.help, related }
     }
 

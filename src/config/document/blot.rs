@@ -19,12 +19,14 @@ pub(super) fn is_sensitive(key: &str) -> bool {
 
 /// A line of a file as it may be shown. `span` is a column (from 1) and a length that are blotted out in any case.
 pub(super) fn line(text: &str, span: Option<(usize, usize)>) -> String {
-    let mut shown: Vec<char> = text.chars().map(|one| if one.is_control() && one != '\t' { '\u{fffd}' } else { one }).collect();
+    let mut shown: Vec<char> =
+        text.chars().map(|one| if one.is_control() && one != '\t' { '\u{fffd}' } else { one }).collect();
     if let Some((column, length)) = span {
         let start = column.saturating_sub(1).min(shown.len());
         let end = start.saturating_add(length).min(shown.len());
         shown[start..end].fill('*');
     }
+    blot_user_info(&mut shown);
     let mut at = 0;
     while at < shown.len() {
         let end = at + shown[at..].iter().take_while(|one| is_word(**one)).count();
@@ -49,6 +51,20 @@ pub(super) fn line(text: &str, span: Option<(usize, usize)>) -> String {
     shown.into_iter().collect()
 }
 
+/// User name and password of `scheme://user:password@host`.
+fn blot_user_info(shown: &mut [char]) {
+    let ends = |one: &char| one.is_whitespace() || matches!(one, '"' | '\'' | '/' | ',' | ']' | '}');
+    for at in 3..shown.len() {
+        if shown[at - 3..at] != [':', '/', '/'] {
+            continue;
+        }
+        let end = at + shown[at..].iter().take_while(|one| !ends(one)).count();
+        if let Some(sign) = shown[at..end].iter().rposition(|one| *one == '@') {
+            shown[at..at + sign].fill('*');
+        }
+    }
+}
+
 /// A parser's message without the values that it quotes.
 pub(super) fn serde_message(message: &str) -> String {
     let Some((head, rest)) = message.split_once("string \"") else {
@@ -60,7 +76,8 @@ pub(super) fn serde_message(message: &str) -> String {
 
 /// Blanks, quotes and punctuation stay, so that the shape of the line can still be seen.
 fn blot(part: &mut [char]) {
-    for one in part.iter_mut().filter(|one| !one.is_whitespace() && !matches!(one, '[' | ',' | '"' | '\'' | '{' | ':')) {
+    for one in part.iter_mut().filter(|one| !one.is_whitespace() && !matches!(one, '[' | ',' | '"' | '\'' | '{' | ':'))
+    {
         *one = '*';
     }
 }

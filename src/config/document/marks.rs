@@ -88,7 +88,9 @@ pub(super) fn scan(text: &str) -> Marks {
             Err(fault) => {
                 let at = fault.marker();
                 let mark = Mark { line: at.line(), column: at.col() + 1, length: 1, variable: None };
-                marks.findings.push(Found::new(&mark, format!("this is not YAML: {}", blot::serde_message(fault.info()))));
+                marks
+                    .findings
+                    .push(Found::new(&mark, format!("this is not YAML: {}", blot::serde_message(fault.info()))));
                 marks.broken = true;
                 return marks;
             }
@@ -173,7 +175,8 @@ impl Open {
                 continue;
             };
             if let Some(first) = seen.insert(text, &key.mark) {
-                let mut found = Found::new(&key.mark, format!("{} is there twice; keep one", super::shape::named(text)));
+                let mut found =
+                    Found::new(&key.mark, format!("{} is there twice; keep one", super::shape::named(text)));
                 found.related = Some((first.clone(), "the first is here".to_owned()));
                 findings.push(found);
             }
@@ -193,7 +196,9 @@ impl Node {
                 (Step::Key(wanted), Content::Mapping(pairs)) => pairs
                     .iter()
                     .find(|(key, _)| matches!(&key.content, Content::Scalar { text, .. } if **text == **wanted))
-                    .map(|(key, value)| (if last && at_key || value.is_empty() { &key.mark } else { &value.mark }, value)),
+                    .map(|(key, value)| {
+                        (if last && at_key || value.is_empty() { &key.mark } else { &value.mark }, value)
+                    }),
                 (Step::Index(index), Content::Sequence(elements)) => elements.get(*index).map(|one| (&one.mark, one)),
                 _ => None,
             };

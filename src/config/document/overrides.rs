@@ -73,19 +73,18 @@ fn place(around: &mut Node, keys: &[String], value: Node, mark: &Mark) -> Result
             let at = known.unwrap_or_else(|| {
                 let name = Content::Scalar { text: key.as_str().into(), plain: true };
                 let empty = Content::Scalar { text: "".into(), plain: true };
-                pairs.push((
-                    Node { mark: mark.clone(), content: name },
-                    Node { mark: mark.clone(), content: empty },
-                ));
+                pairs.push((Node { mark: mark.clone(), content: name }, Node { mark: mark.clone(), content: empty }));
                 pairs.len() - 1
             });
             place(&mut pairs[at].1, rest, value, mark)
         }
         Content::Sequence(elements) => {
             let count = elements.len();
-            let at: usize = key.parse().map_err(|_| format!("`{key}` has to be a position in a list of {count}, from 0"))?;
+            let at: usize =
+                key.parse().map_err(|_| format!("`{key}` has to be a position in a list of {count}, from 0"))?;
             let element = elements.get_mut(at);
-            let element = element.ok_or_else(|| format!("there is no position {at} in a list of {count}; set the whole list"))?;
+            let element =
+                element.ok_or_else(|| format!("there is no position {at} in a list of {count}; set the whole list"))?;
             place(element, rest, value, mark)
         }
         _ => Err(format!("there is a single value where `{key}` is looked for")),

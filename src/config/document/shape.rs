@@ -18,7 +18,8 @@ pub(super) fn check(root: &Node, schema: &Value) -> Vec<Found> {
 
 /// A key as a message may show it.
 pub(super) fn named(key: &str) -> String {
-    let harmless = key.len() <= 40 && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
+    let harmless =
+        key.len() <= 40 && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
     match harmless && blot::line(key, None) == key {
         true => format!("key `{key}`"),
         false => "this key".to_owned(),
@@ -93,7 +94,8 @@ impl<'s> Check<'s> {
                 _ => {}
             }
         }
-        for required in rules.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+        for required in rules.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+        {
             if !present.contains(&required) {
                 let mut one = Found::new(&node.mark, format!("key `{required}` is missing"));
                 one.help = properties
@@ -123,8 +125,13 @@ impl<'s> Check<'s> {
                     Content::Mapping(_) => "object",
                     _ => "scalar",
                 };
-                let fits = if kind == "scalar" { !allows(rules, "array") && !allows(rules, "object") } else { allows(rules, kind) };
-                if fits && best.as_ref().is_none_or(|least| found.len() < least.len()) {
+                let nested = rules.contains_key("anyOf") || rules.contains_key("oneOf");
+                let fits = match kind {
+                    "scalar" => !allows(rules, "array") && !allows(rules, "object"),
+                    kind => allows(rules, kind),
+                };
+                if (nested || fits && !only_null(rules)) && best.as_ref().is_none_or(|least| found.len() < least.len())
+                {
                     best = Some(found);
                 }
                 if !only_null(rules) && words(&Value::Object(rules.clone())).is_empty() {
@@ -209,7 +216,11 @@ fn unknown(name: &Node, text: &str, properties: &Map<String, Value>) -> Found {
 fn nearest<'w>(text: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
     let text = text.to_ascii_lowercase().replace('-', "_");
     let likeness = |word: &str| strsim::jaro_winkler(&text, &word.to_ascii_lowercase().replace('-', "_"));
-    words.map(|word| (likeness(word), word)).filter(|(alike, _)| *alike >= ALIKE).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, word)| word)
+    words
+        .map(|word| (likeness(word), word))
+        .filter(|(alike, _)| *alike >= ALIKE)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, word)| word)
 }
 
 fn found(node: &Node, message: String, secret: bool) -> Found {
