@@ -9,6 +9,7 @@
 pub mod access;
 pub mod clock;
 pub mod config;
+pub mod directory;
 pub mod live;
 pub mod problem;
 pub mod telemetry;
