@@ -9,7 +9,9 @@
 pub mod access;
 pub mod clock;
 pub mod config;
+pub mod gate;
 pub mod live;
 pub mod net;
 pub mod problem;
+pub mod proxy;
 pub mod telemetry;
