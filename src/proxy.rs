@@ -134,7 +134,8 @@ fn launch(number: usize, seed: Seed) -> Result<JoinHandle<()>, StartFault> {
             Err(fault) => drop(ready.send(Err(fault))),
         }
     };
-    let thread = std::thread::Builder::new().name(format!("worker-{number}")).spawn(body).map_err(StartFault::Thread)?;
+    let thread =
+        std::thread::Builder::new().name(format!("worker-{number}")).spawn(body).map_err(StartFault::Thread)?;
     match begun.recv() {
         Ok(Ok(())) => Ok(thread),
         Ok(Err(fault)) => Err(StartFault::Thread(fault)),

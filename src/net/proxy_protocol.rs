@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 
-use proxy_header::{Error, ParseConfig, ProxyHeader, Protocol};
+use proxy_header::{Error, ParseConfig, Protocol, ProxyHeader};
 
 /// Longest header that is waited for: version 1 has 107 bytes, version 2 here has addresses and a few hundred bytes of TLVs.
 pub const MAX_BYTES: usize = 4 * 1024;
@@ -31,7 +31,9 @@ pub enum Header {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HeaderFault {
     /// The bytes are no PROXY header, or a malformed one.
-    #[error("the connection does not begin with a well-formed PROXY protocol header; its peer must send one on this listener")]
+    #[error(
+        "the connection does not begin with a well-formed PROXY protocol header; its peer must send one on this listener"
+    )]
     Malformed,
     /// More bytes than are waited for.
     #[error("the PROXY protocol header is longer than {MAX_BYTES} bytes")]

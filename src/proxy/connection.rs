@@ -242,4 +242,3 @@ async fn linger(io: TokioIo<ClientIo>) {
     // Either way the connection closes.
     let _ = tokio::time::timeout(LINGER, drain).await;
 }
-

@@ -55,8 +55,7 @@ pub(super) async fn forward(permit: Permit<'_>, outgoing: Outgoing, mut ledger: 
         Grant::Public => None,
     };
     let (id, peer, client) = (ledger.id(), context.peer(), permit.client());
-    let facts =
-        Outbound { settings, peer: &peer, derived: &derived, client, identity, request_id: id.as_str() };
+    let facts = Outbound { settings, peer: &peer, derived: &derived, client, identity, request_id: id.as_str() };
     if headers::prepare(&mut head.headers, &facts).is_err() {
         ledger.failed(Code::InternalError, Some("an identity header's value is not visible text"));
         return reply::refuse(Code::InternalError, settings, ledger, !body.is_end_stream());
@@ -91,7 +90,10 @@ pub(super) async fn forward(permit: Permit<'_>, outgoing: Outgoing, mut ledger: 
                 }
                 None => Some(lease),
             };
-            Response::from_parts(head, ReplyBody::upstream(body, lease, Rc::clone(&held), upstream.idle_timeout, ledger))
+            Response::from_parts(
+                head,
+                ReplyBody::upstream(body, lease, Rc::clone(&held), upstream.idle_timeout, ledger),
+            )
         }
         Err(failure) => {
             // Where the client's own body failed, the upstream is not to blame.
@@ -190,12 +192,16 @@ async fn try_endpoint(
     // At most one exchange on a kept connection may fail for its age; then a fresh one decides.
     let waiting = poll_fn(|cx| std::task::Poll::Ready(endpoint.take(ticks, cx))).await;
     if let Some(mut lease) = waiting {
-        // A connection that has waited may be closed by the upstream while the request is on its way. For a request that may
-        // be sent twice a copy is kept; not under load, where a connection waits less than a tick.
-        let aged = lease.idle_since.is_some_and(|since| since != ticks.now());
+        // A kept connection may be closed by the upstream while the request is on its way. For a request that may be sent
+        // twice its head is kept; not where the endpoint has long kept its word and the connection waited less than a tick,
+        // which is the state of things under load.
+        let aged = lease.idle_since.is_some_and(|since| since != ticks.now()) || endpoint.is_fickle();
         let spare = (aged && progress.is_none() && is_idempotent(request.method())).then(|| Spare::of(&request));
         match lease.link.send(request, context).await {
-            Ok(answer) => return Tried::Answered(answer, lease),
+            Ok(answer) => {
+                endpoint.kept(true);
+                return Tried::Answered(answer, lease);
+            }
             Err(SendFault::Unsent(unsent)) => request = *unsent,
             Err(SendFault::Failed(fault)) => match spare {
                 Some(spare) if !fault.is_parse() => request = spare.restore(),
@@ -203,6 +209,7 @@ async fn try_endpoint(
             },
             Err(fault) => return Tried::Failed(failure(&fault)),
         }
+        endpoint.kept(false);
         upstream.counters.retry();
     }
     // Connecting has a deadline of its own.

@@ -43,10 +43,9 @@ pub(super) fn check(head: &Parts, has_body: bool) -> Result<(), Insane> {
     if has_body && headers::asks_upgrade(&head.headers) {
         return Err(Insane("an upgrade with a body"));
     }
-    if head.headers.contains_key(TRANSFER_ENCODING)
-        && !(head.headers.get_all(TRANSFER_ENCODING).iter().count() == 1
-            && head.headers[TRANSFER_ENCODING].as_bytes().eq_ignore_ascii_case(b"chunked"))
-    {
+    let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
+    let coding = codings.next();
+    if codings.next().is_some() || coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
         return Err(Insane("a transfer coding other than chunked"));
     }
     if head.headers.get_all(CONTENT_LENGTH).iter().any(|value| !is_length(value.as_bytes())) {
@@ -61,7 +60,8 @@ fn is_length(value: &[u8]) -> bool {
 
 /// `host[:port]` of RFC 3986 without userinfo; nothing that another parser could read as the end of it.
 fn is_host(host: &[u8]) -> bool {
-    let legal = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b':' | b'[' | b']');
+    let legal =
+        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b':' | b'[' | b']');
     !host.is_empty() && host.iter().all(legal)
 }
 
@@ -100,7 +100,19 @@ mod tests {
         check_head("POST", "/", &[("host", "a"), ("upgrade", "x")], true, Some("an upgrade with a body"));
         let coded = Some("a transfer coding other than chunked");
         check_head("POST", "/", &[("host", "a"), ("transfer-encoding", "gzip, chunked")], true, coded);
-        check_head("POST", "/", &[("host", "a"), ("content-length", "+5")], true, Some("Content-Length is not one number"));
-        check_head("POST", "/", &[("host", "a"), ("content-length", "5,5")], true, Some("Content-Length is not one number"));
+        check_head(
+            "POST",
+            "/",
+            &[("host", "a"), ("content-length", "+5")],
+            true,
+            Some("Content-Length is not one number"),
+        );
+        check_head(
+            "POST",
+            "/",
+            &[("host", "a"), ("content-length", "5,5")],
+            true,
+            Some("Content-Length is not one number"),
+        );
     }
 }

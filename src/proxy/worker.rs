@@ -120,7 +120,9 @@ pub(super) async fn run(seed: Seed) {
     let mut tasks = Vec::new();
     for (listener, doorway) in seed.listeners {
         match TcpListener::from_std(listener) {
-            Ok(listener) => tasks.push(tokio::task::spawn_local(listen(Rc::clone(&worker), listener, Rc::new(doorway)))),
+            Ok(listener) => {
+                tasks.push(tokio::task::spawn_local(listen(Rc::clone(&worker), listener, Rc::new(doorway))))
+            }
             Err(fault) => tracing::error!(error = %fault, "a listening socket can't be watched"),
         }
     }

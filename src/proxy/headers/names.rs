@@ -72,8 +72,7 @@ impl<'a> Names<'a> {
 
     /// Removes from trailers what may not pass (THREATS H4).
     pub(crate) fn clean_trailers(self, trailers: &mut HeaderMap) {
-        let stale: Vec<HeaderName> =
-            trailers.keys().filter(|name| !self.passes_as_trailer(name)).cloned().collect();
+        let stale: Vec<HeaderName> = trailers.keys().filter(|name| !self.passes_as_trailer(name)).cloned().collect();
         for name in stale {
             trailers.remove(name);
         }

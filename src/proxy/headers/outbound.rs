@@ -108,9 +108,9 @@ impl Values {
 fn set_ours(headers: &mut HeaderMap, facts: &Outbound<'_>) -> Result<(), ValueFault> {
     let settings = facts.settings;
     let hops = facts.derived.chain.len() + 1;
-    let grants = facts.identity.map_or(0, |who| {
-        who.credential.grants().roles.len() + who.credential.grants().projects.len() + 2 * 24
-    });
+    let grants = facts
+        .identity
+        .map_or(0, |who| who.credential.grants().roles.len() + who.credential.grants().projects.len() + 2 * 24);
     let mut values = Values(BytesMut::with_capacity(hops * 48 + grants + 160));
 
     headers.insert(X_FORWARDED_FOR, values.cut(|to| chain(to, facts))?);

@@ -2,7 +2,7 @@
 //!
 //! Last in, first out: a few connections stay warm and the rest grow old and are closed.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{self, Poll};
@@ -15,6 +15,9 @@ use super::link::Link;
 use crate::config::settings::{self, Upstream, UpstreamTls};
 use crate::proxy::watch::Ticks;
 
+/// Kept connections in a row that must have been good before one that has waited less than a tick is trusted blindly.
+const TRUSTED_AFTER: u32 = 256;
+
 /// One address of an upstream, as one worker sees it.
 #[derive(Debug)]
 pub(in crate::proxy) struct Endpoint {
@@ -26,6 +29,8 @@ pub(in crate::proxy) struct Endpoint {
     idle_ms: u64,
     resolved: RefCell<Option<Resolved>>,
     idle: RefCell<Vec<Idle>>,
+    /// Kept connections that were good when they were needed, since the last that was not.
+    kept_well: Cell<u32>,
 }
 
 #[derive(Debug)]
@@ -55,6 +60,7 @@ impl Endpoint {
             idle_ms: u64::try_from(upstream.pool_idle_timeout.as_millis()).unwrap_or(u64::MAX),
             resolved: RefCell::default(),
             idle: RefCell::default(),
+            kept_well: Cell::new(0),
         }
     }
 
@@ -85,7 +91,11 @@ impl Endpoint {
             let Idle { mut link, since } = self.idle.borrow_mut().pop()?;
             let is_young = since.saturating_add(self.idle_ms) > ticks.now();
             // Polled once more: an upstream that has closed it, or sent what nobody asked for, shows now (THREATS F2).
-            if is_young && link.is_clean(cx) {
+            let is_clean = link.is_clean(cx);
+            if !is_clean {
+                self.kept_well.set(0);
+            }
+            if is_young && is_clean {
                 return Some(Lease {
                     link,
                     endpoint: Rc::clone(self),
@@ -94,6 +104,17 @@ impl Endpoint {
                 });
             }
         }
+    }
+
+    /// Whether this endpoint may close a kept connection at any moment, as far as is known: one that has kept its connections
+    /// for long is believed to go on doing so.
+    pub(in crate::proxy) fn is_fickle(&self) -> bool {
+        self.kept_well.get() < TRUSTED_AFTER
+    }
+
+    /// A kept connection brought an answer, or was closed when it should have.
+    pub(in crate::proxy) fn kept(&self, well: bool) {
+        self.kept_well.set(if well { self.kept_well.get().saturating_add(1) } else { 0 });
     }
 
     /// A fresh connection.
