@@ -10,6 +10,7 @@ pub mod access;
 pub mod app;
 pub mod clock;
 pub mod config;
+pub mod directory;
 pub mod gate;
 pub mod live;
 pub mod net;

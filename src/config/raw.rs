@@ -1,0 +1,310 @@
+//! The configuration as the file writes it: one struct a mapping, every scalar still the text that was written.
+//!
+//! Never judges a value; [`super::resolve`] does, so that all faults come at once and each with its place.
+//! The doc comments are the descriptions of `portcullis schema config`.
+
+mod scalar;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::settings::JwtAlgorithm;
+pub use scalar::{Toggle, Word};
+
+/// The configuration of `portcullis serve`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(title = "Portcullis configuration")]
+pub struct Configuration {
+    /// What listens, how a request is judged, and where it goes.
+    pub gateway: Gateway,
+    /// Where organizations, credentials and access lists are kept. Left out: a built-in demonstration directory.
+    pub directory: Option<Directory>,
+    /// The listener for probes and metrics, and the access log.
+    pub telemetry: Telemetry,
+    /// The admin API. Not in this version: refused.
+    pub admin: Option<serde_json::Value>,
+}
+
+/// What listens, how a request is judged, and where it goes.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Gateway {
+    /// Addresses to listen on. Default: `127.0.0.1:8080` without TLS. A change needs a restart.
+    pub listen: Option<Vec<Listen>>,
+    /// Worker threads: `auto` (one per core) or a number. Default: `auto`. A change needs a restart.
+    pub workers: Option<Word>,
+    /// How long open requests may go on after SIGTERM. Default: `30s`. A change needs a restart.
+    pub drain_timeout: Option<Word>,
+    /// How the client address is derived.
+    pub client_address: ClientAddress,
+    /// Where credentials are looked for in a request.
+    pub credentials: Credentials,
+    /// Rules that send a request to an upstream. Default: everything to the only upstream.
+    pub routes: Option<Vec<Route>>,
+    /// Backends by name. Default: `echo`, which answers with the request as an upstream sees it.
+    pub upstreams: Option<BTreeMap<String, Upstream>>,
+    /// Sizes.
+    pub limits: Limits,
+    /// Deadlines on the client's side.
+    pub timeouts: Timeouts,
+    /// What upstreams are told.
+    pub outbound: Outbound,
+}
+
+/// An address to listen on.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Listen {
+    /// IP address and port, such as `127.0.0.1:8080` or `[::]:8080`. Port 0 takes a free one.
+    pub address: String,
+    /// Terminates TLS 1.2 and 1.3 here. Default: plain HTTP.
+    pub tls: Option<ListenTls>,
+    /// Every connection begins with a PROXY protocol header (v1 or v2). Default: off.
+    pub proxy_protocol: Option<ProxyProtocol>,
+}
+
+/// Certificate and key of a listener.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ListenTls {
+    /// PEM file with the chain, leaf first. Relative to this file.
+    pub certificate: String,
+    /// PEM file with the private key. Relative to this file.
+    pub private_key: String,
+    /// Certificates of clients. Not in this version: refused.
+    pub client_ca: Option<String>,
+}
+
+/// Who may, and must, send a PROXY protocol header.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProxyProtocol {
+    /// Networks of the load balancers. Connections from anywhere else are closed.
+    pub trusted: Vec<Word>,
+}
+
+/// How the client address is derived.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClientAddress {
+    /// Networks of the proxies in front whose header is believed. Default: none, the peer is the client.
+    pub trusted_proxies: Vec<Word>,
+    /// The one header that is read: `x-forwarded-for`, `forwarded` (RFC 7239) or a single-valued one such as
+    /// `cf-connecting-ip`. Default: `x-forwarded-for`.
+    pub header: Option<Word>,
+    /// How many proxies stand in front, where clients may be inside the trusted networks themselves. Default: unknown.
+    #[schemars(range(min = 1))]
+    pub hops: Option<u32>,
+    /// Allows `trusted_proxies` that cover all of IPv4 or IPv6: then anybody chooses their own address. Default: `false`.
+    pub allow_any_proxy: bool,
+}
+
+/// Where credentials are looked for in a request.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Credentials {
+    /// Headers that carry a whole key. Default: `[x-api-key]`.
+    pub headers: Option<Vec<Word>>,
+    /// `Authorization: Basic` with public key and private key. Default: `on`.
+    pub basic: Option<Toggle>,
+    /// `Authorization: Digest`. Not in this version: only `off`. Default: `off`.
+    pub digest: Option<serde_json::Value>,
+    /// `Authorization: Bearer` with tokens of the issuers. Default: `on`, which takes effect with the first issuer.
+    pub bearer: Option<Toggle>,
+    /// Foreign issuers of tokens. Default: none.
+    pub issuers: Vec<Issuer>,
+    /// Leaves the credential in the request that the upstream gets. Default: `false`.
+    pub forward: bool,
+    /// Realm of the `WWW-Authenticate` header. Default: `Portcullis`.
+    pub realm: Option<Word>,
+}
+
+/// A foreign issuer of tokens: a Kubernetes cluster, an OpenID Connect provider.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Issuer {
+    /// Exact `iss` of its tokens.
+    pub issuer: String,
+    /// Exact `aud` that a token for this gateway has; never the issuer's own name.
+    pub audience: String,
+    /// Its keys as a local file. This or `jwks_url`.
+    pub jwks_file: Option<String>,
+    /// Its keys at an `https` address. This or `jwks_file`.
+    pub jwks_url: Option<String>,
+    /// PEM file with the CA of `jwks_url`. Default: the system's.
+    pub jwks_ca: Option<String>,
+    /// File with a bearer token to send to `jwks_url`; a Kubernetes API server wants one. Default: none.
+    pub jwks_token_file: Option<String>,
+    /// Signature algorithms. Default: `[RS256, ES256]`.
+    pub algorithms: Option<Vec<JwtAlgorithm>>,
+    /// Ids of the organizations whose service accounts it may speak for.
+    pub organizations: Vec<Word>,
+}
+
+/// A rule that sends a request to an upstream. The most specific one wins: host, then path, then methods.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// Host name, or `*.example.com` for everything below it. Default: any host.
+    pub host: Option<String>,
+    /// Path prefix of whole segments. Default: `/`.
+    pub path: Option<String>,
+    /// Methods, in capitals. Default: all.
+    pub methods: Option<Vec<Word>>,
+    /// Whether a credential is needed. Default: `required`.
+    pub access: Option<Access>,
+    /// Refuses credentials whose access list is empty. Default: `false`.
+    #[serde(default)]
+    pub require_access_list: bool,
+    /// Ids of the organizations whose credentials may pass. Default: all.
+    pub organizations: Option<Vec<Word>>,
+    /// Whether a CORS preflight passes without a credential. Default: `require`.
+    pub preflight: Option<Preflight>,
+    /// Name of the upstream.
+    pub upstream: Word,
+}
+
+/// Whether a credential is needed.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Access {
+    /// A proven credential from an allowed address.
+    Required,
+    /// No credential is read.
+    Public,
+}
+
+/// What becomes of a CORS preflight.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Preflight {
+    /// It passes without a credential.
+    Pass,
+    /// It is a request like any other.
+    Require,
+}
+
+/// A backend.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Upstream {
+    /// `http://host:port`, `https://host:port`, or `echo:` for the built-in one.
+    pub endpoints: Vec<Word>,
+    /// How `https` endpoints are verified.
+    #[serde(default)]
+    pub tls: UpstreamTls,
+    /// Keeps the request's `Host`. Default: `true`.
+    pub preserve_host: Option<bool>,
+    /// Deadline of connecting, TLS included. Default: `5s`.
+    pub connect_timeout: Option<Word>,
+    /// From the request being sent to the head of the answer. Default: `60s`.
+    pub first_byte_timeout: Option<Word>,
+    /// Longest silence within a body. Default: `60s`.
+    pub idle_timeout: Option<Word>,
+    /// How long an unused connection is kept. Default: `60s`.
+    pub pool_idle_timeout: Option<Word>,
+    /// Unused connections kept, per endpoint and worker. Default: `64`.
+    #[schemars(range(min = 0, max = 65535))]
+    pub pool_max_idle: Option<u32>,
+}
+
+/// How `https` endpoints are verified.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct UpstreamTls {
+    /// PEM file with CA certificates. Default: the system's.
+    pub ca: Option<String>,
+    /// Name to ask for and to verify. Default: the endpoint's host.
+    pub server_name: Option<String>,
+}
+
+/// Sizes.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Request line and header fields together. Default: `64KiB`.
+    pub max_header_bytes: Option<Word>,
+    /// Header fields. Default: `100`.
+    #[schemars(range(min = 1, max = 1024))]
+    pub max_headers: Option<u32>,
+    /// Request body: a size or `unlimited`. Default: `unlimited`.
+    pub max_body_bytes: Option<Word>,
+    /// Open connections per worker. Default: `16384`.
+    #[schemars(range(min = 1))]
+    pub max_connections: Option<u32>,
+}
+
+/// Deadlines on the client's side.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timeouts {
+    /// To the end of a request's head; also of the TLS handshake and the PROXY protocol header. Default: `10s`.
+    pub header: Option<Word>,
+    /// Longest silence of a client that sends a body or reads an answer. Default: `60s`.
+    pub body_idle: Option<Word>,
+    /// How long a connection may wait for its next request. Default: `75s`.
+    pub keep_alive: Option<Word>,
+}
+
+/// What upstreams are told.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Outbound {
+    /// Sends RFC 7239 `Forwarded` besides `X-Forwarded-*`. Default: `false`.
+    pub forwarded: bool,
+    /// Sends the `X-Portcullis-*` identity headers. Default: `true`.
+    pub identity_headers: Option<bool>,
+}
+
+/// Where organizations, credentials and access lists are kept.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Directory {
+    /// A YAML file, a `.gz` of it, or a folder of them. Relative to this file.
+    pub file: Option<String>,
+    /// The built-in demonstration directory; its keys are public knowledge. Default: `false` where `file` is given.
+    pub demonstration: Option<bool>,
+    /// An embedded database. Not in this version: refused.
+    pub sqlite: Option<serde_json::Value>,
+    /// A PostgreSQL database. Not in this version: refused.
+    pub postgres: Option<serde_json::Value>,
+    /// Another Portcullis. Not in this version: refused.
+    pub follow: Option<serde_json::Value>,
+}
+
+/// The listener for probes and metrics, and the access log.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Telemetry {
+    /// Address of `/metrics`, `/livez` and `/readyz`. Default: `127.0.0.1:8082`. A change needs a restart.
+    pub listen: Option<Word>,
+    /// One JSON line a request.
+    pub access_log: AccessLog,
+}
+
+/// One JSON line a request.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AccessLog {
+    /// Where it goes. Default: `stdout`. A change needs a restart.
+    pub to: Option<Sink>,
+    /// The file, where `to` is `file`. Relative to this file.
+    pub file: Option<String>,
+    /// Logs query strings too, which may hold secrets. Default: `false`.
+    pub query: bool,
+}
+
+/// Where the access log goes.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Sink {
+    /// Nowhere.
+    Off,
+    /// To standard output.
+    Stdout,
+    /// To the end of a file.
+    File,
+}

@@ -1,0 +1,166 @@
+//! `gateway.listen`, workers, and `gateway.client_address` (SEMANTICS §3).
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+
+use super::{Resolve, names, step};
+use crate::access::network::Networks;
+use crate::config::document::{Finding, Path, path};
+use crate::config::raw;
+use crate::config::settings::{AddressHeader, ClientAddressRule, Listen, ListenTls, Sockets};
+
+/// More workers than any machine has cores.
+const MOST_WORKERS: usize = 4096;
+
+/// Trusted networks wider than these are worth a warning.
+const BROAD: (u8, u8) = (8, 32);
+
+impl Resolve<'_> {
+    pub(super) fn sockets(&mut self, raw: &raw::Gateway) -> Option<Sockets> {
+        let at = path!["gateway", "listen"];
+        let faults = self.findings.len();
+        let listen: Vec<Listen> = match raw.listen.as_deref() {
+            None => vec![Listen { address: SocketAddr::from(([127, 0, 0, 1], 8080)), tls: None, proxy_protocol: None }],
+            Some([]) => {
+                self.error(at.clone(), "`listen` is empty; name an address such as 127.0.0.1:8080");
+                Vec::new()
+            }
+            Some(listed) => {
+                listed.iter().enumerate().filter_map(|(index, one)| self.listen(&step(&at, index), one)).collect()
+            }
+        };
+        // Positions agree with the file only where all of them could be made.
+        if self.findings.len() == faults {
+            for (index, one) in listen.iter().enumerate() {
+                if let Some(first) = listen[..index].iter().position(|other| collide(other.address, one.address)) {
+                    let message = format!("`{}` is listened on twice; keep one", one.address);
+                    let place = step(&step(&at, first), "address");
+                    let finding = Finding::error(step(&step(&at, index), "address"), message);
+                    self.findings.push(finding.with_related(place, "the first is here"));
+                }
+            }
+        }
+        let workers = self.workers(raw.workers.as_ref());
+        let drain_timeout = self.duration(&path!["gateway"], "drain_timeout", raw.drain_timeout.as_ref(), 30);
+        Some(Sockets { listen, workers: workers?, drain_timeout: drain_timeout? })
+    }
+
+    fn workers(&mut self, word: Option<&raw::Word>) -> Option<NonZeroUsize> {
+        match word.map_or("auto", |word| word.0.as_str()) {
+            "auto" => Some(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)),
+            text => {
+                let count = text.parse::<NonZeroUsize>().ok().filter(|count| count.get() <= MOST_WORKERS);
+                if count.is_none() {
+                    let message = format!("`{text}` is neither `auto` nor a whole number from 1 to {MOST_WORKERS}");
+                    self.error(path!["gateway", "workers"], message);
+                }
+                count
+            }
+        }
+    }
+
+    fn listen(&mut self, at: &Path, raw: &raw::Listen) -> Option<Listen> {
+        let address = self.socket_address(step(at, "address"), &raw.address);
+        let tls = match &raw.tls {
+            None => Some(None),
+            Some(tls) => {
+                let place = step(at, "tls");
+                if tls.client_ca.is_some() {
+                    let message = "certificates of clients are not verified by this version; take `client_ca` out";
+                    self.findings.push(Finding::error(step(&place, "client_ca"), message).at_key());
+                }
+                let certificate = self.readable_file(step(&place, "certificate"), &tls.certificate);
+                let private_key = self.readable_file(step(&place, "private_key"), &tls.private_key);
+                certificate
+                    .zip(private_key)
+                    .map(|(certificate, private_key)| Some(ListenTls { certificate, private_key }))
+            }
+        };
+        let proxy_protocol = raw.proxy_protocol.as_ref().map(|proxy| {
+            let place = step(&step(at, "proxy_protocol"), "trusted");
+            if proxy.trusted.is_empty() {
+                self.error(
+                    place.clone(),
+                    "`trusted` is empty, so every connection would be closed; name the load balancers",
+                );
+            }
+            let trusted = self.networks(&place, &proxy.trusted);
+            self.weigh_trust(&place, &trusted, None);
+            trusted
+        });
+        Some(Listen { address: address?, tls: tls?, proxy_protocol })
+    }
+
+    pub(super) fn socket_address(&mut self, at: Path, text: &str) -> Option<SocketAddr> {
+        let parsed = text.parse::<SocketAddr>().ok();
+        if parsed.is_none() {
+            let message =
+                format!("`{text}` is not an IP address with a port; write it like 127.0.0.1:8080 or [::]:8080");
+            self.error(at, message);
+        }
+        parsed
+    }
+
+    pub(super) fn client_address(&mut self, raw: &raw::ClientAddress) -> Option<ClientAddressRule> {
+        let at = path!["gateway", "client_address"];
+        let place = step(&at, "trusted_proxies");
+        let trusted_proxies = self.networks(&place, &raw.trusted_proxies);
+        self.weigh_trust(&place, &trusted_proxies, Some(raw.allow_any_proxy));
+        let header = match raw.header.as_ref().map_or("x-forwarded-for", |word| word.0.as_str()) {
+            text if text.eq_ignore_ascii_case("x-forwarded-for") => Some(AddressHeader::XForwardedFor),
+            text if text.eq_ignore_ascii_case("forwarded") => Some(AddressHeader::Forwarded),
+            text => {
+                let name = names::address_header(text);
+                self.parsed(step(&at, "header"), name).map(AddressHeader::Single)
+            }
+        };
+        // The shape checker has refused 0 where the schema was asked; serde itself takes it.
+        let hops = raw.hops.and_then(|hops| NonZeroUsize::new(hops as usize));
+        if raw.hops.is_some() && hops.is_none() {
+            self.error(
+                step(&at, "hops"),
+                "`0` proxies can't be in front of trusted proxies; write 1 or more, or take `hops` out",
+            );
+        }
+        if raw.hops.is_some() && raw.trusted_proxies.is_empty() {
+            let finding =
+                Finding::error(step(&at, "hops"), "`hops` needs `trusted_proxies`; name the networks of the proxies");
+            self.findings.push(finding.at_key());
+        }
+        if hops.is_some_and(|hops| hops.get() > 1) && matches!(header, Some(AddressHeader::Single(_))) {
+            self.error(
+                step(&at, "hops"),
+                "a single-valued header names one address, so `hops` can only be 1; take it out",
+            );
+        }
+        Some(ClientAddressRule { trusted_proxies, header: header?, hops })
+    }
+
+    /// `allow_any` is `None` where nothing can allow it.
+    fn weigh_trust(&mut self, place: &Path, trusted: &Networks, allow_any: Option<bool>) {
+        if trusted.covers_a_family() && allow_any != Some(true) {
+            let way_out = match allow_any {
+                Some(_) => "name the proxies' own networks, or write `allow_any_proxy: true`",
+                None => "name the load balancers' own networks",
+            };
+            let message = "these networks cover a whole address family, so that anybody could choose their own address";
+            self.findings.push(Finding::error(place.clone(), message).at_key().with_help(way_out));
+            return;
+        }
+        for (index, network) in trusted.iter().enumerate() {
+            let most = if network.address().is_ipv4() { BROAD.0 } else { BROAD.1 };
+            if network.prefix_len() < most {
+                let message =
+                    format!("trusted network `{network}` is broad: whoever is in it can choose the client address");
+                self.findings.push(Finding::warning(step(place, index), message));
+            }
+        }
+    }
+}
+
+/// Whether both can't be listened on at once: the same port, and the same address or all addresses.
+pub(super) fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+    let same_port = one.port() == other.port() && one.port() != 0;
+    let same_family = one.is_ipv4() == other.is_ipv4();
+    same_port && (one.ip() == other.ip() || same_family && (one.ip().is_unspecified() || other.ip().is_unspecified()))
+}

@@ -1,0 +1,168 @@
+//! `gateway.routes`: which host, path and method goes to which upstream.
+
+use std::collections::HashMap;
+
+use super::{Resolve, step};
+use crate::access::route::{Access, HostPattern, Preflight, Route, RouteTable};
+use crate::config::document::{Finding, Path, path};
+use crate::config::raw;
+
+impl Resolve<'_> {
+    pub(super) fn routes(&mut self, raw: Option<&[raw::Route]>, upstreams: &[String]) -> RouteTable {
+        let at = path!["gateway", "routes"];
+        match (raw, upstreams) {
+            (Some([]), _) => {
+                self.error(
+                    at,
+                    "`routes` is empty, so that nothing would be forwarded; name a route or take `routes` out",
+                );
+                RouteTable::default()
+            }
+            (Some(listed), _) => {
+                let made = listed.iter().enumerate().map(|(index, one)| self.route(&step(&at, index), one, upstreams));
+                let made: Vec<Option<Route>> = made.collect();
+                self.refuse_equal(&at, &made);
+                RouteTable::new(made.into_iter().flatten().collect())
+            }
+            (None, [_]) => RouteTable::new(vec![Route {
+                host: None,
+                path: "/".into(),
+                methods: Box::default(),
+                access: Access::Required,
+                require_access_list: false,
+                organizations: None,
+                preflight: Preflight::Require,
+                upstream: 0,
+            }]),
+            (None, _) => {
+                let message = "there are several upstreams and no routes; say in `routes` what goes where";
+                self.findings.push(Finding::error(path!["gateway", "upstreams"], message).at_key());
+                RouteTable::default()
+            }
+        }
+    }
+
+    fn route(&mut self, at: &Path, raw: &raw::Route, upstreams: &[String]) -> Option<Route> {
+        let host = match &raw.host {
+            None => Some(None),
+            Some(text) => self.parsed(step(at, "host"), HostPattern::parse(text)).map(Some),
+        };
+        let path = raw.path.as_deref().unwrap_or("/");
+        let path = self.parsed(step(at, "path"), prefix(path));
+        let methods = self.methods(&step(at, "methods"), raw.methods.as_deref());
+        let organizations = raw.organizations.as_ref().map(|listed| {
+            let place = step(at, "organizations");
+            if listed.is_empty() {
+                self.error(
+                    place.clone(),
+                    "`organizations` is empty, so that nobody may pass; name some or take it out",
+                );
+            }
+            self.ids(&place, listed).into_boxed_slice()
+        });
+        let access = match raw.access {
+            Some(raw::Access::Public) => Access::Public,
+            Some(raw::Access::Required) | None => Access::Required,
+        };
+        if access == Access::Public {
+            for (key, given) in
+                [("require_access_list", raw.require_access_list), ("organizations", raw.organizations.is_some())]
+            {
+                if given {
+                    let message = format!(
+                        "`{key}` has no meaning on a public route, which reads no credential; take one of both out"
+                    );
+                    self.findings.push(Finding::error(step(at, key), message).at_key());
+                }
+            }
+        }
+        let preflight = match raw.preflight {
+            Some(raw::Preflight::Pass) => Preflight::Pass,
+            Some(raw::Preflight::Require) | None => Preflight::Require,
+        };
+        let upstream = upstreams.iter().position(|name| *name == raw.upstream.0);
+        if upstream.is_none() {
+            let known = upstreams.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            self.error(step(at, "upstream"), format!("there is no upstream `{}`; there is {known}", raw.upstream.0));
+        }
+        Some(Route {
+            host: host?,
+            path: path?,
+            methods: methods?,
+            access,
+            require_access_list: raw.require_access_list,
+            organizations,
+            preflight,
+            upstream: upstream?,
+        })
+    }
+
+    fn methods(&mut self, at: &Path, raw: Option<&[raw::Word]>) -> Option<Box<[Box<str>]>> {
+        let Some(raw) = raw else {
+            return Some(Box::default());
+        };
+        if raw.is_empty() {
+            self.error(
+                at.clone(),
+                "`methods` is empty, so that the route would match nothing; name some or take it out",
+            );
+        }
+        let mut methods: Vec<Box<str>> = Vec::new();
+        for (index, word) in raw.iter().enumerate() {
+            let text = word.0.as_str();
+            let upper = text.to_ascii_uppercase();
+            let fault = if upper != text {
+                Some(format!("method `{text}` is not in capitals; write `{upper}`"))
+            } else if http::Method::from_bytes(text.as_bytes()).is_err() || text == "CONNECT" {
+                Some(format!("method `{text}` can't be routed"))
+            } else if methods.iter().any(|known| **known == *text) {
+                Some(format!("method `{text}` is listed twice; keep one"))
+            } else {
+                None
+            };
+            match fault {
+                Some(fault) => self.error(step(at, index), fault),
+                None => methods.push(text.into()),
+            }
+        }
+        Some(methods.into())
+    }
+
+    /// Two routes that would match one request with the same claim to it.
+    fn refuse_equal(&mut self, at: &Path, routes: &[Option<Route>]) {
+        let every: [Box<str>; 1] = ["*".into()];
+        let mut seen: HashMap<(String, &str, &str), usize> = HashMap::new();
+        for (index, route) in routes.iter().enumerate().filter_map(|(index, route)| Some((index, route.as_ref()?))) {
+            let path = match route.path.trim_end_matches('/') {
+                "" => "/",
+                bare => bare,
+            };
+            let methods: &[Box<str>] = if route.methods.is_empty() { &every } else { &route.methods };
+            let clash = methods.iter().find_map(|method| {
+                let first = *seen.entry((format!("{:?}", route.host), path, method)).or_insert(index);
+                (first != index).then_some((first, method))
+            });
+            if let Some((first, method)) = clash {
+                let methods = if **method == *"*" { String::new() } else { format!(" for `{method}`") };
+                let message = format!("another route has the same host and path `{path}`{methods}; keep one");
+                let finding = Finding::error(step(at, index), message);
+                self.findings.push(finding.with_related(step(at, first), "the other is here"));
+            }
+        }
+    }
+}
+
+fn prefix(text: &str) -> Result<Box<str>, String> {
+    let shown: String = text.chars().take(80).flat_map(char::escape_default).collect();
+    let visible = text.bytes().all(|byte| byte.is_ascii_graphic());
+    let twofold = text.contains("//") || text.contains(['\\', '%', ';', '*', '?', '#']);
+    let dots = text.split('/').any(|segment| matches!(segment, "." | ".."));
+    if !text.starts_with('/') {
+        return Err(format!("path `{shown}` does not begin with `/`; write `/{shown}`"));
+    }
+    if !visible || twofold || dots {
+        let message = "is a prefix of plain segments only: no `//`, `.`, `..`, `%`, `;`, `\\`, `*`, `?` and `#`";
+        return Err(format!("path `{shown}` {message}").replace("is a prefix", "has to be a prefix"));
+    }
+    Ok(text.into())
+}

@@ -1,0 +1,349 @@
+use std::path::Path;
+
+use crate::config::diagnostic::{Problems, Severity};
+use crate::config::document::Override;
+use crate::config::settings::{AccessLogSink, AddressHeader, DirectorySource, Endpoint, Settings};
+use crate::config::{load, parse};
+
+fn read(text: &str) -> Result<(Settings, Problems), Problems> {
+    parse("p.yaml", text, Path::new(env!("CARGO_MANIFEST_DIR")), Vec::new())
+}
+
+/// The text is refused, and one of the problems is at this place and says this.
+#[track_caller]
+fn refused(text: &str, place: &str, part: &str) {
+    let problems = match read(text) {
+        Ok(_) => panic!("taken:\n{text}"),
+        Err(problems) => problems,
+    };
+    let found =
+        problems.iter().any(|one| one.place.to_string() == format!("p.yaml:{place}") && one.to_string().contains(part));
+    assert!(
+        found,
+        "no `{part}` at {place} among:
+{problems}
+of:
+{text}"
+    );
+}
+
+#[track_caller]
+fn taken(text: &str) -> Settings {
+    match read(text) {
+        Ok((settings, _)) => settings,
+        Err(problems) => panic!("{problems}\nof:\n{text}"),
+    }
+}
+
+#[test]
+fn each_fault_is_refused_at_its_place() {
+    let cases = [
+        ("gatway: {}", "1:1", "did you mean `gateway`?"),
+        ("gateway:\n  workrs: 2", "2:3", "did you mean `workers`?"),
+        ("gateway:\n  workers: many", "2:12", "`many` is neither `auto`"),
+        ("gateway:\n  workers: 0", "2:12", "`0` is neither `auto`"),
+        ("gateway:\n  workers: [1]", "2:12", "expected a text or a whole number, found a list"),
+        ("gateway: 5", "1:10", "is not a mapping"),
+        ("gateway:\n  listen:\n    - address: localhost:80", "3:16", "is not an IP address with a port"),
+        ("gateway:\n  listen: []", "2:11", "is empty"),
+        ("gateway:\n  listen:\n    - tls: {certificate: a, private_key: b}", "3:7", "key `address` is missing"),
+        (
+            "gateway:\n  listen:\n    - {address: 127.0.0.1:1, tls: {certificate: missing.crt}}",
+            "3:35",
+            "`private_key` is missing",
+        ),
+        (
+            "gateway:\n  listen:\n    - {address: 127.0.0.1:1, tls: {certificate: missing.crt, private_key: Cargo.toml}}",
+            "3:49",
+            "can't be read",
+        ),
+        (
+            "gateway:\n  listen:\n    - {address: 127.0.0.1:1, tls: {certificate: src, private_key: Cargo.toml}}",
+            "3:49",
+            "folder",
+        ),
+        (
+            "gateway:\n  listen:\n    - {address: 127.0.0.1:1, tls: {certificate: Cargo.toml, private_key: Cargo.toml, client_ca: a}}",
+            "3:86",
+            "not verified by this version",
+        ),
+        ("gateway:\n  listen:\n    - address: 127.0.0.1:1\n    - address: 127.0.0.1:1", "4:16", "listened on twice"),
+        ("gateway:\n  listen:\n    - address: 0.0.0.0:1\n    - address: 127.0.0.1:1", "4:16", "listened on twice"),
+        ("gateway:\n  listen:\n    - {address: 127.0.0.1:1, proxy_protocol: {trusted: []}}", "3:56", "is empty"),
+        (
+            "gateway:\n  listen:\n    - {address: 127.0.0.1:1, proxy_protocol: {trusted: [0.0.0.0/0]}}",
+            "3:47",
+            "whole address family",
+        ),
+        ("gateway:\n  client_address:\n    trusted_proxies: [10.0.0.5/8]", "3:23", "did you mean `10.0.0.0/8`?"),
+        ("gateway:\n  client_address:\n    trusted_proxies: [010.0.0.0/8]", "3:23", "is not an IP address or network"),
+        ("gateway:\n  client_address:\n    trusted_proxies: [0.0.0.0/0]", "3:5", "allow_any_proxy: true"),
+        ("gateway:\n  client_address:\n    trusted_proxies: [0.0.0.0/1, 128.0.0.0/1]", "3:5", "whole address family"),
+        ("gateway:\n  client_address:\n    trusted_proxies: [\"::/0\"]", "3:5", "whole address family"),
+        ("gateway:\n  client_address:\n    hops: 2", "3:5", "needs `trusted_proxies`"),
+        ("gateway:\n  client_address: {trusted_proxies: [10.0.0.1], hops: 0}", "2:55", "1 or more"),
+        (
+            "gateway:\n  client_address: {trusted_proxies: [10.0.0.1], header: cf-connecting-ip, hops: 2}",
+            "2:81",
+            "can only be 1",
+        ),
+        ("gateway:\n  client_address: {header: host}", "2:28", "carries no address"),
+        ("gateway:\n  client_address: {header: cf_ip}", "2:28", "use `-`"),
+        ("gateway:\n  client_address: {header: x-forwarded-host}", "2:28", "write x-forwarded-for"),
+        ("gateway:\n  credentials: {headers: [connection]}", "2:27", "meaning of its own"),
+        ("gateway:\n  credentials: {headers: [Host]}", "2:27", "meaning of its own"),
+        ("gateway:\n  credentials: {headers: [authorization]}", "2:27", "is read for `basic`"),
+        ("gateway:\n  credentials: {headers: [X-Forwarded-For]}", "2:27", "where a request comes from"),
+        ("gateway:\n  credentials: {headers: [x-portcullis-org]}", "2:27", "sets itself"),
+        ("gateway:\n  credentials: {headers: [x-key, X-Key]}", "2:34", "listed twice"),
+        ("gateway:\n  credentials: {headers: [\"x key\"]}", "2:27", "not the name of a header"),
+        ("gateway:\n  credentials: {headers: [], basic: off}", "2:26", "no credential could ever be read"),
+        ("gateway:\n  credentials: {basic: maybe}", "2:24", "`maybe` is not one of"),
+        ("gateway:\n  credentials:\n    digest: { realm: Portcullis }", "3:5", "not in this version"),
+        ("gateway:\n  credentials:\n    digest: on", "3:5", "not in this version"),
+        ("gateway:\n  credentials: {realm: 'a\"b'}", "2:24", "without quotes"),
+        ("gateway:\n  routes: []", "2:11", "is empty"),
+        ("gateway:\n  routes:\n    - upstream: api", "3:17", "there is no upstream `api`; there is `echo`"),
+        ("gateway:\n  routes:\n    - {upstream: echo, path: api}", "3:30", "write `/api`"),
+        ("gateway:\n  routes:\n    - {upstream: echo, path: /a/../b}", "3:30", "plain segments"),
+        ("gateway:\n  routes:\n    - {upstream: echo, host: 'a:80'}", "3:30", "host `a:80`"),
+        ("gateway:\n  routes:\n    - {upstream: echo, methods: [get]}", "3:34", "write `GET`"),
+        (
+            "gateway:\n  routes:\n    - {upstream: echo, access: open}",
+            "3:32",
+            "`open` is not one of `required`, `public`",
+        ),
+        ("gateway:\n  routes:\n    - {upstream: echo, organizations: [acme]}", "3:40", "24 hexadecimal"),
+        ("gateway:\n  routes:\n    - {upstream: echo, organizations: []}", "3:39", "is empty"),
+        (
+            "gateway:\n  routes:\n    - {upstream: echo, access: public, require_access_list: true}",
+            "3:40",
+            "public route",
+        ),
+        (
+            "gateway:\n  routes:\n    - {upstream: echo, path: /a}\n    - {upstream: echo, path: /a/}",
+            "4:7",
+            "same host and path `/a`",
+        ),
+        (
+            "gateway:\n  routes:\n    - {upstream: echo, methods: [GET]}\n    - {upstream: echo, methods: [PUT, GET]}",
+            "4:7",
+            "for `GET`",
+        ),
+        (
+            "gateway:\n  upstreams:\n    a: {endpoints: [\"http://a:1\"]}\n    b: {endpoints: [\"http://b:1\"]}",
+            "2:3",
+            "no routes",
+        ),
+        (
+            "gateway:\n  upstreams:\n    a: {endpoints: [\"echo:\"]}\n    a: {endpoints: [\"echo:\"]}",
+            "4:5",
+            "key `a` is there twice",
+        ),
+        ("gateway:\n  upstreams:\n    a: {endpoints: []}", "3:20", "has no endpoints"),
+        ("gateway:\n  upstreams:\n    a: {}", "3:8", "key `endpoints` is missing"),
+        ("gateway:\n  upstreams:\n    a: {endpoints: [\"ftp://a\"]}", "3:21", "is not an endpoint"),
+        ("gateway:\n  upstreams:\n    a: {endpoints: [\"http://u:hunter2@a\"]}", "3:21", "user name or password"),
+        ("gateway:\n  upstreams:\n    a: {endpoints: [\"http://a/v1\"]}", "3:21", "has a path"),
+        ("gateway:\n  upstreams:\n    a: {endpoints: [\"http://a:0\"]}", "3:21", "is not an endpoint"),
+        ("gateway:\n  upstreams:\n    a: {endpoints: [\"http://a b\"]}", "3:21", "is not an endpoint"),
+        ("gateway:\n  upstreams:\n    a: {endpoints: [\"echo:\", \"http://a\"]}", "3:20", "mixes `echo:`"),
+        ("gateway:\n  upstreams:\n    a: {endpoints: [\"http://a\", \"http://a/\"]}", "3:33", "listed twice"),
+        ("gateway:\n  upstreams:\n    a: {endpoints: [\"http://a\"], connect_timeout: 5}", "3:51", "is not a duration"),
+        ("gateway:\n  upstreams:\n    a: {endpoints: [\"http://a\"], tls: {ca: nowhere.pem}}", "3:44", "can't be read"),
+        (
+            "gateway:\n  upstreams:\n    a: {endpoints: [\"http://a\"], tls: {server_name: 'a b'}}",
+            "3:53",
+            "neither a DNS name",
+        ),
+        ("gateway: {limits: {max_header_bytes: 1KiB}}", "1:38", "not between"),
+        ("gateway: {limits: {max_body_bytes: 1}}", "1:36", "or unlimited"),
+        ("gateway: {limits: {max_headers: many}}", "1:33", "is not a whole number"),
+        ("gateway: {timeouts: {header: 0s}}", "1:30", "above zero"),
+        ("admin: { listen: 127.0.0.1:8081 }", "1:1", "not in this version"),
+        ("directory: { sqlite: portcullis.db }", "1:14", "use `file: directory.yaml`"),
+        ("directory: { postgres: x }", "1:14", "not in this version"),
+        ("directory: { follow: x }", "1:14", "not in this version"),
+        ("directory: {}", "1:1", "names no source"),
+        ("directory: { file: a, demonstration: true }", "1:23", "exclude each other"),
+        ("telemetry: { listen: '8082' }", "1:22", "with a port"),
+        ("telemetry: { listen: 127.0.0.1:8080 }", "1:22", "address of the gateway already"),
+        ("telemetry: { access_log: { to: file } }", "1:32", "needs the name of a file"),
+        ("telemetry: { access_log: { to: stdout, file: a.log } }", "1:46", "needs `to: file`"),
+        ("telemetry: { access_log: { to: syslog } }", "1:32", "`syslog` is not one of"),
+        ("a: &x 1\ngateway: *x", "1:4", "anchors"),
+        ("gateway: {}\ngateway: {}", "2:1", "there twice"),
+        ("gateway: {workers: !int 4}", "1:20", "tags"),
+        ("gateway: [", "2:1", "not YAML"),
+    ];
+    for (text, place, part) in cases {
+        refused(text, place, part);
+    }
+}
+
+#[test]
+fn each_fault_of_an_issuer_is_refused_at_its_place() {
+    let organization = "organizations: [5f0000000000000000000001]";
+    let cases = [
+        (format!("{{issuer: i, audience: i, jwks_file: Cargo.toml, {organization}}}"), "4:31", "issuer's own name"),
+        (format!("{{issuer: i, audience: '', jwks_file: Cargo.toml, {organization}}}"), "4:31", "audience is empty"),
+        (format!("{{issuer: i, jwks_file: Cargo.toml, {organization}}}"), "4:9", "key `audience` is missing"),
+        (format!("{{issuer: i, audience: a, {organization}}}"), "4:9", "has no keys"),
+        (
+            format!("{{issuer: i, audience: a, jwks_file: Cargo.toml, jwks_url: 'https://i', {organization}}}"),
+            "4:57",
+            "exclude",
+        ),
+        (format!("{{issuer: i, audience: a, jwks_url: 'http://i.example', {organization}}}"), "4:44", "use https"),
+        (
+            format!("{{issuer: i, audience: a, jwks_url: 'https://u:hunter2@i', {organization}}}"),
+            "4:44",
+            "user name or password",
+        ),
+        (format!("{{issuer: i, audience: a, jwks_url: 'nothing', {organization}}}"), "4:44", "is not an address"),
+        (format!("{{issuer: i, audience: a, jwks_file: nowhere.json, {organization}}}"), "4:45", "can't be read"),
+        (
+            format!("{{issuer: i, audience: a, jwks_file: Cargo.toml, algorithms: [], {organization}}}"),
+            "4:69",
+            "is empty",
+        ),
+        (
+            format!("{{issuer: i, audience: a, jwks_file: Cargo.toml, algorithms: [none], {organization}}}"),
+            "4:70",
+            "`none` is not one of",
+        ),
+        (
+            format!("{{issuer: i, audience: a, jwks_file: Cargo.toml, algorithms: [HS256], {organization}}}"),
+            "4:70",
+            "`HS256` is not one of",
+        ),
+        ("{issuer: i, audience: a, jwks_file: Cargo.toml, organizations: []}".to_owned(), "4:72", "is empty"),
+        (
+            format!("{{issuer: i, audience: a, jwks_file: Cargo.toml, jwks_ca: Cargo.toml, {organization}}}"),
+            "4:57",
+            "needs `jwks_url`",
+        ),
+    ];
+    for (issuer, place, part) in cases {
+        refused(&format!("gateway:\n  credentials:\n    issuers:\n      - {issuer}"), place, part);
+    }
+    let good = format!("{{issuer: i, audience: a, jwks_url: 'http://127.0.0.1:1/keys', {organization}}}");
+    let settings = taken(&format!("gateway:\n  credentials:\n    issuers:\n      - {good}"));
+    assert!(settings.gateway.credentials.bearer);
+    refused(
+        &format!("gateway:\n  credentials:\n    bearer: off\n    issuers:\n      - {good}"),
+        "3:13",
+        "without effect",
+    );
+    refused(&format!("gateway:\n  credentials:\n    issuers:\n      - {good}\n      - {good}"), "5:18", "there twice");
+}
+
+#[test]
+fn passwords_in_addresses_are_never_shown() {
+    let text = "gateway:\n  upstreams:\n    a: {endpoints: [\"http://u:hunter2@a\"]}\n  credentials:\n    issuers: [{issuer: i, audience: a, jwks_url: 'https://u:hunter2@i', organizations: []}]";
+    let problems = read(text).unwrap_err();
+    assert!(!problems.to_string().contains("hunter2"));
+    assert!(!problems.render(false).contains("hunter2"), "{}", problems.render(false));
+}
+
+#[test]
+fn all_faults_come_at_once_in_the_order_of_the_file() {
+    let text = "gateway:\n  workers: many\n  client_address: {hops: 1}\n  timeouts: {header: x}\nadmin: {}";
+    let lines: Vec<usize> = read(text).unwrap_err().iter().map(|problem| problem.place.line).collect();
+    assert_eq!(lines, [2, 3, 4, 5]);
+    let text = "gateway:\n  wokers: 2\n  listen: 5\ntelemetry: {listen: []}\nx: 1";
+    let lines: Vec<usize> = read(text).unwrap_err().iter().map(|problem| problem.place.line).collect();
+    assert_eq!(lines, [2, 3, 4, 5]);
+}
+
+#[test]
+fn broad_trust_is_a_warning() {
+    let text = "gateway:\n  client_address:\n    trusted_proxies: [10.0.0.0/8, 0.0.0.0/2, \"2000::/3\"]";
+    let (_, warnings) = read(text).unwrap();
+    let places: Vec<_> = warnings.iter().map(|one| (one.severity, one.place.column)).collect();
+    assert_eq!(places, [(Severity::Warning, 35), (Severity::Warning, 46)]);
+    let text = "gateway:\n  client_address: {trusted_proxies: [0.0.0.0/0], allow_any_proxy: true}";
+    assert_eq!(read(text).unwrap().1.len(), 1);
+}
+
+#[test]
+fn nothing_at_all_is_the_defaults() {
+    for text in ["", "# only a comment\n", "---\n", "{}", "gateway: {}", "\u{feff}gateway: {}"] {
+        let settings = taken(text);
+        assert_eq!(settings.sockets.listen[0].address.to_string(), "127.0.0.1:8080");
+        assert_eq!(settings.directory, DirectorySource::Demonstration);
+        assert_eq!(settings.gateway.upstreams[0].endpoints, [Endpoint::Echo]);
+        assert_eq!(settings.gateway.routes.iter().count(), 1);
+        assert_eq!(settings.gateway.client_address.header, AddressHeader::XForwardedFor);
+        assert_eq!(settings.access_log.sink, AccessLogSink::Stdout);
+    }
+    assert!(load(None, Vec::new()).is_ok());
+}
+
+#[test]
+fn relative_paths_start_at_the_configuration() {
+    let (settings, _) = parse("p.yaml", "directory: {file: d.yaml}", Path::new("/etc/portcullis"), Vec::new()).unwrap();
+    assert_eq!(settings.directory, DirectorySource::File("/etc/portcullis/d.yaml".into()));
+}
+
+#[test]
+fn one_upstream_needs_no_routes() {
+    let settings = taken("gateway:\n  upstreams:\n    api: {endpoints: [\"https://[::1]:8443\", \"http://api\"]}");
+    let upstream = &settings.gateway.upstreams[0];
+    let shown: Vec<String> = upstream
+        .endpoints
+        .iter()
+        .map(|one| match one {
+            Endpoint::Net { https, host, port, .. } => format!("{https} {host} {port}"),
+            Endpoint::Echo => "echo".to_owned(),
+        })
+        .collect();
+    assert_eq!(shown, ["true ::1 8443", "false api 80"]);
+}
+
+fn overridden(text: &str, variables: &[(&str, &str)]) -> Result<(Settings, Problems), Problems> {
+    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    parse("p.yaml", text, Path::new("."), Override::among(variables))
+}
+
+#[test]
+fn the_environment_overrides_the_file() {
+    let text = "# an id that YAML takes for a number\ngateway:\n  workers: 1\n  routes: [{upstream: echo, organizations: [5e0000000000000000000001]}]\n";
+    let (settings, _) = overridden(
+        text,
+        &[
+            ("PORTCULLIS__GATEWAY__WORKERS", "3"),
+            ("PORTCULLIS__GATEWAY__LISTEN", "[{address: '127.0.0.1:9'}]"),
+            ("PORTCULLIS__GATEWAY__LIMITS__MAX_HEADERS", "7"),
+            ("PORTCULLIS__GATEWAY__ROUTES__0__PATH", "/x"),
+            ("OTHER__X", "1"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(settings.sockets.workers.get(), 3);
+    assert_eq!(settings.sockets.listen[0].address.port(), 9);
+    assert_eq!(settings.gateway.limits.max_headers, 7);
+    assert_eq!(&*settings.gateway.routes.iter().next().unwrap().path, "/x");
+}
+
+#[test]
+fn a_fault_of_a_variable_names_the_variable() {
+    let cases = [
+        ("PORTCULLIS__GATEWAY__WORKERS", "many", "`many` is neither"),
+        ("PORTCULLIS__GATEWAY__WROKERS", "2", "did you mean `workers`?"),
+        ("PORTCULLIS__GATEWAY__WORKERS", "[", "not one YAML value"),
+        ("PORTCULLIS__GATEWAY__WORKERS__MORE", "2", "single value"),
+        ("PORTCULLIS__GATEWAY____WORKERS", "2", "empty part"),
+        ("PORTCULLIS__GATEWAY__LISTEN__3__ADDRESS", "x", "no position 3"),
+        ("PORTCULLIS__GATEWAY__LISTEN__0__ADDRESS", "x", "is not an IP address with a port"),
+        ("PORTCULLIS__GATEWAY__CLIENT_ADDRESS__TRUSTED_PROXIES", "[10.0.0.5/8]", "did you mean `10.0.0.0/8`?"),
+    ];
+    for (name, value, part) in cases {
+        let text = "gateway:\n  workers: 1\n  listen: [{address: '127.0.0.1:1'}]";
+        let problems = overridden(text, &[(name, value)]).unwrap_err();
+        assert!(
+            problems.iter().any(|one| &*one.place.file == name && one.to_string().contains(part)),
+            "{name}: {problems}"
+        );
+    }
+}

@@ -1,0 +1,77 @@
+//! Where organizations, credentials and access lists come from, and how they become a snapshot.
+//!
+//! `raw` mirrors a file, `source` reads files, `resolve` judges all of them at once, `model` is what is left;
+//! `compare` tells two of them apart by the addresses that they admit.
+//! Never takes a part of a directory: one fault refuses the whole of it.
+
+pub mod compare;
+mod demonstration;
+pub mod model;
+mod ranges;
+mod raw;
+mod resolve;
+mod source;
+
+use std::path::{Path, PathBuf};
+
+pub use demonstration::{DEMONSTRATION_KEYS, demonstration};
+pub use model::Directory;
+
+use crate::config::diagnostic::Problems;
+
+/// How much is read at most.
+#[derive(Debug, Clone, Copy)]
+pub struct LoadOptions {
+    /// Bytes of all files together, inflated.
+    pub largest: u64,
+}
+
+impl Default for LoadOptions {
+    /// One gibibyte.
+    fn default() -> Self {
+        Self { largest: 1 << 30 }
+    }
+}
+
+/// A directory that was read.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What the files say.
+    pub directory: Directory,
+    /// What somebody should look at.
+    pub warnings: Problems,
+    /// Every file that was read, list files included.
+    pub files_read: Vec<PathBuf>,
+    /// SHA-256 of the names and the bytes of all files: equal where nothing changed.
+    pub digest: [u8; 32],
+}
+
+/// Reads a directory: a YAML file, a `.gz` of it, or a folder of them merged into one.
+///
+/// # Errors
+/// Every fault of every file, each with its place. Nothing of a faulty directory is returned.
+pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, Problems> {
+    let mut reader = source::Reader::new(options.largest);
+    let files = reader.files(path)?;
+    let (directory, warnings) = resolve::resolve(&files, &mut reader)?;
+    let (files_read, digest) = reader.finish();
+    Ok(Loaded { directory, warnings, files_read, digest })
+}
+
+/// Reads a directory from one text; list files are looked for in `folder`. `name` is what problems call the text.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse(name: &str, text: &str, folder: &Path) -> Result<(Directory, Problems), Problems> {
+    let mut reader = source::Reader::new(LoadOptions::default().largest);
+    let file = source::SourceFile::of_text(name, text, folder);
+    resolve::resolve(&[file], &mut reader)
+}
+
+/// The JSON Schema of a directory file.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(raw::File).to_value()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,212 @@
+//! A directory that was judged good: what its files say, and its compilation into a snapshot.
+//!
+//! Never holds a secret, only SHA-256 of secrets; those have no `Debug` either.
+
+use std::sync::Arc;
+
+use crate::access::credential::{AccessListMode, CredentialKind, Enforcement, Fingerprint, Grants};
+use crate::access::id::Id;
+use crate::access::network::Network;
+use crate::access::snapshot::{CredentialSpec, Draft, DraftFault, EntrySpec, NetworkSetSpec, OrganizationSpec, Snapshot, Target};
+use crate::clock::Timestamp;
+
+/// Organizations and everything that belongs to them.
+#[derive(Debug, Clone, Default)]
+pub struct Directory {
+    /// In the order of the files.
+    pub organizations: Vec<Organization>,
+    /// Most entries of one list.
+    pub entries_per_list: usize,
+}
+
+/// An organization.
+#[derive(Debug, Clone)]
+pub struct Organization {
+    /// Unique in the directory.
+    pub id: Id,
+    /// For people.
+    pub name: Arc<str>,
+    /// The switch.
+    pub mode: AccessListMode,
+    /// What project roles are granted on.
+    pub projects: Vec<Project>,
+    /// What lists may refer to.
+    pub network_sets: Vec<NetworkSet>,
+    /// API keys and service accounts.
+    pub credentials: Vec<Credential>,
+}
+
+/// A project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Project {
+    /// Unique in the directory.
+    pub id: Id,
+    /// Unique in the organization.
+    pub name: Arc<str>,
+}
+
+/// A named list of networks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkSet {
+    /// Unique in the organization.
+    pub name: Arc<str>,
+    /// What it holds.
+    pub networks: Vec<Network>,
+}
+
+/// An API key or a service account.
+#[derive(Debug, Clone)]
+pub struct Credential {
+    /// Unique in the directory.
+    pub id: Id,
+    /// Which of both it is.
+    pub kind: CredentialKind,
+    /// A key's description or an account's name; may be empty.
+    pub name: Box<str>,
+    /// Unique in the directory where there is one.
+    pub public_key: Option<Box<str>>,
+    /// Under what it is found; never empty.
+    pub fingerprints: Vec<Fingerprint>,
+    /// Whether it works.
+    pub enabled: bool,
+    /// When it stops working.
+    pub expires_at: Timestamp,
+    /// Whether its list refuses.
+    pub enforcement: Enforcement,
+    /// What it may do, as the upstream is told.
+    pub roles: Vec<Role>,
+    /// Where it may be used from.
+    pub access_list: Vec<Entry>,
+}
+
+/// What a credential may do.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// On the organization.
+    Organization(&'static str),
+    /// On one project.
+    Project(Id, &'static str),
+    /// May follow the directory; never passes to an upstream.
+    Gateway,
+    /// Means something to the upstream only.
+    Application(Box<str>),
+}
+
+/// An entry of an access list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// What it admits.
+    pub target: Admits,
+    /// When it stops admitting.
+    pub expires_at: Timestamp,
+    /// For people.
+    pub comment: Option<Box<str>>,
+}
+
+/// What an entry admits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Admits {
+    /// A network.
+    Network(Network),
+    /// What the network set at this position of its organization holds.
+    Set(u32),
+}
+
+impl Directory {
+    /// All credentials with their organizations.
+    pub fn credentials(&self) -> impl Iterator<Item = (&Organization, &Credential)> {
+        self.organizations.iter().flat_map(|one| one.credentials.iter().map(move |credential| (one, credential)))
+    }
+
+    /// Compiles the directory into what requests are decided on.
+    ///
+    /// # Errors
+    /// A [`DraftFault`]; a directory that [`super::load`] returned has none but that of size.
+    pub fn compile(&self, revision: u64) -> Result<Snapshot, DraftFault> {
+        let mut draft = Draft::new();
+        for one in &self.organizations {
+            draft.organization(one.spec())?;
+            for credential in &one.credentials {
+                draft.credential(one.credential_spec(credential))?;
+            }
+        }
+        Ok(draft.finish(revision))
+    }
+}
+
+impl Organization {
+    fn spec(&self) -> OrganizationSpec {
+        let set = |set: &NetworkSet| NetworkSetSpec { name: Arc::clone(&set.name), networks: set.networks.clone() };
+        OrganizationSpec {
+            id: self.id,
+            name: Arc::clone(&self.name),
+            mode: self.mode,
+            network_sets: self.network_sets.iter().map(set).collect(),
+        }
+    }
+
+    fn credential_spec(&self, credential: &Credential) -> CredentialSpec {
+        let entry = |entry: &Entry| EntrySpec {
+            target: match entry.target {
+                Admits::Network(network) => Target::Network(network),
+                // Made by `resolve` from a position in this very list.
+                Admits::Set(at) => Target::Set(Arc::clone(&self.network_sets[at as usize].name)),
+            },
+            expires_at: entry.expires_at,
+        };
+        CredentialSpec {
+            id: credential.id,
+            kind: credential.kind,
+            organization: self.id,
+            fingerprints: credential.fingerprints.clone(),
+            enabled: credential.enabled,
+            expires_at: credential.expires_at,
+            enforcement: credential.enforcement,
+            grants: credential.grants(),
+            access_list: credential.access_list.iter().map(entry).collect(),
+        }
+    }
+
+    /// The networks that an entry admits.
+    pub fn networks_of<'d>(&'d self, entry: &'d Entry) -> &'d [Network] {
+        match &entry.target {
+            Admits::Network(network) => std::slice::from_ref(network),
+            Admits::Set(at) => &self.network_sets[*at as usize].networks,
+        }
+    }
+}
+
+impl Credential {
+    /// What the upstream is told: roles of a project as `PROJECT_ID:ROLE`, so that nobody takes them for all projects.
+    pub fn grants(&self) -> Grants {
+        let mut roles: Vec<String> = self.roles.iter().filter_map(Role::told).collect();
+        roles.sort_unstable();
+        roles.dedup();
+        let mut projects: Vec<String> = self
+            .roles
+            .iter()
+            .filter_map(|role| match role {
+                Role::Project(id, _) => Some(id.to_string()),
+                _ => None,
+            })
+            .collect();
+        projects.sort_unstable();
+        projects.dedup();
+        Grants {
+            roles: roles.join(",").into(),
+            projects: projects.join(",").into(),
+            gateway: self.roles.contains(&Role::Gateway),
+        }
+    }
+}
+
+impl Role {
+    fn told(&self) -> Option<String> {
+        match self {
+            Self::Organization(name) => Some((*name).to_owned()),
+            Self::Project(id, name) => Some(format!("{id}:{name}")),
+            Self::Gateway => None,
+            Self::Application(name) => Some(name.to_string()),
+        }
+    }
+}

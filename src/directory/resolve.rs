@@ -1,0 +1,339 @@
+//! Judges all files of a directory together and makes one directory of them, or names every fault.
+//!
+//! Never repeats a secret, not even a wrong one, and never lets a part of a faulty directory through.
+
+mod credentials;
+mod lists;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::model::{Directory, NetworkSet, Organization, Project};
+use super::raw;
+use super::source::{Reader, SourceFile};
+use crate::access::credential::{AccessListMode, Fingerprint};
+use crate::access::id::Id;
+use crate::access::network::Network;
+use crate::config::diagnostic::{Problems, Related};
+use crate::config::document::{Finding, Path, Step, path};
+
+/// Entries of one list unless the directory says otherwise.
+pub(super) const ENTRIES_PER_LIST: usize = 200;
+
+/// Longest name of an organization, project, network set or service account, in characters.
+const LONGEST_NAME: usize = 64;
+
+/// An organization or a member of one of its lists, in a file. Small, because every credential has one.
+#[derive(Clone, Copy)]
+struct At {
+    file: usize,
+    organization: usize,
+    member: Option<(&'static str, usize)>,
+}
+
+/// A path in a file.
+struct Spot {
+    file: usize,
+    path: Path,
+}
+
+impl At {
+    fn member(self, list: &'static str, index: usize) -> Self {
+        Self { member: Some((list, index)), ..self }
+    }
+
+    fn spot(self, further: impl IntoIterator<Item = Step>) -> Spot {
+        let mut path = path!["organizations", self.organization];
+        if let Some((list, index)) = self.member {
+            path.extend([Step::from(list), Step::from(index)]);
+        }
+        path.extend(further);
+        Spot { file: self.file, path }
+    }
+
+    fn key(self, key: &str) -> Spot {
+        self.spot([Step::from(key)])
+    }
+}
+
+/// Everything that is known while files are judged.
+struct Resolve<'a> {
+    files: &'a [SourceFile],
+    reader: &'a mut Reader,
+    entries_per_list: usize,
+    /// With the file that each is about, and another place of any file.
+    findings: Vec<(usize, Finding, Option<(Spot, &'static str)>)>,
+    /// Of list files.
+    problems: Problems,
+    lists: HashMap<(usize, String), Option<Arc<[Network]>>>,
+    ids: HashMap<Id, At>,
+    public_keys: HashMap<Box<str>, At>,
+    fingerprints: HashMap<Fingerprint, At>,
+}
+
+/// An organization with all the places that speak of it.
+struct Gathered {
+    organization: Organization,
+    parts: Vec<At>,
+    sets: HashMap<Arc<str>, u32>,
+    projects: HashMap<Arc<str>, Id>,
+}
+
+/// The directory that the files make together, with warnings.
+///
+/// # Errors
+/// Every fault of every file.
+pub(super) fn resolve(files: &[SourceFile], reader: &mut Reader) -> Result<(Directory, Problems), Problems> {
+    let mut raws = Vec::with_capacity(files.len());
+    let mut problems = Problems::default();
+    for file in files {
+        match file.document.parse::<raw::File>() {
+            Ok(raw) => raws.push(raw),
+            Err(found) => problems.append(found),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let mut resolve = Resolve {
+        files,
+        reader,
+        entries_per_list: ENTRIES_PER_LIST,
+        findings: Vec::new(),
+        problems,
+        lists: HashMap::new(),
+        ids: HashMap::new(),
+        public_keys: HashMap::new(),
+        fingerprints: HashMap::new(),
+    };
+    let directory = resolve.directory(&mut raws);
+    resolve.located().unless_refused(Some(directory))
+}
+
+impl Resolve<'_> {
+    fn directory(&mut self, raws: &mut [raw::File]) -> Directory {
+        self.limits(raws);
+        let mut gathered = self.gather(raws);
+        for one in &mut gathered {
+            for at in one.parts.clone() {
+                let raw = &mut raws[at.file].organizations[at.organization];
+                self.projects(one, at, std::mem::take(&mut raw.projects));
+                self.network_sets(one, at, std::mem::take(&mut raw.network_sets));
+            }
+        }
+        for one in &mut gathered {
+            for at in one.parts.clone() {
+                let raw = &mut raws[at.file].organizations[at.organization];
+                let (keys, accounts) = (std::mem::take(&mut raw.api_keys), std::mem::take(&mut raw.service_accounts));
+                one.organization.credentials.reserve_exact(keys.len() + accounts.len());
+                for (index, raw) in keys.into_iter().enumerate() {
+                    let made = self.api_key(one, at.member("api_keys", index), raw);
+                    one.organization.credentials.extend(made);
+                }
+                for (index, raw) in accounts.into_iter().enumerate() {
+                    let made = self.service_account(one, at.member("service_accounts", index), raw);
+                    one.organization.credentials.extend(made);
+                }
+            }
+        }
+        let organizations = gathered.into_iter().map(|one| one.organization).collect();
+        Directory { organizations, entries_per_list: self.entries_per_list }
+    }
+
+    fn limits(&mut self, raws: &[raw::File]) {
+        let mut first: Option<(usize, u32)> = None;
+        for (file, raw) in raws.iter().enumerate() {
+            let Some(given) = raw.limits.as_ref().and_then(|limits| limits.entries_per_list) else {
+                continue;
+            };
+            let spot = || Spot { file, path: path!["limits", "entries_per_list"] };
+            if !(1..=100_000).contains(&given) {
+                self.fault(spot(), format!("`{given}` is not between 1 and 100000"));
+            }
+            match first {
+                Some((other, known)) if known != given => {
+                    let other = Spot { file: other, path: path!["limits", "entries_per_list"] };
+                    self.clash(spot(), format!("`{given}` is another limit than `{known}`; keep one"), other, "the other is here");
+                }
+                _ => first = Some((file, given)),
+            }
+            self.entries_per_list = given as usize;
+        }
+    }
+
+    /// Brings together what several files say of one organization.
+    fn gather(&mut self, raws: &[raw::File]) -> Vec<Gathered> {
+        let mut parts: Vec<(Id, Vec<At>)> = Vec::new();
+        let mut known: HashMap<Id, usize> = HashMap::new();
+        for (file, raw) in raws.iter().enumerate() {
+            for (organization, raw) in raw.organizations.iter().enumerate() {
+                let at = At { file, organization, member: None };
+                let Some(id) = self.id(at, "id", &raw.id) else {
+                    continue;
+                };
+                let place = *known.entry(id).or_insert_with(|| {
+                    parts.push((id, Vec::new()));
+                    parts.len() - 1
+                });
+                let others = &mut parts[place].1;
+                if let Some(first) = others.iter().find(|other| other.file == file).copied() {
+                    let message = format!("organization {id} is there twice in this file; make one of both");
+                    self.clash(at.key("id"), message, first.key("id"), "the first is here");
+                }
+                others.push(at);
+            }
+        }
+        parts.into_iter().map(|(id, parts)| self.organization(raws, id, parts)).collect()
+    }
+
+    fn organization(&mut self, raws: &[raw::File], id: Id, parts: Vec<At>) -> Gathered {
+        let raw = |at: &At| &raws[at.file].organizations[at.organization];
+        if let Some(other) = self.ids.insert(id, parts[0]) {
+            self.clash(parts[0].key("id"), format!("id {id} is there twice; give each its own"), other.key("id"), "the first is here");
+        }
+        let mut name: Option<(&str, At)> = None;
+        let mut mode: Option<(raw::Switch, At)> = None;
+        for at in &parts {
+            match (raw(at).name.as_deref(), name) {
+                (Some(given), Some((known, first))) if given != known => {
+                    let message = format!("organization {id} has another name elsewhere; say it once, or the same");
+                    self.clash(at.key("name"), message, first.key("name"), "the other name is here");
+                }
+                (Some(given), None) => {
+                    self.name(at.key("name"), given);
+                    name = Some((given, *at));
+                }
+                _ => {}
+            }
+            match (raw(at).require_access_list, mode) {
+                (Some(given), Some((known, first))) if given != known => {
+                    let message = format!("organization {id} has `require_access_list` set otherwise elsewhere; say it once, or the same");
+                    self.clash(at.key("require_access_list"), message, first.key("require_access_list"), "the other is here");
+                }
+                (Some(given), None) => mode = Some((given, *at)),
+                _ => {}
+            }
+        }
+        for (key, missing, way_out) in [
+            ("name", name.is_none(), "write `name: …`"),
+            ("require_access_list", mode.is_none(), "write `require_access_list: true`, `false` or `report`"),
+        ] {
+            if missing {
+                self.fault(parts[0].spot([]), format!("organization {id} has no `{key}`; {way_out}"));
+            }
+        }
+        let mode = match mode.map(|(mode, _)| mode) {
+            Some(raw::Switch::Off) => AccessListMode::Off,
+            Some(raw::Switch::Report) => AccessListMode::Report,
+            Some(raw::Switch::Required) | None => AccessListMode::Required,
+        };
+        let name = Arc::from(name.map_or("", |(name, _)| name));
+        let organization =
+            Organization { id, name, mode, projects: Vec::new(), network_sets: Vec::new(), credentials: Vec::new() };
+        Gathered { organization, parts, sets: HashMap::new(), projects: HashMap::new() }
+    }
+
+    fn projects(&mut self, to: &mut Gathered, at: At, raws: Vec<raw::Project>) {
+        for (index, raw) in raws.into_iter().enumerate() {
+            let at = at.member("projects", index);
+            let id = self.unique_id(at, "id", &raw.id);
+            self.name(at.key("name"), &raw.name);
+            let name: Arc<str> = raw.name.into();
+            let Some(id) = id else {
+                continue;
+            };
+            if to.projects.insert(Arc::clone(&name), id).is_some() {
+                self.fault(at.key("name"), format!("the organization has two projects `{name}`; rename one"));
+            }
+            to.organization.projects.push(Project { id, name });
+        }
+    }
+
+    fn network_sets(&mut self, to: &mut Gathered, at: At, raws: Vec<raw::NetworkSet>) {
+        for (index, raw) in raws.into_iter().enumerate() {
+            let at = at.member("network_sets", index);
+            self.name(at.key("name"), &raw.name);
+            let name: Arc<str> = raw.name.into();
+            let mut networks = Vec::with_capacity(raw.networks.len());
+            for (index, text) in raw.networks.into_iter().enumerate() {
+                match text.0 {
+                    Ok(network) => networks.push(network),
+                    Err(fault) => self.fault(at.spot([Step::from("networks"), Step::from(index)]), fault),
+                }
+            }
+            if networks.len() > self.entries_per_list {
+                let message = self.too_many(&format!("network set `{name}`"), networks.len());
+                self.fault(at.key("networks"), message);
+            }
+            let place = u32::try_from(to.organization.network_sets.len()).unwrap_or(u32::MAX);
+            if to.sets.insert(Arc::clone(&name), place).is_some() {
+                self.fault(at.key("name"), format!("the organization has two network sets `{name}`; rename one"));
+            }
+            to.organization.network_sets.push(NetworkSet { name, networks });
+        }
+    }
+
+    fn too_many(&self, what: &str, count: usize) -> String {
+        let most = self.entries_per_list;
+        format!("{what} has {count} entries, more than the {most} that are allowed; raise `limits.entries_per_list`")
+    }
+
+    fn name(&mut self, spot: Spot, name: &str) {
+        let length = name.chars().count();
+        if !(1..=LONGEST_NAME).contains(&length) || name.chars().any(char::is_control) || name.trim() != name {
+            self.fault(spot, format!("a name has 1 to {LONGEST_NAME} characters, none of them a control character or a blank at an end"));
+        }
+    }
+
+    fn id(&mut self, at: At, key: &str, text: &str) -> Option<Id> {
+        text.parse().map_err(|fault: crate::access::id::IdFault| self.fault(at.key(key), fault.to_string())).ok()
+    }
+
+    fn unique_id(&mut self, at: At, key: &str, text: &str) -> Option<Id> {
+        let id = self.id(at, key, text)?;
+        self.claim_id(at, key, id).then_some(id)
+    }
+
+    fn claim_id(&mut self, at: At, key: &str, id: Id) -> bool {
+        let first = *self.ids.entry(id).or_insert(at);
+        let other = match first.member {
+            Some(("service_accounts", _)) => first.key("client_id"),
+            _ => first.key("id"),
+        };
+        let own = at.key(key);
+        let mine = own.file == other.file && own.path == other.path;
+        if !mine {
+            self.clash(own, format!("id {id} is there twice; give each its own"), other, "the first is here");
+        }
+        mine
+    }
+
+    fn fault(&mut self, spot: Spot, message: impl Into<String>) {
+        self.findings.push((spot.file, Finding::error(spot.path, message), None));
+    }
+
+    fn warn(&mut self, spot: Spot, message: impl Into<String>) {
+        self.findings.push((spot.file, Finding::warning(spot.path, message), None));
+    }
+
+    fn clash(&mut self, spot: Spot, message: impl Into<String>, other: Spot, what: &'static str) {
+        self.findings.push((spot.file, Finding::error(spot.path, message), Some((other, what))));
+    }
+
+    /// All findings with their places, file by file.
+    fn located(self) -> Problems {
+        let mut by_file: Vec<Problems> = self.files.iter().map(|_| Problems::default()).collect();
+        for (file, finding, related) in self.findings {
+            let mut problem = self.files[file].document.locate(finding);
+            problem.related = related.map(|(spot, message)| {
+                let place = self.files[spot.file].document.place_of(&spot.path, false);
+                Box::new(Related { place, message: message.to_owned() })
+            });
+            by_file[file].push(problem);
+        }
+        let mut problems = Problems::default();
+        by_file.into_iter().for_each(|one| problems.append(one.sorted()));
+        problems.append(self.problems);
+        problems
+    }
+}

@@ -1,0 +1,263 @@
+//! API keys and service accounts of a directory.
+
+use super::{At, Gathered, Resolve, Spot, raw};
+use crate::access::credential::{CredentialKind, Enforcement, Fingerprint};
+use crate::access::id::Id;
+use crate::clock::Timestamp;
+use crate::config::document::Step;
+use crate::directory::model::{Credential, Role};
+use crate::live::fingerprint;
+
+const ORGANIZATION_ROLES: [&str; 4] = ["ORG_OWNER", "ORG_GROUP_CREATOR", "ORG_MEMBER", "ORG_READ_ONLY"];
+const PROJECT_ROLES: [&str; 3] = ["GROUP_OWNER", "GROUP_USER_ADMIN", "GROUP_READ_ONLY"];
+
+/// What a `clientId` begins with.
+const CLIENT_ID: &str = "pcl_sa_id_";
+
+/// Longest description, in characters.
+const LONGEST_DESCRIPTION: usize = 250;
+
+/// What API keys and service accounts have in common.
+struct Shared {
+    enabled: Option<bool>,
+    expires_at: Option<String>,
+    enforcement: Option<raw::Enforcement>,
+    roles: Vec<String>,
+    access_list: Vec<raw::Entry>,
+}
+
+impl Resolve<'_> {
+    pub(super) fn api_key(&mut self, of: &Gathered, at: At, raw: raw::ApiKey) -> Option<Credential> {
+        let id = self.unique_id(at, "id", &raw.id);
+        let public_key = raw.public_key.map(String::into_boxed_str);
+        if let Some(text) = &public_key {
+            self.public_key(at, text);
+        }
+        let fingerprints = self.secrets(at, &raw.secret_sha256);
+        if let Some(digest) = &raw.digest {
+            self.digest(at, digest);
+        }
+        let name = self.description(at, raw.description.as_deref());
+        let shared = Shared {
+            enabled: raw.enabled,
+            expires_at: raw.expires_at,
+            enforcement: raw.enforcement,
+            roles: raw.roles,
+            access_list: raw.access_list,
+        };
+        self.credential(of, at, (id, CredentialKind::ApiKey), (name, public_key, fingerprints), shared)
+    }
+
+    pub(super) fn service_account(&mut self, of: &Gathered, at: At, raw: raw::ServiceAccount) -> Option<Credential> {
+        let id = raw.client_id.strip_prefix(CLIENT_ID).and_then(|hex| hex.parse::<Id>().ok());
+        match id {
+            Some(id) => {
+                self.claim_id(at, "client_id", id);
+            }
+            None => self.fault(at.key("client_id"), format!("a client id is `{CLIENT_ID}` and 24 hexadecimal characters")),
+        }
+        self.name(at.key("name"), &raw.name);
+        self.description(at, raw.description.as_deref());
+        let fingerprints = match &raw.token {
+            None => {
+                let message = "the service account has no `token`, and own tokens are not in this version; name issuer and subject";
+                self.fault(at.spot([]), message);
+                Vec::new()
+            }
+            Some(token) => self.subject(at, token),
+        };
+        let shared = Shared {
+            enabled: raw.enabled,
+            expires_at: raw.expires_at,
+            enforcement: raw.enforcement,
+            roles: raw.roles,
+            access_list: raw.access_list,
+        };
+        self.credential(of, at, (id, CredentialKind::ServiceAccount), (raw.name.into(), None, fingerprints), shared)
+    }
+
+    fn credential(
+        &mut self,
+        of: &Gathered,
+        at: At,
+        (id, kind): (Option<Id>, CredentialKind),
+        (name, public_key, fingerprints): (Box<str>, Option<Box<str>>, Vec<Fingerprint>),
+        shared: Shared,
+    ) -> Option<Credential> {
+        let expires_at = self.expiry(|| at.key("expires_at"), shared.expires_at.as_deref());
+        let roles = self.roles(of, at, &shared.roles);
+        let access_list = self.access_list(of, at, shared.access_list);
+        let enforcement = match shared.enforcement {
+            Some(raw::Enforcement::Report) => Enforcement::Report,
+            Some(raw::Enforcement::Enforce) | None => Enforcement::Enforce,
+        };
+        Some(Credential {
+            id: id?,
+            kind,
+            name,
+            public_key,
+            fingerprints,
+            enabled: shared.enabled.unwrap_or(true),
+            expires_at,
+            enforcement,
+            roles,
+            access_list,
+        })
+    }
+
+    fn public_key(&mut self, at: At, text: &str) {
+        if text.len() != 8 || !text.bytes().all(|byte| byte.is_ascii_lowercase()) {
+            // Somebody may have put the private part here.
+            self.fault(at.key("public_key"), "a public key is 8 lowercase letters; leave it out for an imported key");
+            return;
+        }
+        match self.public_keys.get(text).copied() {
+            Some(first) => {
+                let message = format!("public key `{text}` is there twice; give each key its own");
+                self.clash(at.key("public_key"), message, first.key("public_key"), "the first is here");
+            }
+            None => {
+                self.public_keys.insert(text.into(), at);
+            }
+        }
+    }
+
+    fn secrets(&mut self, at: At, hashes: &raw::Hashes) -> Vec<Fingerprint> {
+        if !(1..=2).contains(&hashes.0.len()) {
+            self.fault(at.key("secret_sha256"), "an API key has one secret, or two while one is being replaced");
+        }
+        let mut fingerprints = Vec::with_capacity(hashes.0.len());
+        for text in &hashes.0 {
+            let mut bytes = [0; 32];
+            if !unhex(text, &mut bytes) {
+                let message = "this is not 64 hexadecimal characters, in quotes where it reads as a number; `portcullis hash` makes it";
+                self.fault(at.key("secret_sha256"), message);
+                continue;
+            }
+            let fingerprint = Fingerprint(bytes);
+            self.claim(at, "secret_sha256", fingerprint, "this secret is there twice; make a new one");
+            fingerprints.push(fingerprint);
+        }
+        fingerprints
+    }
+
+    fn subject(&mut self, at: At, token: &raw::Token) -> Vec<Fingerprint> {
+        let mut good = true;
+        for (key, text) in [("issuer", &token.issuer), ("subject", &token.subject)] {
+            if text.is_empty() || text.chars().any(char::is_control) {
+                good = false;
+                let message = format!("`{key}` is empty or has control characters; write it exactly as tokens carry it");
+                self.fault(at.spot([Step::from("token"), Step::from(key)]), message);
+            }
+        }
+        if !good {
+            return Vec::new();
+        }
+        let fingerprint = fingerprint::of_subject(&token.issuer, &token.subject);
+        self.claim(at, "token", fingerprint, "this issuer and subject are there twice; a token speaks for one service account");
+        vec![fingerprint]
+    }
+
+    fn claim(&mut self, at: At, key: &str, fingerprint: Fingerprint, message: &str) {
+        match self.fingerprints.get(&fingerprint).copied() {
+            Some(first) => self.clash(at.key(key), message, first.key(key), "the first is here"),
+            None => {
+                self.fingerprints.insert(fingerprint, at);
+            }
+        }
+    }
+
+    fn digest(&mut self, at: At, digest: &raw::Digest) {
+        let spot = |key: &str| at.spot([Step::from("digest"), Step::from(key)]);
+        if digest.realm.is_empty() || digest.realm.chars().any(|one| one.is_control() || matches!(one, '"' | ':')) {
+            self.fault(spot("realm"), "a realm is not empty and has no quotes, colons and control characters");
+        }
+        if digest.sha256.as_ref().is_some_and(|text| !unhex(text, &mut [0; 32])) {
+            self.fault(spot("sha256"), "this is not 64 hexadecimal characters; `portcullis hash --digest` makes it");
+        }
+        if digest.md5.as_ref().is_some_and(|text| !unhex(text, &mut [0; 16])) {
+            self.fault(spot("md5"), "this is not 32 hexadecimal characters; `portcullis hash --digest` makes it");
+        }
+        if digest.sha256.is_none() && digest.md5.is_none() {
+            self.fault(at.key("digest"), "`digest` has neither `sha256` nor `md5`; `portcullis hash --digest` makes both");
+        }
+    }
+
+    fn description(&mut self, at: At, text: Option<&str>) -> Box<str> {
+        let text = text.unwrap_or_default();
+        if text.chars().count() > LONGEST_DESCRIPTION || text.chars().any(char::is_control) {
+            self.fault(at.key("description"), format!("a description has up to {LONGEST_DESCRIPTION} characters and no control characters"));
+        }
+        text.into()
+    }
+
+    fn roles(&mut self, of: &Gathered, at: At, texts: &[String]) -> Vec<Role> {
+        let mut roles = Vec::with_capacity(texts.len());
+        for (index, text) in texts.iter().enumerate() {
+            let spot = at.spot([Step::from("roles"), Step::from(index)]);
+            match role(of, text) {
+                Ok(role) if roles.contains(&role) => self.fault(spot, format!("role `{text}` is there twice; keep one")),
+                Ok(role) => roles.push(role),
+                Err(fault) => self.fault(spot, fault),
+            }
+        }
+        roles
+    }
+
+    pub(super) fn expiry(&mut self, spot: impl FnOnce() -> Spot, text: Option<&str>) -> Timestamp {
+        let Some(text) = text else {
+            return Timestamp::NEVER;
+        };
+        match text.parse::<jiff::Timestamp>() {
+            Ok(at) => Timestamp::from_unix_seconds(at.as_second()),
+            Err(_) => {
+                let shown: String = text.chars().take(40).flat_map(char::escape_default).collect();
+                self.fault(spot(), format!("`{shown}` is not a time; write it like 2027-06-01T00:00:00Z"));
+                Timestamp::NEVER
+            }
+        }
+    }
+}
+
+fn role(of: &Gathered, text: &str) -> Result<Role, String> {
+    let shown: String = text.chars().take(80).flat_map(char::escape_default).collect();
+    if text == "GATEWAY" {
+        return Ok(Role::Gateway);
+    }
+    if let Some(known) = ORGANIZATION_ROLES.iter().find(|known| **known == text) {
+        return Ok(Role::Organization(known));
+    }
+    if let Some(name) = text.strip_prefix("app:") {
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+        return match (1..=64).contains(&name.len()) && name.bytes().all(legal) {
+            true => Ok(Role::Application(text.into())),
+            false => Err(format!("role `{shown}` is not `app:` and 1 to 64 letters, digits, `_`, `.` and `-`")),
+        };
+    }
+    if let Some((project, role)) = text.rsplit_once(':') {
+        let known = PROJECT_ROLES.iter().find(|known| **known == role);
+        let known = known.ok_or_else(|| format!("role `{shown}` is none of a project; known are {}", PROJECT_ROLES.join(", ")))?;
+        let id = of.projects.get(project);
+        return match id {
+            Some(id) => Ok(Role::Project(*id, known)),
+            None => Err(format!("role `{shown}` names a project that the organization does not have; add the project")),
+        };
+    }
+    Err(match PROJECT_ROLES.contains(&text) {
+        true => format!("role `{shown}` is one of a project; write `PROJECT:{shown}`"),
+        false => format!("role `{shown}` is unknown; known are {}, GATEWAY, app:NAME and PROJECT:ROLE", ORGANIZATION_ROLES.join(", ")),
+    })
+}
+
+fn unhex(text: &str, to: &mut [u8]) -> bool {
+    let text = text.as_bytes();
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    text.len() == 2 * to.len()
+        && to.iter_mut().zip(text.chunks_exact(2)).all(|(byte, pair)| match (digit(pair[0]), digit(pair[1])) {
+            (Some(high), Some(low)) => {
+                *byte = high << 4 | low;
+                true
+            }
+            _ => false,
+        })
+}
