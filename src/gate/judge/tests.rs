@@ -20,10 +20,10 @@ use crate::config::settings::{
 use crate::live::key_sets::KeySets;
 use crate::live::key_sets::tests::{Forge, set};
 
-const KEY: &str = "mcpvrzod.40395d07-a353-4881-853b-43efa41339a1";
+pub(crate) const KEY: &str = "mcpvrzod.40395d07-a353-4881-853b-43efa41339a1";
 const DISABLED: &str = "disabled.40395d07-a353-4881-853b-43efa41339a1";
-const EXPIRED: &str = "expiredd.40395d07-a353-4881-853b-43efa41339a1";
-const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+pub(crate) const EXPIRED: &str = "expiredd.40395d07-a353-4881-853b-43efa41339a1";
+pub(crate) const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 const ISSUER: &str = "https://kubernetes.default.svc";
 
 /// Settings with one trusted proxy network and a few routes.
@@ -101,7 +101,7 @@ fn snapshot() -> Snapshot {
     draft.finish(7)
 }
 
-fn current() -> Current {
+pub(crate) fn current() -> Current {
     Current {
         generation: 1,
         settings: Arc::new(gateway()),
