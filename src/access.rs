@@ -3,6 +3,10 @@
 //! Pure and synchronous: no I/O, no clock of its own, no serde, no async runtime. Everything above asks it; it asks nobody.
 
 pub mod client_address;
+pub mod credential;
+pub mod decision;
 pub mod id;
+pub mod list;
 pub mod network;
 pub mod route;
+pub mod snapshot;

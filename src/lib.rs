@@ -7,5 +7,11 @@
 #![warn(missing_docs)]
 
 pub mod access;
+pub mod app;
 pub mod clock;
 pub mod config;
+pub mod gate;
+pub mod live;
+pub mod net;
+pub mod problem;
+pub mod telemetry;

@@ -1,0 +1,134 @@
+//! The matcher against a naive scan, nesting and expiry.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::access::network::tests::{addresses, networks};
+use proptest::prelude::*;
+
+const NOW: Timestamp = Timestamp::from_unix_seconds(1_000);
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_unix_seconds(seconds)
+}
+
+fn client(text: &str) -> ClientAddress {
+    ClientAddress::new(text.parse().unwrap())
+}
+
+fn list(entries: &[(&str, Timestamp)]) -> AccessList {
+    AccessList::compile(
+        entries
+            .iter()
+            .map(|(text, expires_at)| NetworkEntry { network: text.parse().unwrap(), expires_at: *expires_at }),
+        [],
+    )
+}
+
+#[track_caller]
+fn check(list: &AccessList, address: &str, expected: Option<&str>) {
+    let found = list.admits(client(address), NOW, &[]).map(|admitted| admitted.network.to_string());
+    assert_eq!(found.as_deref(), expected, "{address}");
+}
+
+const NEVER: Timestamp = Timestamp::NEVER;
+
+#[test]
+fn the_narrowest_unexpired_entry_admits() {
+    let list = list(&[
+        ("10.0.0.0/8", NEVER),
+        ("10.1.0.0/16", at(1_000)),
+        ("10.1.2.0/24", at(1_001)),
+        ("10.1.2.3", at(999)),
+        ("2001:db8::/32", NEVER),
+        ("2001:db8:1::/48", at(5)),
+    ]);
+    check(&list, "10.1.2.3", Some("10.1.2.0/24"));
+    check(&list, "10.1.3.1", Some("10.0.0.0/8"));
+    check(&list, "::ffff:10.9.9.9", Some("10.0.0.0/8"));
+    check(&list, "11.0.0.0", None);
+    check(&list, "9.255.255.255", None);
+    check(&list, "2001:db8:1::1", Some("2001:db8::/32"));
+    check(&list, "2001:db9::", None);
+}
+
+#[test]
+fn v4_never_matches_embedded_forms() {
+    let list = list(&[("0.0.0.1", NEVER), ("10.0.0.5", NEVER), ("0.0.0.0/0", NEVER)]);
+    for address in ["::1", "::a00:5", "64:ff9b::a00:5", "2002:a00:5::"] {
+        check(&list, address, None);
+    }
+}
+
+#[test]
+fn the_ends_of_the_space_are_exact() {
+    let list = list(&[("255.255.255.254/32", NEVER), ("0.0.0.0/31", NEVER)]);
+    check(&list, "255.255.255.255", None);
+    check(&list, "255.255.255.254", Some("255.255.255.254/32"));
+    check(&list, "255.255.255.253", None);
+    check(&list, "0.0.0.1", Some("0.0.0.0/31"));
+    check(&list, "0.0.0.2", None);
+}
+
+#[test]
+fn a_list_of_expired_entries_is_not_empty() {
+    let list = list(&[("10.0.0.0/8", at(1))]);
+    assert!(!list.is_empty());
+    check(&list, "10.0.0.1", None);
+    assert!(AccessList::default().is_empty());
+    assert!(!AccessList::compile([], [SetEntry { set: 0, expires_at: NEVER }]).is_empty());
+}
+
+#[test]
+fn sets_are_looked_up_where_they_are() {
+    let office = Arc::new(NetworkSet { name: "office".into(), networks: list(&[("198.51.100.0/24", NEVER)]) });
+    let own = NetworkEntry { network: "198.51.0.0/16".parse().unwrap(), expires_at: NEVER };
+    let both = AccessList::compile([own], [SetEntry { set: 0, expires_at: at(2_000) }]);
+    let found = both.admits(client("198.51.100.7"), NOW, std::slice::from_ref(&office)).unwrap();
+    assert_eq!((found.set, found.expires_at), (Some(0), at(2_000)));
+    let found = both.admits(client("198.51.100.7"), at(2_000), std::slice::from_ref(&office)).unwrap();
+    assert_eq!((found.set, found.network.prefix_len()), (None, 16));
+    // A reference to a set that is not there admits nothing.
+    let dangling = AccessList::compile([], [SetEntry { set: 3, expires_at: NEVER }]);
+    assert_eq!(dangling.admits(client("198.51.100.7"), NOW, &[office]), None);
+}
+
+#[test]
+fn the_nearest_is_the_expired_cover_or_the_longest_shared_prefix() {
+    let list = list(&[("10.0.0.0/8", at(1)), ("203.0.113.0/24", NEVER), ("203.0.0.0/24", NEVER)]);
+    let nearest = list.nearest(client("10.1.1.1"), NOW, &[]).unwrap();
+    assert_eq!((nearest.network.to_string(), nearest.expired_at), ("10.0.0.0/8".into(), Some(at(1))));
+    let nearest = list.nearest(client("203.0.112.255"), NOW, &[]).unwrap();
+    assert_eq!((nearest.network.to_string(), nearest.expired_at), ("203.0.113.0/24".into(), None));
+    assert_eq!(list.nearest(client("2001:db8::1"), NOW, &[]), None);
+}
+
+#[test]
+fn equal_lists_are_equal_whatever_the_order() {
+    let one = list(&[("10.0.0.0/8", NEVER), ("10.0.0.1", at(5)), ("::1", NEVER)]);
+    let other = list(&[("::1", NEVER), ("10.0.0.1", at(5)), ("10.0.0.1", at(4)), ("10.0.0.0/8", NEVER)]);
+    assert_eq!(one, other);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #[test]
+    fn admits_exactly_as_a_scan_does(
+        entries in prop::collection::vec((networks(), prop_oneof![Just(NEVER), (998i64..1_003).prop_map(at)]), 0..24),
+        address in addresses(),
+    ) {
+        let entries: Vec<_> =
+            entries.into_iter().map(|(network, expires_at)| NetworkEntry { network, expires_at }).collect();
+        let list = AccessList::compile(entries.iter().copied(), []);
+        let found = list.admits(ClientAddress::new(address), NOW, &[]);
+        let naive = entries.iter()
+            .filter(|entry| entry.network.contains(address) && NOW < entry.expires_at)
+            .map(|entry| (entry.network.prefix_len(), entry.expires_at, entry.network))
+            .max();
+        prop_assert_eq!(
+            found.map(|found| (found.network.prefix_len(), found.expires_at, found.network)),
+            naive,
+        );
+        prop_assert_eq!(list.is_empty(), entries.is_empty());
+    }
+}

@@ -1,0 +1,108 @@
+//! The compiled, immutable, versioned form of the directory that requests are decided on.
+//!
+//! Credentials live in 1 024 copy-on-write shards keyed by fingerprint; organizations in chunks of 256. A change copies the
+//! one shard or chunk that it touches, and a published snapshot is never altered. Made only by a [`Draft`].
+
+mod draft;
+
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+
+use super::credential::{Credential, Fingerprint, Organization};
+use super::id::Id;
+
+pub use draft::{CredentialSpec, Draft, DraftFault, EntrySpec, NetworkSetSpec, OrganizationSpec, Target};
+
+const SHARDS: usize = 1_024;
+const CHUNK: usize = 256;
+
+/// One revision of the directory, ready to decide on.
+#[derive(Clone)]
+pub struct Snapshot {
+    revision: u64,
+    shards: Box<[Arc<Shard>]>,
+    organizations: Vec<Arc<Vec<Arc<Organization>>>>,
+    credentials: usize,
+    bytes: usize,
+}
+
+/// Slots of one part of the key space; a credential has a record in one slot for each of its keys.
+type Shard = HashTable<Arc<Credential>>;
+
+/// A fingerprint is uniform already: its first eight bytes are the hash, two others choose the shard.
+fn hash(fingerprint: &Fingerprint) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = fingerprint.0;
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+}
+
+fn shard_of(fingerprint: &Fingerprint) -> usize {
+    usize::from(u16::from_le_bytes([fingerprint.0[8], fingerprint.0[9]])) % SHARDS
+}
+
+impl Snapshot {
+    /// The directory revision that it was compiled from; later is greater.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Number of credentials.
+    pub fn len(&self) -> usize {
+        self.credentials
+    }
+
+    /// Whether it has no credential at all.
+    pub fn is_empty(&self) -> bool {
+        self.credentials == 0
+    }
+
+    /// Approximate resident size in bytes, lists and indexes included.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The credential that one key or token subject stands for.
+    ///
+    /// Not in constant time on purpose: a fingerprint is the SHA-256 of a high-entropy key, and nobody who learns how many of
+    /// its bytes agree can choose the next ones without inverting the hash.
+    #[inline]
+    pub fn find(&self, fingerprint: &Fingerprint) -> Option<&Arc<Credential>> {
+        self.shards[shard_of(fingerprint)].find(hash(fingerprint), |held| held.fingerprint == *fingerprint)
+    }
+
+    /// The organization that a credential belongs to.
+    pub fn organization_of(&self, credential: &Credential) -> &Arc<Organization> {
+        let at = credential.organization as usize;
+        &self.organizations[at / CHUNK][at % CHUNK]
+    }
+
+    /// All organizations.
+    pub fn organizations(&self) -> impl Iterator<Item = &Arc<Organization>> {
+        self.organizations.iter().flat_map(|chunk| chunk.iter())
+    }
+
+    /// All credentials, each once, in no particular order. A scan: not for the way of a request.
+    pub fn credentials(&self) -> impl Iterator<Item = &Arc<Credential>> {
+        self.shards.iter().flat_map(|shard| shard.iter()).filter(|credential| {
+            let others = credential.others.as_deref().unwrap_or_default();
+            others.iter().all(|other| credential.fingerprint.0 < other.0)
+        })
+    }
+
+    /// The credential with this id. A scan: not for the way of a request.
+    pub fn find_by_id(&self, id: Id) -> Option<&Arc<Credential>> {
+        self.shards.iter().flat_map(|shard| shard.iter()).find(|credential| credential.id == id)
+    }
+}
+
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Snapshot")
+            .field("revision", &self.revision)
+            .field("credentials", &self.credentials)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,322 @@
+//! How a snapshot comes into being: organizations and credentials are added, replaced and removed, and the result is
+//! published as a new revision. The cost of a change is the change's, not the directory's.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+
+use super::{CHUNK, SHARDS, Shard, Snapshot, hash, shard_of};
+use crate::access::credential::{
+    AccessListMode, Credential, CredentialKind, Enforcement, Fingerprint, Grants, NetworkSet, Organization,
+};
+use crate::access::id::Id;
+use crate::access::list::{AccessList, NetworkEntry, SetEntry};
+use crate::access::network::Network;
+use crate::clock::Timestamp;
+
+/// An organization to be compiled.
+#[derive(Debug, Clone)]
+pub struct OrganizationSpec {
+    /// Unique in the directory.
+    pub id: Id,
+    /// For people.
+    pub name: Arc<str>,
+    /// The switch.
+    pub mode: AccessListMode,
+    /// Named networks that its lists may refer to.
+    pub network_sets: Vec<NetworkSetSpec>,
+}
+
+/// A named network set to be compiled.
+#[derive(Debug, Clone)]
+pub struct NetworkSetSpec {
+    /// Unique within the organization.
+    pub name: Arc<str>,
+    /// What it holds.
+    pub networks: Vec<Network>,
+}
+
+/// A credential to be compiled.
+#[derive(Debug, Clone)]
+pub struct CredentialSpec {
+    /// Unique in the directory.
+    pub id: Id,
+    /// API key or service account.
+    pub kind: CredentialKind,
+    /// Its organization, which must have been added before.
+    pub organization: Id,
+    /// Under what it is found: at least one, each of nobody else.
+    pub fingerprints: Vec<Fingerprint>,
+    /// Whether it works at all.
+    pub enabled: bool,
+    /// When it stops working; [`Timestamp::NEVER`] where it does not.
+    pub expires_at: Timestamp,
+    /// Whether its list refuses or only reports.
+    pub enforcement: Enforcement,
+    /// What the upstream is told.
+    pub grants: Grants,
+    /// Its access list.
+    pub access_list: Vec<EntrySpec>,
+}
+
+/// One entry of a list to be compiled.
+#[derive(Debug, Clone)]
+pub struct EntrySpec {
+    /// What it admits.
+    pub target: Target,
+    /// When it stops admitting; [`Timestamp::NEVER`] where it does not.
+    pub expires_at: Timestamp,
+}
+
+/// What an entry admits.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// One network.
+    Network(Network),
+    /// Everything that a set of the organization holds.
+    Set(Arc<str>),
+}
+
+/// Why something can't be part of a snapshot. Never names a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the message says it")]
+pub enum DraftFault {
+    #[error(
+        "credential {credential} belongs to organization {organization}, which does not exist; add the organization"
+    )]
+    UnknownOrganization { credential: Id, organization: Id },
+    #[error("credential {credential} refers to network set `{set}`, which its organization does not have; add the set")]
+    UnknownSet { credential: Id, set: Arc<str> },
+    #[error("credentials {credential} and {other} have the same secret or token subject; give each its own")]
+    SharedSecret { credential: Id, other: Id },
+    #[error("credential {0} has neither a secret nor a token subject; give it one")]
+    NoSecret(Id),
+    #[error("there are more than {0} organizations or network sets; split the directory")]
+    TooMany(usize),
+}
+
+/// A directory being compiled. Keeps what it needs to apply the next change cheaply.
+#[derive(Debug)]
+pub struct Draft {
+    snapshot: Snapshot,
+    organizations: HashMap<Id, u32>,
+    lists: Interner<AccessList>,
+    grants: Interner<Arc<Grants>>,
+}
+
+impl Default for Draft {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Draft {
+    /// An empty directory.
+    pub fn new() -> Self {
+        let empty = Arc::new(Shard::new());
+        let shards = (0..SHARDS).map(|_| Arc::clone(&empty)).collect();
+        Self {
+            snapshot: Snapshot { revision: 0, shards, organizations: Vec::new(), credentials: 0, bytes: 0 },
+            organizations: HashMap::new(),
+            lists: Interner::default(),
+            grants: Interner::default(),
+        }
+    }
+
+    /// Adds an organization, or replaces the one with its id. Credentials that refer to a network set that is gone are
+    /// admitted by it no more.
+    ///
+    /// # Errors
+    /// [`DraftFault::TooMany`] past 2³² organizations or sets.
+    pub fn organization(&mut self, spec: OrganizationSpec) -> Result<(), DraftFault> {
+        let known = self.organizations.get(&spec.id).copied();
+        let mut sets: Vec<Arc<NetworkSet>> = match known {
+            // Lists refer to sets by position: names keep theirs, and what is gone leaves an empty set behind.
+            Some(at) => {
+                let old = &self.snapshot.organizations[at as usize / CHUNK][at as usize % CHUNK].sets;
+                old.iter()
+                    .map(|set| Arc::new(NetworkSet { name: Arc::clone(&set.name), networks: AccessList::default() }))
+                    .collect()
+            }
+            None => Vec::new(),
+        };
+        for set in spec.network_sets {
+            let networks = set.networks.into_iter();
+            let entries = networks.map(|network| NetworkEntry { network, expires_at: Timestamp::NEVER });
+            let compiled = Arc::new(NetworkSet { name: set.name, networks: AccessList::compile(entries, []) });
+            match sets.iter_mut().find(|known| known.name == compiled.name) {
+                Some(place) => *place = compiled,
+                None => sets.push(compiled),
+            }
+        }
+        let organization = Arc::new(Organization { id: spec.id, name: spec.name, mode: spec.mode, sets });
+        let chunks = &mut self.snapshot.organizations;
+        if let Some(at) = known {
+            Arc::make_mut(&mut chunks[at as usize / CHUNK])[at as usize % CHUNK] = organization;
+            return Ok(());
+        }
+        let at = self.organizations.len();
+        self.organizations.insert(spec.id, u32::try_from(at).map_err(|_| DraftFault::TooMany(at))?);
+        match chunks.last_mut().filter(|chunk| chunk.len() < CHUNK) {
+            Some(chunk) => Arc::make_mut(chunk).push(organization),
+            None => chunks.push(Arc::new(vec![organization])),
+        }
+        Ok(())
+    }
+
+    /// Adds a credential. To change one, remove it first.
+    ///
+    /// # Errors
+    /// A [`DraftFault`]; the draft is as it was.
+    pub fn credential(&mut self, spec: CredentialSpec) -> Result<(), DraftFault> {
+        let credential = spec.id;
+        let organization = spec.organization;
+        let Some(&at) = self.organizations.get(&organization) else {
+            return Err(DraftFault::UnknownOrganization { credential, organization });
+        };
+        if spec.fingerprints.is_empty() {
+            return Err(DraftFault::NoSecret(credential));
+        }
+        if let Some(holder) = spec.fingerprints.iter().find_map(|fingerprint| self.snapshot.find(fingerprint)) {
+            return Err(DraftFault::SharedSecret { credential, other: holder.id });
+        }
+        let repeated = |at: usize| spec.fingerprints[..at].contains(&spec.fingerprints[at]);
+        if (1..spec.fingerprints.len()).any(repeated) {
+            return Err(DraftFault::SharedSecret { credential, other: credential });
+        }
+        let list = self.list(credential, at, &spec.access_list)?;
+        let grants = self.grants.share(Arc::new(spec.grants));
+        for fingerprint in &spec.fingerprints {
+            let others: Box<[_]> = spec.fingerprints.iter().filter(|other| *other != fingerprint).copied().collect();
+            let record = Credential {
+                fingerprint: *fingerprint,
+                others: (!others.is_empty()).then_some(others),
+                list: list.clone(),
+                grants: Arc::clone(&grants),
+                expires_at: spec.expires_at,
+                organization: at,
+                id: credential,
+                kind: spec.kind,
+                enabled: spec.enabled,
+                enforcement: spec.enforcement,
+                gateway: grants.gateway,
+            };
+            let shard = Arc::make_mut(&mut self.snapshot.shards[shard_of(fingerprint)]);
+            shard.insert_unique(hash(fingerprint), Arc::new(record), |held| hash(&held.fingerprint));
+        }
+        self.snapshot.credentials += 1;
+        Ok(())
+    }
+
+    /// Removes the credential that has this fingerprint, with all its other fingerprints.
+    pub fn remove(&mut self, fingerprint: &Fingerprint) -> Option<Arc<Credential>> {
+        let credential = Arc::clone(self.snapshot.find(fingerprint)?);
+        for one in credential.fingerprints() {
+            let shard = Arc::make_mut(&mut self.snapshot.shards[shard_of(one)]);
+            if let Ok(slot) = shard.find_entry(hash(one), |held| held.fingerprint == *one) {
+                slot.remove();
+            }
+        }
+        self.snapshot.credentials -= 1;
+        Some(credential)
+    }
+
+    /// The directory as it is now, as this revision. The draft can be changed further.
+    pub fn finish(&mut self, revision: u64) -> Snapshot {
+        self.lists.sweep();
+        self.grants.sweep();
+        self.snapshot.revision = revision;
+        let slots = self.snapshot.credentials * (size_of::<Arc<Credential>>() + 1) * 3 / 2;
+        let credentials = self.snapshot.credentials * (size_of::<Credential>() + 2 * size_of::<usize>());
+        self.snapshot.bytes = slots + credentials + self.lists.bytes;
+        self.snapshot.clone()
+    }
+
+    fn list(&mut self, credential: Id, organization: u32, entries: &[EntrySpec]) -> Result<AccessList, DraftFault> {
+        let at = organization as usize;
+        let sets = &self.snapshot.organizations[at / CHUNK][at % CHUNK].sets;
+        let (mut networks, mut references) = (Vec::with_capacity(entries.len()), Vec::new());
+        for EntrySpec { target, expires_at } in entries {
+            let expires_at = *expires_at;
+            match target {
+                Target::Network(network) => networks.push(NetworkEntry { network: *network, expires_at }),
+                Target::Set(name) => {
+                    let unknown = || DraftFault::UnknownSet { credential, set: Arc::clone(name) };
+                    let at = sets.iter().position(|set| set.name == *name).ok_or_else(unknown)?;
+                    let set = u32::try_from(at).map_err(|_| DraftFault::TooMany(at))?;
+                    references.push(SetEntry { set, expires_at });
+                }
+            }
+        }
+        let list = AccessList::compile(networks, references);
+        Ok(self.lists.share(list))
+    }
+}
+
+/// Hands out one shared value for equal values.
+#[derive(Debug)]
+struct Interner<T> {
+    held: HashTable<T>,
+    hasher: RandomState,
+    /// Size after the last sweep: the next one comes when it has doubled.
+    swept: usize,
+    bytes: usize,
+}
+
+impl<T> Default for Interner<T> {
+    fn default() -> Self {
+        Self { held: HashTable::new(), hasher: RandomState::new(), swept: 0, bytes: 0 }
+    }
+}
+
+/// A handle to something that equals may share.
+trait Handle: Clone + Eq + Hash {
+    /// How many handles there are.
+    fn holders(&self) -> usize;
+    /// What is shared, in bytes, and the interner's slot.
+    fn bytes(&self) -> usize;
+}
+
+impl Handle for AccessList {
+    fn holders(&self) -> usize {
+        AccessList::holders(self)
+    }
+
+    fn bytes(&self) -> usize {
+        self.heap_bytes() + size_of::<Self>() * 3 / 2
+    }
+}
+
+impl Handle for Arc<Grants> {
+    fn holders(&self) -> usize {
+        Arc::strong_count(self)
+    }
+
+    fn bytes(&self) -> usize {
+        size_of::<Grants>() + self.roles.len() + self.projects.len() + size_of::<Self>() * 4
+    }
+}
+
+impl<T: Handle> Interner<T> {
+    fn share(&mut self, value: T) -> T {
+        let hash = self.hasher.hash_one(&value);
+        if let Some(held) = self.held.find(hash, |held| *held == value) {
+            return held.clone();
+        }
+        self.bytes += value.bytes();
+        self.held.insert_unique(hash, value.clone(), |held| self.hasher.hash_one(held));
+        value
+    }
+
+    /// Lets go of what nobody else holds, once enough has gathered for that to pay.
+    fn sweep(&mut self) {
+        if self.held.len() < 2 * self.swept + 1_024 {
+            return;
+        }
+        self.held.retain(|held| held.holders() > 1);
+        self.swept = self.held.len();
+        self.bytes = self.held.iter().map(Handle::bytes).sum();
+    }
+}

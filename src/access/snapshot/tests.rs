@@ -1,0 +1,183 @@
+//! What compiles, what is refused by name, and what a copy shares with its origin.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::access::client_address::ClientAddress;
+use crate::access::credential::{AccessListMode, CredentialKind, Enforcement, Grants};
+use crate::clock::Timestamp;
+use proptest::prelude::*;
+
+pub(crate) fn id(number: u8) -> Id {
+    Id::from_bytes([0x5f, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, number])
+}
+
+pub(crate) fn fingerprint(number: u16) -> Fingerprint {
+    let mut bytes = [0; 32];
+    // Most land in one shard on purpose; every seventh in another.
+    bytes[0..2].copy_from_slice(&number.to_le_bytes());
+    bytes[8] = u8::from(number.is_multiple_of(7));
+    Fingerprint(bytes)
+}
+
+pub(crate) fn organization(number: u8, mode: AccessListMode) -> OrganizationSpec {
+    let sets = vec![NetworkSetSpec { name: "office".into(), networks: vec!["198.51.100.0/24".parse().unwrap()] }];
+    OrganizationSpec { id: id(number), name: "acme".into(), mode, network_sets: sets }
+}
+
+pub(crate) fn credential(number: u8, organization: u8, keys: &[u16], list: &[&str]) -> CredentialSpec {
+    let target = |text: &str| match text.strip_prefix("set:") {
+        Some(set) => Target::Set(set.into()),
+        None => Target::Network(text.parse().unwrap()),
+    };
+    CredentialSpec {
+        id: id(number),
+        kind: CredentialKind::ApiKey,
+        organization: id(organization),
+        fingerprints: keys.iter().map(|key| fingerprint(*key)).collect(),
+        enabled: true,
+        expires_at: Timestamp::NEVER,
+        enforcement: Enforcement::Enforce,
+        grants: Grants::default(),
+        access_list: list.iter().map(|text| EntrySpec { target: target(text), expires_at: Timestamp::NEVER }).collect(),
+    }
+}
+
+#[test]
+fn every_key_of_a_credential_finds_it_and_it_counts_once() {
+    let mut draft = Draft::new();
+    draft.organization(organization(1, AccessListMode::Off)).unwrap();
+    // 1 and 2 share a shard, 7 is in another.
+    draft.credential(credential(21, 1, &[1, 2, 7], &["10.0.0.0/8"])).unwrap();
+    draft.credential(credential(22, 1, &[3], &["10.0.0.0/8"])).unwrap();
+    let snapshot = draft.finish(4);
+    assert_eq!((snapshot.revision(), snapshot.len(), snapshot.credentials().count()), (4, 2, 2));
+    for key in [1, 2, 7] {
+        assert_eq!(snapshot.find(&fingerprint(key)).unwrap().id(), id(21));
+    }
+    assert_eq!(snapshot.find(&fingerprint(9)).map(|found| found.id()), None);
+    assert_eq!(snapshot.find_by_id(id(22)).unwrap().id(), id(22));
+    let (one, other) = (snapshot.find_by_id(id(21)).unwrap(), snapshot.find_by_id(id(22)).unwrap());
+    assert_eq!((one.list().holders(), other.list().holders()), (5, 5), "equal lists are shared");
+    assert_eq!(draft.remove(&fingerprint(2)).unwrap().id(), id(21));
+    let smaller = draft.finish(5);
+    assert!([1, 2, 7].iter().all(|key| smaller.find(&fingerprint(*key)).is_none()));
+    assert_eq!(smaller.len(), 1);
+    assert!(snapshot.find(&fingerprint(7)).is_some(), "a published snapshot is never altered");
+}
+
+#[test]
+fn what_clashes_is_refused_and_changes_nothing() {
+    let mut draft = Draft::new();
+    draft.organization(organization(1, AccessListMode::Off)).unwrap();
+    draft.credential(credential(21, 1, &[1], &[])).unwrap();
+    for (spec, expected) in [
+        (credential(22, 9, &[2], &[]), DraftFault::UnknownOrganization { credential: id(22), organization: id(9) }),
+        (credential(22, 1, &[], &[]), DraftFault::NoSecret(id(22))),
+        (credential(22, 1, &[2, 1], &[]), DraftFault::SharedSecret { credential: id(22), other: id(21) }),
+        (credential(22, 1, &[2, 2], &[]), DraftFault::SharedSecret { credential: id(22), other: id(22) }),
+        (credential(22, 1, &[2], &["set:home"]), DraftFault::UnknownSet { credential: id(22), set: "home".into() }),
+    ] {
+        assert_eq!(draft.credential(spec), Err(expected));
+    }
+    let snapshot = draft.finish(1);
+    assert_eq!((snapshot.len(), snapshot.find(&fingerprint(2)).is_none()), (1, true));
+}
+
+#[test]
+fn a_set_that_changes_changes_every_list_that_uses_it() {
+    let mut draft = Draft::new();
+    draft.organization(organization(1, AccessListMode::Off)).unwrap();
+    draft.credential(credential(21, 1, &[1], &["set:office"])).unwrap();
+    let admits = |snapshot: &Snapshot, address: &str| {
+        let credential = snapshot.find(&fingerprint(1)).unwrap();
+        let sets = snapshot.organization_of(credential).sets();
+        let client = ClientAddress::new(address.parse().unwrap());
+        credential.list().admits(client, Timestamp::from_unix_seconds(0), sets).is_some()
+    };
+    assert!(admits(&draft.finish(1), "198.51.100.7"));
+    let mut moved = organization(1, AccessListMode::Off);
+    moved.network_sets[0].networks = vec!["192.0.2.0/24".parse().unwrap()];
+    draft.organization(moved).unwrap();
+    let snapshot = draft.finish(2);
+    assert!(!admits(&snapshot, "198.51.100.7") && admits(&snapshot, "192.0.2.1"));
+    let mut gone = organization(1, AccessListMode::Off);
+    gone.network_sets.clear();
+    draft.organization(gone).unwrap();
+    let snapshot = draft.finish(3);
+    assert!(!admits(&snapshot, "192.0.2.1"));
+    assert!(!snapshot.find(&fingerprint(1)).unwrap().list().is_empty(), "a list of what is gone still restricts");
+}
+
+/// One change to a directory of a few organizations and credentials.
+#[derive(Debug, Clone)]
+enum Change {
+    Put(u8, Vec<u16>, Vec<&'static str>),
+    Remove(u8),
+    Switch(u8, bool),
+}
+
+fn changes() -> impl Strategy<Value = Vec<Change>> {
+    let networks = prop::sample::subsequence(vec!["10.0.0.0/8", "10.1.0.0/16", "2001:db8::/32", "set:office"], 0..=4);
+    let change = prop_oneof![
+        3 => (0u8..12, prop::sample::subsequence(vec![0u16, 1, 2], 1..=3), networks).prop_map(|(number, keys, list)| {
+            Change::Put(number, keys.iter().map(|key| u16::from(number) * 3 + key).collect(), list)
+        }),
+        1 => (0u8..12).prop_map(Change::Remove),
+        1 => (0u8..3, any::<bool>()).prop_map(|(number, on)| Change::Switch(number, on)),
+    ];
+    prop::collection::vec(change, 0..40)
+}
+
+proptest! {
+    #[test]
+    fn applied_changes_equal_compiling_everything(changes in changes()) {
+        let mode = |on: bool| if on { AccessListMode::Required } else { AccessListMode::Off };
+        let mut applied = Draft::new();
+        let mut switches: BTreeMap<u8, bool> = (0..3).map(|number| (number, false)).collect();
+        let mut credentials: BTreeMap<u8, CredentialSpec> = BTreeMap::new();
+        for number in 0..3 {
+            applied.organization(organization(number, mode(false))).unwrap();
+        }
+        for (at, change) in changes.iter().enumerate() {
+            match change {
+                Change::Put(number, keys, list) => {
+                    let spec = credential(*number, number % 3, keys, list);
+                    if let Some(old) = credentials.insert(*number, spec.clone()) {
+                        applied.remove(&old.fingerprints[0]).unwrap();
+                    }
+                    applied.credential(spec).unwrap();
+                }
+                Change::Remove(number) => {
+                    if let Some(old) = credentials.remove(number) {
+                        applied.remove(&old.fingerprints[0]).unwrap();
+                    }
+                }
+                Change::Switch(number, on) => {
+                    switches.insert(*number, *on);
+                    applied.organization(organization(*number, mode(*on))).unwrap();
+                }
+            }
+            // Published in between, so that shards are shared with a snapshot that somebody may be reading.
+            std::hint::black_box(applied.finish(at as u64));
+        }
+        let mut whole = Draft::new();
+        for (number, on) in &switches {
+            whole.organization(organization(*number, mode(*on))).unwrap();
+        }
+        for spec in credentials.values() {
+            whole.credential(spec.clone()).unwrap();
+        }
+        let (applied, whole) = (applied.finish(99), whole.finish(99));
+        prop_assert_eq!(applied.len(), whole.len());
+        for key in 0..40 {
+            let view = |snapshot: &Snapshot| {
+                let credential = snapshot.find(&fingerprint(key))?;
+                let organization = snapshot.organization_of(credential);
+                let keys: std::collections::BTreeSet<[u8; 32]> = credential.fingerprints().map(|one| one.0).collect();
+                Some((credential.id(), credential.list().clone(), organization.id(), organization.mode(), keys))
+            };
+            prop_assert_eq!(view(&applied), view(&whole));
+        }
+    }
+}

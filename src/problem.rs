@@ -1,0 +1,214 @@
+//! The closed set of error codes and the one body that every refusal has (SEMANTICS §2).
+//!
+//! The same code stands in the answer, the log line and the metric. Never carries a secret, nor anything that the caller did
+//! not send or is not entitled to know.
+
+use crate::access::client_address::ClientAddress;
+use crate::access::decision::Reason;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $status:literal, $title:literal;)*) => {
+        /// An error code.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code { $($(#[$doc])* $variant,)* }
+
+        impl Code {
+            /// Every code, in the order of their declaration: `code as usize` is its position here.
+            pub const ALL: &'static [Code] = &[$(Code::$variant,)*];
+
+            /// The `errorCode`.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Code::$variant => $name,)* }
+            }
+
+            /// The HTTP status that it comes with.
+            pub const fn status(self) -> u16 {
+                match self { $(Code::$variant => $status,)* }
+            }
+
+            /// The reason phrase of the status.
+            pub const fn title(self) -> &'static str {
+                match self { $(Code::$variant => $title,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The request's head is not HTTP as it should be.
+    MalformedRequest = "MALFORMED_REQUEST", 400, "Bad Request";
+    /// A credential header that does not parse.
+    MalformedCredentials = "MALFORMED_CREDENTIALS", 400, "Bad Request";
+    /// More than one credential.
+    AmbiguousCredentials = "AMBIGUOUS_CREDENTIALS", 400, "Bad Request";
+    /// Two readings of the path select different routes.
+    AmbiguousPath = "AMBIGUOUS_PATH", 400, "Bad Request";
+    /// None presented.
+    CredentialsRequired = "CREDENTIALS_REQUIRED", 401, "Unauthorized";
+    /// Unknown, wrong, disabled, expired or revoked.
+    InvalidCredentials = "INVALID_CREDENTIALS", 401, "Unauthorized";
+    /// The address is not on the credential's list.
+    IpAddressNotOnAccessList = "IP_ADDRESS_NOT_ON_ACCESS_LIST", 403, "Forbidden";
+    /// The organization requires lists and the credential has none.
+    OrgRequiresAccessList = "ORG_REQUIRES_ACCESS_LIST", 403, "Forbidden";
+    /// The route requires lists and the credential has none.
+    ResourceRequiresAccessList = "RESOURCE_REQUIRES_ACCESS_LIST", 403, "Forbidden";
+    /// The route is for other organizations.
+    OrgNotAllowedOnRoute = "ORG_NOT_ALLOWED_ON_ROUTE", 403, "Forbidden";
+    /// The credential's roles do not reach so far.
+    InsufficientRole = "INSUFFICIENT_ROLE", 403, "Forbidden";
+    /// No client address could be derived.
+    ClientAddressUnresolved = "CLIENT_ADDRESS_UNRESOLVED", 403, "Forbidden";
+    /// No route.
+    RouteNotFound = "ROUTE_NOT_FOUND", 404, "Not Found";
+    /// The client was too slow with its request.
+    RequestTimeout = "REQUEST_TIMEOUT", 408, "Request Timeout";
+    /// The request body is over the limit.
+    ContentTooLarge = "CONTENT_TOO_LARGE", 413, "Content Too Large";
+    /// The request's target is over the limit.
+    UriTooLong = "URI_TOO_LONG", 414, "URI Too Long";
+    /// Names that no server here is responsible for under this connection.
+    MisdirectedRequest = "MISDIRECTED_REQUEST", 421, "Misdirected Request";
+    /// The request head is over the limit.
+    HeadersTooLarge = "HEADERS_TOO_LARGE", 431, "Request Header Fields Too Large";
+    /// Too much of something.
+    RateLimited = "RATE_LIMITED", 429, "Too Many Requests";
+    /// A fault of the gateway itself.
+    InternalError = "INTERNAL_ERROR", 500, "Internal Server Error";
+    /// No endpoint of the upstream took a connection.
+    UpstreamUnreachable = "UPSTREAM_UNREACHABLE", 502, "Bad Gateway";
+    /// The upstream's answer is not HTTP as it should be, or ended early.
+    UpstreamProtocolError = "UPSTREAM_PROTOCOL_ERROR", 502, "Bad Gateway";
+    /// No place is left on the way to the upstream.
+    UpstreamOverloaded = "UPSTREAM_OVERLOADED", 503, "Service Unavailable";
+    /// No snapshot yet.
+    NotReady = "NOT_READY", 503, "Service Unavailable";
+    /// The upstream was too slow.
+    UpstreamTimeout = "UPSTREAM_TIMEOUT", 504, "Gateway Timeout";
+}
+
+impl From<Reason> for Code {
+    fn from(reason: Reason) -> Self {
+        match reason {
+            Reason::ClientAddressUnresolved(_) => Self::ClientAddressUnresolved,
+            Reason::CredentialsRequired => Self::CredentialsRequired,
+            Reason::MalformedCredentials(_) => Self::MalformedCredentials,
+            Reason::AmbiguousCredentials(_) => Self::AmbiguousCredentials,
+            Reason::InvalidCredentials(_) => Self::InvalidCredentials,
+            Reason::IpAddressNotOnAccessList => Self::IpAddressNotOnAccessList,
+            Reason::OrgRequiresAccessList => Self::OrgRequiresAccessList,
+            Reason::ResourceRequiresAccessList => Self::ResourceRequiresAccessList,
+            Reason::OrgNotAllowedOnRoute => Self::OrgNotAllowedOnRoute,
+            Reason::InsufficientRole => Self::InsufficientRole,
+            Reason::AmbiguousPath => Self::AmbiguousPath,
+            Reason::RouteNotFound => Self::RouteNotFound,
+        }
+    }
+}
+
+/// Where the page of each code is.
+pub const DOCUMENTATION: &str = "https://portcullis.invalid/errors/";
+
+impl Code {
+    /// What the caller is told in words.
+    pub fn detail(self, client: Option<ClientAddress>) -> String {
+        let address = || client.map_or_else(|| "of this request".to_owned(), |client| client.to_string());
+        match self {
+            Self::MalformedRequest => "The request is not well-formed HTTP.".into(),
+            Self::MalformedCredentials => "The credential in this request is not well-formed.".into(),
+            Self::AmbiguousCredentials => "The request carries more than one credential; send exactly one.".into(),
+            Self::AmbiguousPath => "The path can be read in more than one way; send it in its normalised form.".into(),
+            Self::CredentialsRequired => "This resource needs a credential and the request has none.".into(),
+            Self::InvalidCredentials => "The credential is not valid.".into(),
+            Self::IpAddressNotOnAccessList => {
+                format!("IP address {} is not allowed to access this resource.", address())
+            }
+            Self::OrgRequiresAccessList => format!(
+                "The organization requires an access list and this credential has none; IP address {} is not allowed.",
+                address()
+            ),
+            Self::ResourceRequiresAccessList => {
+                "This resource requires an access list and this credential has none.".into()
+            }
+            Self::OrgNotAllowedOnRoute => "The credential's organization may not use this resource.".into(),
+            Self::InsufficientRole => "The credential's roles do not allow this.".into(),
+            Self::ClientAddressUnresolved => "The address of the client could not be determined.".into(),
+            Self::RouteNotFound => "There is nothing at this host and path.".into(),
+            Self::RequestTimeout => "The request did not arrive in time.".into(),
+            Self::ContentTooLarge => "The request body is larger than is allowed.".into(),
+            Self::UriTooLong => "The request target is longer than is allowed.".into(),
+            Self::MisdirectedRequest => "This connection is not for the requested host.".into(),
+            Self::HeadersTooLarge => "The request head is larger than is allowed.".into(),
+            Self::RateLimited => "There were too many requests; try again later.".into(),
+            Self::InternalError => "The gateway failed to handle this request.".into(),
+            Self::UpstreamUnreachable => "The service behind the gateway can't be reached.".into(),
+            Self::UpstreamProtocolError => "The service behind the gateway gave no valid answer.".into(),
+            Self::UpstreamOverloaded => "The service behind the gateway is overloaded.".into(),
+            Self::NotReady => "The gateway has no directory yet.".into(),
+            Self::UpstreamTimeout => "The service behind the gateway did not answer in time.".into(),
+        }
+    }
+
+    /// Whether `parameters` names the client address, as clients of Cloud Manager expect.
+    fn names_client(self) -> bool {
+        matches!(self, Self::IpAddressNotOnAccessList | Self::OrgRequiresAccessList)
+    }
+}
+
+/// The JSON body of a refusal: a superset of Cloud Manager's and of RFC 9457.
+pub fn body(code: Code, client: Option<ClientAddress>, request_id: &str) -> Vec<u8> {
+    let parameters: Vec<String> = match code.names_client() {
+        true => client.iter().map(ToString::to_string).collect(),
+        false => Vec::new(),
+    };
+    let body = serde_json::json!({
+        "type": format!("{DOCUMENTATION}{}", code.as_str()),
+        "title": code.title(),
+        "status": code.status(),
+        "detail": code.detail(client),
+        "error": code.status(),
+        "errorCode": code.as_str(),
+        "parameters": parameters,
+        "reason": code.title(),
+        "requestId": request_id,
+    });
+    body.to_string().into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_positions_agree() {
+        let mut names: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert!(Code::ALL.iter().enumerate().all(|(at, code)| *code as usize == at));
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Code::ALL.len());
+    }
+
+    #[test]
+    fn the_body_has_both_shapes() {
+        let client = ClientAddress::new("203.0.113.9".parse().unwrap());
+        let body: serde_json::Value =
+            serde_json::from_slice(&body(Code::IpAddressNotOnAccessList, Some(client), "r1")).unwrap();
+        assert_eq!(body["status"], 403);
+        assert_eq!(body["error"], 403);
+        assert_eq!(body["errorCode"], "IP_ADDRESS_NOT_ON_ACCESS_LIST");
+        assert_eq!(body["detail"], "IP address 203.0.113.9 is not allowed to access this resource.");
+        assert_eq!(body["parameters"], serde_json::json!(["203.0.113.9"]));
+        assert_eq!(body["reason"], "Forbidden");
+        assert_eq!(body["requestId"], "r1");
+        assert!(body["type"].as_str().unwrap().ends_with("/errors/IP_ADDRESS_NOT_ON_ACCESS_LIST"));
+    }
+
+    #[test]
+    fn only_the_list_codes_name_the_client() {
+        let client = ClientAddress::new("203.0.113.9".parse().unwrap());
+        for code in Code::ALL {
+            let text = String::from_utf8(body(*code, Some(client), "r")).unwrap();
+            assert_eq!(text.contains("203.0.113.9"), code.names_client(), "{}", code.as_str());
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The access log: one JSON line a request, written by a thread of its own.
+//!
+//! A worker formats into its own buffer and hands it over when it is full or a tick has passed. Where the writer can't keep up
+//! the lines are dropped and counted: traffic never waits for a log. Never holds a secret, nor a query unless asked.
+
+mod line;
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+
+use super::metrics::Metrics;
+use crate::config::settings::{AccessLogSettings, AccessLogSink};
+
+pub use line::{ClientSource, Line};
+
+/// Buffers on their way to the writer; past that lines are dropped.
+const QUEUED_BUFFERS: usize = 64;
+/// A buffer of this size is handed over at once.
+const FULL: usize = 32 * 1024;
+
+/// The access log of one program: the writer thread, and what new recorders need.
+#[derive(Debug)]
+pub struct AccessLog {
+    queue: Option<SyncSender<Message>>,
+    writer: Option<JoinHandle<()>>,
+    metrics: Arc<Metrics>,
+    query: bool,
+}
+
+/// Why the access log can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessLogFault {
+    /// The file can't be opened for appending.
+    #[error("access log `{path}` can't be opened for appending; make its folder writable or name another file")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// The system's word.
+        source: std::io::Error,
+    },
+    /// The writer thread could not be started.
+    #[error("the access log's writer thread could not be started")]
+    Thread(#[source] std::io::Error),
+}
+
+#[derive(Debug)]
+enum Message {
+    Lines { bytes: Vec<u8>, lines: u64 },
+    End,
+}
+
+impl AccessLog {
+    /// Opens the sink and starts the writer.
+    ///
+    /// # Errors
+    /// The file can't be opened, or the thread not started.
+    pub fn open(settings: &AccessLogSettings, metrics: Arc<Metrics>) -> Result<Self, AccessLogFault> {
+        let sink = match &settings.sink {
+            AccessLogSink::Off => return Ok(Self { queue: None, writer: None, metrics, query: false }),
+            AccessLogSink::Stdout => Sink::Stdout,
+            AccessLogSink::File(path) => {
+                let opened = OpenOptions::new().create(true).append(true).open(path);
+                Sink::File(opened.map_err(|source| AccessLogFault::Open { path: path.clone(), source })?)
+            }
+        };
+        let (queue, messages) = sync_channel(QUEUED_BUFFERS);
+        let counted = Arc::clone(&metrics);
+        let writer = std::thread::Builder::new()
+            .name("access-log".into())
+            .spawn(move || write_all(sink, &messages, &counted))
+            .map_err(AccessLogFault::Thread)?;
+        Ok(Self { queue: Some(queue), writer: Some(writer), metrics, query: settings.query })
+    }
+
+    /// A recorder for one worker.
+    pub fn recorder(&self) -> Recorder {
+        Recorder {
+            queue: self.queue.clone(),
+            metrics: Arc::clone(&self.metrics),
+            query: self.query,
+            buffer: Vec::new(),
+            lines: 0,
+            stamp: line::Stamp::default(),
+        }
+    }
+
+    /// Waits until everything handed over has been written. Call it when the recorders have flushed.
+    pub fn close(mut self) {
+        if let Some(queue) = self.queue.take() {
+            // The writer may have ended already; then there is nothing to wait for.
+            let _ = queue.send(Message::End);
+        }
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.join();
+        }
+    }
+}
+
+enum Sink {
+    Stdout,
+    File(File),
+}
+
+fn write_all(mut sink: Sink, messages: &Receiver<Message>, metrics: &Metrics) {
+    while let Ok(Message::Lines { bytes, lines }) = messages.recv() {
+        let written = match &mut sink {
+            Sink::Stdout => std::io::stdout().lock().write_all(&bytes),
+            Sink::File(file) => file.write_all(&bytes),
+        };
+        if let Err(fault) = written {
+            metrics.log_dropped(lines);
+            tracing::warn!(lines, error = %fault, "access-log lines could not be written");
+        }
+    }
+}
+
+/// One worker's end of the access log.
+#[derive(Debug)]
+pub struct Recorder {
+    queue: Option<SyncSender<Message>>,
+    metrics: Arc<Metrics>,
+    query: bool,
+    buffer: Vec<u8>,
+    lines: u64,
+    stamp: line::Stamp,
+}
+
+impl Recorder {
+    /// Whether there is a log at all, so that nobody gathers fields for nothing.
+    pub fn is_on(&self) -> bool {
+        self.queue.is_some()
+    }
+
+    /// Appends a line to the worker's buffer.
+    pub fn record(&mut self, line: &Line<'_>) {
+        if self.queue.is_none() {
+            return;
+        }
+        if self.buffer.capacity() == 0 {
+            self.buffer.reserve_exact(FULL + 4 * 1024);
+        }
+        line.write(&mut self.buffer, &mut self.stamp, self.query);
+        self.lines += 1;
+        if self.buffer.len() >= FULL {
+            self.flush();
+        }
+    }
+
+    /// Hands the buffer to the writer, or drops and counts it where the queue is full. Called on every tick.
+    pub fn flush(&mut self) {
+        let Some(queue) = self.queue.as_ref().filter(|_| self.lines > 0) else {
+            return;
+        };
+        let message =
+            Message::Lines { bytes: std::mem::take(&mut self.buffer), lines: std::mem::take(&mut self.lines) };
+        if let Err(TrySendError::Full(lost) | TrySendError::Disconnected(lost)) = queue.try_send(message)
+            && let Message::Lines { mut bytes, lines } = lost
+        {
+            self.metrics.log_dropped(lines);
+            bytes.clear();
+            self.buffer = bytes;
+        }
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
+#[cfg(test)]
+mod tests;
