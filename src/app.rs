@@ -17,7 +17,6 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
 use crate::clock::Clock;
-use crate::config::diagnostic::Problems;
 use crate::live::key_sets::RefreshWish;
 use crate::live::published::Published;
 use crate::proxy;
@@ -112,9 +111,9 @@ pub fn start_with(prepared: Prepared, clock: Clock) -> Result<Running, StartFaul
     let (published, reloader) = prepared.publish(Arc::clone(&metrics), clock.clone()).map_err(StartFault::Thread)?;
     let proxy = proxy::start(proxy::ProxyParts {
         sockets: &settings.sockets,
-        published: Arc::clone(&published),
-        clock: clock.clone(),
-        metrics: Arc::clone(&metrics),
+        published: &published,
+        clock: &clock,
+        metrics: &metrics,
         access_log: &access_log,
     })?;
 
@@ -173,7 +172,7 @@ impl std::fmt::Display for Chain<'_> {
 
 impl Running {
     /// Where the gateway listens, in the order of the configuration.
-    pub fn gateway_addresses(&self) -> Vec<SocketAddr> {
+    pub fn gateway_addresses(&self) -> &[SocketAddr] {
         self.proxy.local_addresses()
     }
 
