@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 pub mod access;
+pub mod app;
 pub mod clock;
 pub mod config;
 pub mod gate;

@@ -1,0 +1,29 @@
+//! The 32 bytes under which a credential is found, computed in one place for the directory and for requests.
+//!
+//! Never allocates and never keeps what it hashes.
+
+use aws_lc_rs::digest::{Context, SHA256, digest};
+
+use crate::access::credential::Fingerprint;
+
+/// Of a whole key, as a header carries it.
+#[inline]
+pub fn of_key(key: &[u8]) -> Fingerprint {
+    taken(digest(&SHA256, key).as_ref())
+}
+
+/// Of a token's subject. Neither part may hold a NUL, which stands between them.
+pub fn of_subject(issuer: &str, subject: &str) -> Fingerprint {
+    let mut context = Context::new(&SHA256);
+    for part in ["portcullis subject\0", issuer, "\0", subject] {
+        context.update(part.as_bytes());
+    }
+    taken(context.finish().as_ref())
+}
+
+fn taken(digest: &[u8]) -> Fingerprint {
+    let mut bytes = [0; 32];
+    // SHA-256 is 32 bytes long, so this never panics.
+    bytes.copy_from_slice(digest);
+    Fingerprint(bytes)
+}
