@@ -63,7 +63,7 @@ impl Ledger {
             context: Rc::clone(context),
             place,
             started,
-            time: SystemTime::now(),
+            time: stamp(),
             id,
             method: head.method.clone(),
             uri: head.uri.clone(),
@@ -204,13 +204,19 @@ impl Drop for Ledger {
     }
 }
 
+/// When a line was begun. The log is read beside the logs of other machines, whatever clock decisions are made by.
+#[expect(clippy::disallowed_methods, reason = "a log line bears the machine's time, in milliseconds")]
+fn stamp() -> SystemTime {
+    SystemTime::now()
+}
+
 /// Records what never became a request: hyper refused it while parsing, or its head came too slowly.
 pub(super) fn record_unborn(context: &Context, code: Code) {
     let worker = &context.worker;
     worker.stripe.request(Outcome::Error(code), Duration::ZERO);
     let Ok(mut recorder) = worker.recorder.try_borrow_mut() else { return };
     recorder.record(&Line {
-        time: SystemTime::now(),
+        time: stamp(),
         request_id: worker.ids.next().as_str(),
         method: "",
         host: "",

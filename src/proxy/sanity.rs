@@ -37,7 +37,8 @@ pub(super) fn check(head: &Parts, has_body: bool) -> Result<(), Insane> {
     if head.uri.scheme_str().is_some_and(|scheme| scheme != "http" && scheme != "https") {
         return Err(Insane("the target's scheme is not http"));
     }
-    if !head.uri.path().starts_with('/') && !(head.method == Method::OPTIONS && head.uri.path() == "*") {
+    let path = head.uri.path();
+    if !(path.starts_with('/') || head.method == Method::OPTIONS && path == "*") {
         return Err(Insane("the target has no path"));
     }
     if has_body && headers::asks_upgrade(&head.headers) {
