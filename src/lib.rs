@@ -8,6 +8,7 @@
 
 pub mod access;
 pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod directory;
@@ -15,4 +16,5 @@ pub mod gate;
 pub mod live;
 pub mod net;
 pub mod problem;
+pub mod proxy;
 pub mod telemetry;

@@ -95,7 +95,8 @@ impl Comparison {
     /// Whether anything that is allowed now would be refused, now or later.
     pub fn refuses_something(&self) -> bool {
         self.credentials.iter().any(|one| {
-            one.changes.contains(&Change::SecretWithdrawn) || one.periods.iter().any(|period| !period.newly_refused.is_empty())
+            one.changes.contains(&Change::SecretWithdrawn)
+                || one.periods.iter().any(|period| !period.newly_refused.is_empty())
         })
     }
 }
@@ -104,10 +105,8 @@ impl Comparison {
 pub fn compare(old: &Directory, new: &Directory, now: Timestamp) -> Comparison {
     let (before, after) = (by_id(old), by_id(new));
     let ids: BTreeSet<Id> = before.keys().chain(after.keys()).copied().collect();
-    let credentials = ids
-        .into_iter()
-        .filter_map(|id| credential(before.get(&id).copied(), after.get(&id).copied(), now))
-        .collect();
+    let credentials =
+        ids.into_iter().filter_map(|id| credential(before.get(&id).copied(), after.get(&id).copied(), now)).collect();
     Comparison { organizations: organizations(old, new), credentials }
 }
 
@@ -167,7 +166,8 @@ fn changes(old: Option<Held<'_>>, new: Option<Held<'_>>) -> Vec<Change> {
         (None, _) => return vec![Change::New],
         (_, None) => return vec![Change::Gone],
     };
-    let lacks = |one: &Credential, other: &Credential| other.fingerprints.iter().any(|it| !one.fingerprints.contains(it));
+    let lacks =
+        |one: &Credential, other: &Credential| other.fingerprints.iter().any(|it| !one.fingerprints.contains(it));
     let differences = [
         (before.enabled && !after.enabled, Change::Disabled),
         (!before.enabled && after.enabled, Change::Enabled),

@@ -21,7 +21,8 @@ pub const DEMONSTRATION_KEYS: [(&str, &str); 4] = [
 
 /// Two organizations and the four keys.
 pub fn demonstration() -> Directory {
-    let local = [Network::truncated([127, 0, 0, 0].into(), 8), Some(Network::host(std::net::Ipv6Addr::LOCALHOST.into()))];
+    let local =
+        [Network::truncated([127, 0, 0, 0].into(), 8), Some(Network::host(std::net::Ipv6Addr::LOCALHOST.into()))];
     let elsewhere = [Network::truncated([203, 0, 113, 0].into(), 24)];
     let acme = vec![key(0, 0x21, &local), key(1, 0x22, &elsewhere), key(3, 0x24, &[])];
     Directory {
@@ -34,12 +35,20 @@ pub fn demonstration() -> Directory {
 }
 
 fn organization(id: u8, name: &str, mode: AccessListMode, credentials: Vec<Credential>) -> Organization {
-    Organization { id: id_of(id), name: Arc::from(name), mode, projects: Vec::new(), network_sets: Vec::new(), credentials }
+    Organization {
+        id: id_of(id),
+        name: Arc::from(name),
+        mode,
+        projects: Vec::new(),
+        network_sets: Vec::new(),
+        credentials,
+    }
 }
 
 fn key(at: usize, id: u8, networks: &[Option<Network>]) -> Credential {
     let (key, shows) = DEMONSTRATION_KEYS[at];
-    let entry = |network: &Network| Entry { target: Admits::Network(*network), expires_at: Timestamp::NEVER, comment: None };
+    let entry =
+        |network: &Network| Entry { target: Admits::Network(*network), expires_at: Timestamp::NEVER, comment: None };
     Credential {
         id: id_of(id),
         kind: CredentialKind::ApiKey,

@@ -32,7 +32,6 @@ impl Addresses {
         Self { v4: joined(v4), v6: joined(v6) }
     }
 
-
     /// What is in this set and not in the other.
     pub(super) fn without(&self, other: &Self) -> Self {
         Self { v4: difference(&self.v4, &other.v4), v6: difference(&self.v6, &other.v6) }

@@ -153,7 +153,12 @@ impl Resolve<'_> {
             match first {
                 Some((other, known)) if known != given => {
                     let other = Spot { file: other, path: path!["limits", "entries_per_list"] };
-                    self.clash(spot(), format!("`{given}` is another limit than `{known}`; keep one"), other, "the other is here");
+                    self.clash(
+                        spot(),
+                        format!("`{given}` is another limit than `{known}`; keep one"),
+                        other,
+                        "the other is here",
+                    );
                 }
                 _ => first = Some((file, given)),
             }
@@ -189,7 +194,12 @@ impl Resolve<'_> {
     fn organization(&mut self, raws: &[raw::File], id: Id, parts: Vec<At>) -> Gathered {
         let raw = |at: &At| &raws[at.file].organizations[at.organization];
         if let Some(other) = self.ids.insert(id, parts[0]) {
-            self.clash(parts[0].key("id"), format!("id {id} is there twice; give each its own"), other.key("id"), "the first is here");
+            self.clash(
+                parts[0].key("id"),
+                format!("id {id} is there twice; give each its own"),
+                other.key("id"),
+                "the first is here",
+            );
         }
         let mut name: Option<(&str, At)> = None;
         let mut mode: Option<(raw::Switch, At)> = None;
@@ -207,8 +217,15 @@ impl Resolve<'_> {
             }
             match (raw(at).require_access_list, mode) {
                 (Some(given), Some((known, first))) if given != known => {
-                    let message = format!("organization {id} has `require_access_list` set otherwise elsewhere; say it once, or the same");
-                    self.clash(at.key("require_access_list"), message, first.key("require_access_list"), "the other is here");
+                    let message = format!(
+                        "organization {id} has `require_access_list` set otherwise elsewhere; say it once, or the same"
+                    );
+                    self.clash(
+                        at.key("require_access_list"),
+                        message,
+                        first.key("require_access_list"),
+                        "the other is here",
+                    );
                 }
                 (Some(given), None) => mode = Some((given, *at)),
                 _ => {}
@@ -281,7 +298,12 @@ impl Resolve<'_> {
     fn name(&mut self, spot: Spot, name: &str) {
         let length = name.chars().count();
         if !(1..=LONGEST_NAME).contains(&length) || name.chars().any(char::is_control) || name.trim() != name {
-            self.fault(spot, format!("a name has 1 to {LONGEST_NAME} characters, none of them a control character or a blank at an end"));
+            self.fault(
+                spot,
+                format!(
+                    "a name has 1 to {LONGEST_NAME} characters, none of them a control character or a blank at an end"
+                ),
+            );
         }
     }
 

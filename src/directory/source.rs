@@ -60,7 +60,9 @@ impl Reader {
         let real = fs::canonicalize(path.join(KUBERNETES_LINK)).unwrap_or_else(|_| path.to_owned());
         let names = names(&real).map_err(|fault| refuse(format!("the folder can't be read: {fault}")))?;
         if names.is_empty() {
-            return Err(refuse("the folder holds no file that ends in .yaml, .yml or .gz; put the directory there".to_owned()));
+            return Err(refuse(
+                "the folder holds no file that ends in .yaml, .yml or .gz; put the directory there".to_owned(),
+            ));
         }
         let (mut files, mut problems) = (Vec::new(), Problems::default());
         for name in names {
@@ -85,7 +87,9 @@ impl Reader {
         let path = Path::new(name);
         let inside = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
         if name.is_empty() || !inside {
-            return Err(format!("list file `{name}` is not below the directory's folder; name it relative to this file, without `..`"));
+            return Err(format!(
+                "list file `{name}` is not below the directory's folder; name it relative to this file, without `..`"
+            ));
         }
         let real = beside.folder.join(path);
         let shown = Path::new(&**beside.document.name()).parent().unwrap_or(Path::new("")).join(path);
@@ -107,7 +111,8 @@ impl Reader {
             false => file.take(self.left + 1).read_to_end(&mut bytes)?,
         };
         let length = bytes.len() as u64;
-        self.left = self.left.checked_sub(length).ok_or_else(|| io::Error::other("the directory is larger than it may be"))?;
+        self.left =
+            self.left.checked_sub(length).ok_or_else(|| io::Error::other("the directory is larger than it may be"))?;
         // Names and lengths too, so that moving a line to another file is a change.
         self.digest.update(format!("{} {length}\n", shown.display()).as_bytes());
         self.digest.update(&bytes);
@@ -126,7 +131,8 @@ fn names(folder: &Path) -> io::Result<Vec<PathBuf>> {
     for entry in fs::read_dir(folder)? {
         let name = PathBuf::from(entry?.file_name());
         let hidden = name.as_os_str().as_encoded_bytes().starts_with(b".");
-        let extension = name.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_ascii_lowercase();
+        let extension =
+            name.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_ascii_lowercase();
         if !hidden && matches!(extension.as_str(), "yaml" | "yml" | "gz") && !folder.join(&name).is_dir() {
             names.push(name);
         }

@@ -3,6 +3,8 @@
 //! A request takes it once and decides everything on it, so that no request ever sees the key of one revision and the list
 //! of another. Replaced values are let go of by a thread of their own, never by a worker.
 
+#![expect(clippy::disallowed_types, reason = "this is the one place of the one published value")]
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -8,3 +8,4 @@ mod docs;
 mod layering;
 mod programs;
 mod readme;
+mod stage;

@@ -1,3 +1,5 @@
+//! What compiles, what is refused by name, and what a copy shares with its origin.
+
 use std::collections::BTreeMap;
 
 use super::*;

@@ -1,6 +1,6 @@
 //! Values from the environment: `PORTCULLIS__GATEWAY__WORKERS=4` stands for `gateway.workers: 4`.
 //!
-//! Never reads the environment itself; it is handed the variables.
+//! A variable is judged exactly like what it stands for, and its faults name the variable.
 
 use std::sync::Arc;
 
@@ -23,6 +23,13 @@ impl Override {
         let mut found: Vec<Self> = variables.into_iter().filter_map(|(name, value)| Self::new(&name, value)).collect();
         found.sort_by(|a, b| a.name.cmp(&b.name));
         found
+    }
+
+    /// The overrides of this process's environment.
+    pub fn from_environment() -> Vec<Self> {
+        // What is no UTF-8 becomes a value that is refused wherever it means something.
+        let text = |part: std::ffi::OsString| part.to_string_lossy().into_owned();
+        Self::among(std::env::vars_os().map(|(name, value)| (text(name), text(value))))
     }
 
     fn new(name: &str, value: String) -> Option<Self> {

@@ -54,7 +54,9 @@ impl Resolve<'_> {
             Some(id) => {
                 self.claim_id(at, "client_id", id);
             }
-            None => self.fault(at.key("client_id"), format!("a client id is `{CLIENT_ID}` and 24 hexadecimal characters")),
+            None => {
+                self.fault(at.key("client_id"), format!("a client id is `{CLIENT_ID}` and 24 hexadecimal characters"))
+            }
         }
         self.name(at.key("name"), &raw.name);
         self.description(at, raw.description.as_deref());
@@ -146,7 +148,8 @@ impl Resolve<'_> {
         for (key, text) in [("issuer", &token.issuer), ("subject", &token.subject)] {
             if text.is_empty() || text.chars().any(char::is_control) {
                 good = false;
-                let message = format!("`{key}` is empty or has control characters; write it exactly as tokens carry it");
+                let message =
+                    format!("`{key}` is empty or has control characters; write it exactly as tokens carry it");
                 self.fault(at.spot([Step::from("token"), Step::from(key)]), message);
             }
         }
@@ -154,7 +157,12 @@ impl Resolve<'_> {
             return Vec::new();
         }
         let fingerprint = fingerprint::of_subject(&token.issuer, &token.subject);
-        self.claim(at, "token", fingerprint, "this issuer and subject are there twice; a token speaks for one service account");
+        self.claim(
+            at,
+            "token",
+            fingerprint,
+            "this issuer and subject are there twice; a token speaks for one service account",
+        );
         vec![fingerprint]
     }
 
@@ -179,14 +187,20 @@ impl Resolve<'_> {
             self.fault(spot("md5"), "this is not 32 hexadecimal characters; `portcullis hash --digest` makes it");
         }
         if digest.sha256.is_none() && digest.md5.is_none() {
-            self.fault(at.key("digest"), "`digest` has neither `sha256` nor `md5`; `portcullis hash --digest` makes both");
+            self.fault(
+                at.key("digest"),
+                "`digest` has neither `sha256` nor `md5`; `portcullis hash --digest` makes both",
+            );
         }
     }
 
     fn description(&mut self, at: At, text: Option<&str>) -> Box<str> {
         let text = text.unwrap_or_default();
         if text.chars().count() > LONGEST_DESCRIPTION || text.chars().any(char::is_control) {
-            self.fault(at.key("description"), format!("a description has up to {LONGEST_DESCRIPTION} characters and no control characters"));
+            self.fault(
+                at.key("description"),
+                format!("a description has up to {LONGEST_DESCRIPTION} characters and no control characters"),
+            );
         }
         text.into()
     }
@@ -196,7 +210,9 @@ impl Resolve<'_> {
         for (index, text) in texts.iter().enumerate() {
             let spot = at.spot([Step::from("roles"), Step::from(index)]);
             match role(of, text) {
-                Ok(role) if roles.contains(&role) => self.fault(spot, format!("role `{text}` is there twice; keep one")),
+                Ok(role) if roles.contains(&role) => {
+                    self.fault(spot, format!("role `{text}` is there twice; keep one"))
+                }
                 Ok(role) => roles.push(role),
                 Err(fault) => self.fault(spot, fault),
             }
@@ -236,7 +252,8 @@ fn role(of: &Gathered, text: &str) -> Result<Role, String> {
     }
     if let Some((project, role)) = text.rsplit_once(':') {
         let known = PROJECT_ROLES.iter().find(|known| **known == role);
-        let known = known.ok_or_else(|| format!("role `{shown}` is none of a project; known are {}", PROJECT_ROLES.join(", ")))?;
+        let known = known
+            .ok_or_else(|| format!("role `{shown}` is none of a project; known are {}", PROJECT_ROLES.join(", ")))?;
         let id = of.projects.get(project);
         return match id {
             Some(id) => Ok(Role::Project(*id, known)),
@@ -245,7 +262,10 @@ fn role(of: &Gathered, text: &str) -> Result<Role, String> {
     }
     Err(match PROJECT_ROLES.contains(&text) {
         true => format!("role `{shown}` is one of a project; write `PROJECT:{shown}`"),
-        false => format!("role `{shown}` is unknown; known are {}, GATEWAY, app:NAME and PROJECT:ROLE", ORGANIZATION_ROLES.join(", ")),
+        false => format!(
+            "role `{shown}` is unknown; known are {}, GATEWAY, app:NAME and PROJECT:ROLE",
+            ORGANIZATION_ROLES.join(", ")
+        ),
     })
 }
 

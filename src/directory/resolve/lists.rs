@@ -102,7 +102,10 @@ impl Resolve<'_> {
                     let known = of.organization.network_sets.iter().map(|set| format!("`{}`", set.name));
                     let known = known.collect::<Vec<_>>().join(", ");
                     let known = if known.is_empty() { "none".to_owned() } else { known };
-                    self.fault(spot(Some("set")), format!("the organization has no network set `{name}`; it has {known}"));
+                    self.fault(
+                        spot(Some("set")),
+                        format!("the organization has no network set `{name}`; it has {known}"),
+                    );
                 }
             },
             _ => self.fault(spot(None), "an entry has exactly one of `cidr`, `file` and `set`"),
@@ -166,7 +169,10 @@ impl Resolve<'_> {
         }
         if networks.is_empty() && faults == 0 {
             // An entry that brings nothing must not turn a list into an empty one, which may mean "from anywhere".
-            self.problems.push(Problem::error(Place::file(Arc::clone(name)), "the list file names no network; add one or take the entry out"));
+            self.problems.push(Problem::error(
+                Place::file(Arc::clone(name)),
+                "the list file names no network; add one or take the entry out",
+            ));
         }
         (faults == 0).then(|| networks.into())
     }

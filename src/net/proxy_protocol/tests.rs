@@ -1,3 +1,5 @@
+//! PROXY headers of both versions, whole, broken and hostile.
+
 use super::*;
 
 fn v2(command: u8, family: u8, body: &[u8]) -> Vec<u8> {

@@ -1,3 +1,5 @@
+//! Handshakes with certificates made on the spot.
+
 use super::*;
 
 fn files(folder: &Path) -> ListenTls {

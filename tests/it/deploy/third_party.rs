@@ -101,6 +101,8 @@ fn manifest(tag: &str) -> String {
             api["securityContext"] = sidecar["securityContext"].clone();
             api["volumeMounts"] = sidecar["volumeMounts"].clone();
             containers[1]["image"] = Value::from(tag);
+            // Without a network podman has nothing to map ports on.
+            containers[1].as_mapping_mut().unwrap().remove("ports").unwrap();
         }
     }
     documents.iter().map(|document| format!("---\n{}", serde_yaml::to_string(document).unwrap())).collect()

@@ -27,6 +27,8 @@ pub const NEIGHBOURS: &[(&str, &str)] = &[
     ("access", "clock"),
     // The refusal codes are the labels of metrics and log lines.
     ("telemetry", "problem"),
+    // The access log is opened by its settings.
+    ("telemetry", "config"),
     // `main` is nothing but the call of the command line.
     ("main", "cli"),
 ];
@@ -97,6 +99,7 @@ pub const HOMES: &[(&str, Home)] = &[
     ("serde_json", FromFloor(1)),
     ("serde_yaml", Only(&["config", "directory"])),
     ("slab", FromFloor(1)),
+    ("smallvec", Anywhere),
     ("socket2", Only(&["net"])),
     ("subtle", Anywhere),
     ("thiserror", Anywhere),

@@ -1,0 +1,212 @@
+//! What `check --against` says: the difference of two directories, and of the rules around them.
+//!
+//! Routes and proxies are compared by what they say; addresses of lists by what they admit.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+use super::check::Checked;
+use crate::access::route::{Access, Route};
+use crate::clock::Clock;
+use crate::config::settings::Gateway;
+use crate::directory::compare::{Change, Comparison, CredentialChange, Period, compare};
+
+/// Both comparisons.
+#[derive(Debug, Serialize)]
+pub(super) struct Compared {
+    /// Whether anybody would newly be refused.
+    newly_refuses: bool,
+    #[serde(flatten)]
+    directory: Comparison,
+    /// Rules of the configuration that differ.
+    rules: Vec<RuleChange>,
+}
+
+/// A rule that differs.
+#[derive(Debug, Serialize)]
+struct RuleChange {
+    /// What differs, in one line.
+    what: String,
+    /// Whether it may refuse what was allowed.
+    may_refuse: bool,
+}
+
+impl Compared {
+    pub(super) fn of(old: &Checked, new: &Checked) -> Self {
+        let directory = match (&old.directory, &new.directory) {
+            (Some(before), Some(after)) => compare(before, after, Clock::system().now()),
+            _ => Comparison::default(),
+        };
+        let rules = match (&old.settings, &new.settings) {
+            (Some(before), Some(after)) => rules(&before.gateway, &after.gateway),
+            _ => Vec::new(),
+        };
+        let newly_refuses = directory.refuses_something() || rules.iter().any(|rule| rule.may_refuse);
+        Self { newly_refuses, directory, rules }
+    }
+
+    pub(super) fn refuses_something(&self) -> bool {
+        self.newly_refuses
+    }
+}
+
+fn rules(old: &Gateway, new: &Gateway) -> Vec<RuleChange> {
+    let mut changes = Vec::new();
+    let mut say = |what: String, may_refuse: bool| changes.push(RuleChange { what, may_refuse });
+    let (before, after) = (&old.client_address, &new.client_address);
+    let proxies = |rule: &crate::config::settings::ClientAddressRule| format!("{:?}", rule.trusted_proxies);
+    if proxies(before) != proxies(after) {
+        say(format!("trusted proxies: {} instead of {}", proxies(after), proxies(before)), true);
+    }
+    if before.header != after.header || before.hops != after.hops {
+        say("the client address is read from another header or hop".to_owned(), true);
+    }
+    let (before, after) = (&old.credentials, &new.credentials);
+    for name in before.headers.iter().filter(|name| !after.headers.contains(name)) {
+        say(format!("header `{name}` carries keys no more"), true);
+    }
+    for name in after.headers.iter().filter(|name| !before.headers.contains(name)) {
+        say(format!("header `{name}` carries keys"), false);
+    }
+    if before.basic != after.basic {
+        say(format!("`Authorization: Basic` is {}", if after.basic { "on" } else { "off" }), !after.basic);
+    }
+    let issuers = |all: &[crate::config::settings::Issuer]| -> BTreeMap<String, String> {
+        all.iter().map(|one| (one.issuer.clone(), format!("{one:?}"))).collect()
+    };
+    for (name, refuses) in differing(&issuers(&before.issuers), &issuers(&after.issuers)) {
+        say(format!("issuer `{name}` differs"), refuses);
+    }
+    let (before, after) = (routes(old), routes(new));
+    for name in before.keys().filter(|name| !after.contains_key(*name)) {
+        say(format!("route {name} is gone"), true);
+    }
+    for (name, (route, upstream)) in &after {
+        match before.get(name) {
+            None => say(format!("route {name} is new"), true),
+            Some((known, known_upstream)) => {
+                route_change(name, known, route, &mut say);
+                if known_upstream != upstream {
+                    say(format!("route {name} goes to upstream `{upstream}`"), false);
+                }
+            }
+        }
+    }
+    changes
+}
+
+/// Keys whose values differ, and whether the old one is gone or changed.
+fn differing(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<(String, bool)> {
+    let changed =
+        before.iter().filter(|(name, value)| after.get(*name) != Some(value)).map(|(name, _)| (name.clone(), true));
+    let new = after.keys().filter(|name| !before.contains_key(*name)).map(|name| (name.clone(), false));
+    changed.chain(new).collect()
+}
+
+fn routes(gateway: &Gateway) -> BTreeMap<String, (&Route, &str)> {
+    let named = |route: &Route| {
+        let host = route.host.as_ref().map_or_else(|| "any host".to_owned(), |host| format!("{host:?}"));
+        let methods = if route.methods.is_empty() { "all methods".to_owned() } else { route.methods.join(",") };
+        format!("`{}` ({host}, {methods})", route.path)
+    };
+    // `resolve` made each position from a name of this list.
+    gateway.routes.iter().map(|route| (named(route), (route, &*gateway.upstreams[route.upstream].name))).collect()
+}
+
+fn route_change(name: &str, old: &Route, new: &Route, say: &mut impl FnMut(String, bool)) {
+    if old.access != new.access {
+        let required = new.access == Access::Required;
+        say(format!("route {name} {} a credential", if required { "needs" } else { "does without" }), required);
+    }
+    if old.require_access_list != new.require_access_list {
+        let required = new.require_access_list;
+        say(format!("route {name} {} an access list", if required { "needs" } else { "does without" }), required);
+    }
+    if old.organizations != new.organizations {
+        let narrower = match (&old.organizations, &new.organizations) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some(before), Some(after)) => before.iter().any(|id| !after.contains(id)),
+        };
+        say(format!("route {name} admits other organizations"), narrower);
+    }
+    if old.preflight != new.preflight {
+        say(
+            format!("route {name} treats CORS preflights otherwise"),
+            new.preflight == crate::access::route::Preflight::Require,
+        );
+    }
+}
+
+impl fmt::Display for Compared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.directory.is_empty() && self.rules.is_empty() {
+            return f.write_str("no difference: nobody is newly refused or allowed");
+        }
+        for rule in &self.rules {
+            writeln!(f, "{}", rule.what)?;
+        }
+        for one in &self.directory.organizations {
+            match (one.from, one.to) {
+                (Some(from), Some(to)) => {
+                    writeln!(f, "organization {} ({}): lists `{from}` → `{to}`", one.name, one.id)?
+                }
+                (None, _) => writeln!(f, "organization {} ({}): new", one.name, one.id)?,
+                (_, None) => writeln!(f, "organization {} ({}): gone", one.name, one.id)?,
+            }
+        }
+        self.directory.credentials.iter().try_for_each(|one| credential(f, one))?;
+        let refused = self.directory.credentials.iter().filter(|one| refuses(one)).count();
+        let allowed = self
+            .directory
+            .credentials
+            .iter()
+            .filter(|one| one.periods.iter().any(|period| !period.newly_allowed.is_empty()));
+        write!(f, "newly refused: {refused} credentials; newly allowed: {} credentials", allowed.count())
+    }
+}
+
+fn refuses(one: &CredentialChange) -> bool {
+    one.changes.contains(&Change::SecretWithdrawn) || one.periods.iter().any(|period| !period.newly_refused.is_empty())
+}
+
+fn credential(f: &mut fmt::Formatter<'_>, one: &CredentialChange) -> fmt::Result {
+    let changes: Vec<&str> = one.changes.iter().map(|change| in_words(*change)).collect();
+    let changes = if changes.is_empty() { String::new() } else { format!(": {}", changes.join(", ")) };
+    writeln!(f, "{} {} ({}, organization {}){changes}", one.kind, one.name, one.id, one.organization)?;
+    one.periods.iter().try_for_each(|period| in_lines(f, period))
+}
+
+fn in_lines(f: &mut fmt::Formatter<'_>, period: &Period) -> fmt::Result {
+    let indent = match &period.from {
+        None => "  ",
+        Some(from) => {
+            writeln!(f, "  from {from} on:")?;
+            "    "
+        }
+    };
+    for (word, networks) in [("newly refused", &period.newly_refused), ("newly allowed", &period.newly_allowed)] {
+        if !networks.is_empty() {
+            writeln!(f, "{indent}{word}: {}", networks.join(", "))?;
+        }
+    }
+    if period.newly_refused.is_empty() && period.newly_allowed.is_empty() {
+        writeln!(f, "{indent}no difference")?;
+    }
+    Ok(())
+}
+
+fn in_words(change: Change) -> &'static str {
+    match change {
+        Change::New => "new",
+        Change::Gone => "gone",
+        Change::Disabled => "disabled",
+        Change::Enabled => "enabled",
+        Change::Moved => "belongs to another organization",
+        Change::SecretWithdrawn => "a secret or subject works no more",
+        Change::SecretAdded => "has a further secret or subject",
+        Change::RolesChanged => "has other roles",
+    }
+}
