@@ -1,3 +1,5 @@
+//! Tests of `cli::hash`.
+
 use super::*;
 
 const KEY: &str = "mcpvrzod.40395d07-a353-4881-853b-43efa41339a1";
