@@ -4,9 +4,11 @@
 
 mod client_address;
 mod composite_hole;
+mod credentials;
 mod deploy;
 mod docs;
 mod layering;
+mod networks;
 mod programs;
 mod readme;
 mod stage;
