@@ -43,8 +43,10 @@ fn the_shipped_configuration_shows_every_key() {
     let text = std::fs::read_to_string(root().join("config/portcullis.yaml")).unwrap();
     let refused = ["admin", "client_ca", "sqlite", "postgres", "follow"];
     let words: BTreeSet<&str> = text.split(|one: char| !one.is_alphanumeric() && one != '_').collect();
-    let missing: Vec<String> =
-        keys(&schema()).into_iter().filter(|key| !words.contains(key.as_str()) && !refused.contains(&key.as_str())).collect();
+    let missing: Vec<String> = keys(&schema())
+        .into_iter()
+        .filter(|key| !words.contains(key.as_str()) && !refused.contains(&key.as_str()))
+        .collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
 
@@ -66,7 +68,9 @@ fn every_key_has_a_description_and_every_optional_one_its_default() {
             let description = rules["description"].as_str().unwrap_or_default();
             assert!(!description.is_empty(), "{name}.{key} has no description");
             let scalar = rules.get("$ref").is_none() && rules["type"] != "array";
-            let told = ["Default", "refused", "Relative", "This or", "By default"].iter().any(|word| description.contains(word));
+            let told = ["Default", "refused", "Relative", "This or", "By default"]
+                .iter()
+                .any(|word| description.contains(word));
             assert!(required.contains(&key.as_str()) || !scalar || told, "{name}.{key} does not tell its default");
         }
     }

@@ -25,8 +25,15 @@ fn refused(text: &str, place: &str, part: &str) {
         Ok(_) => panic!("taken:\n{text}"),
         Err(problems) => problems,
     };
-    let found = problems.iter().any(|one| one.place.to_string() == format!("d.yaml:{place}") && one.to_string().contains(part));
-    assert!(found, "no `{part}` at {place} among:\n{problems}\nof:\n{text}");
+    let found =
+        problems.iter().any(|one| one.place.to_string() == format!("d.yaml:{place}") && one.to_string().contains(part));
+    assert!(
+        found,
+        "no `{part}` at {place} among:
+{problems}
+of:
+{text}"
+    );
 }
 
 #[test]
@@ -37,17 +44,35 @@ fn each_fault_is_refused_at_its_place() {
         ("limits: {entries_per_list: 100001}".to_owned(), "1:28", "between 1 and 100000"),
         ("organizations:\n  - {id: 5f, name: a, require_access_list: true}".to_owned(), "2:10", "24 hexadecimal"),
         ("organizations:\n  - {id: 5f0000000000000000000001, name: a}".to_owned(), "2:5", "no `require_access_list`"),
-        ("organizations:\n  - {id: 5f0000000000000000000001, require_access_list: true}".to_owned(), "2:5", "no `name`"),
-        ("organizations:\n  - {id: 5f0000000000000000000001, name: a, require_access_list: yes}".to_owned(), "2:66", "`report`"),
-        (format!("{HEAD}  - id: 5f0000000000000000000001"), "5:9", "twice in this file"),
-        (format!("{HEAD}    projects: [{{id: 5f0000000000000000000001, name: x}}]"), "5:20", "is there twice"),
         (
-            format!("{HEAD}    projects: [{{id: 5f0000000000000000000011, name: x}}, {{id: 5f0000000000000000000012, name: x}}]"),
-            "5:99",
+            "organizations:\n  - {id: 5f0000000000000000000001, require_access_list: true}".to_owned(),
+            "2:5",
+            "no `name`",
+        ),
+        (
+            "organizations:\n  - {id: 5f0000000000000000000001, name: a, require_access_list: yes}".to_owned(),
+            "2:66",
+            "`report`",
+        ),
+        (format!("{HEAD}  - id: 5f0000000000000000000001"), "5:9", "twice in this file"),
+        (format!("{HEAD}    projects: [{{id: 5f0000000000000000000001, name: x}}]"), "5:21", "is there twice"),
+        (
+            format!(
+                "{HEAD}    projects: [{{id: 5f0000000000000000000011, name: x}}, {{id: 5f0000000000000000000012, name: x}}]"
+            ),
+            "5:94",
             "two projects `x`",
         ),
-        (format!("{HEAD}    network_sets: [{{name: o, networks: [10.0.0.1/8]}}]"), "5:41", "did you mean `10.0.0.0/8`?"),
-        (format!("{HEAD}    network_sets: [{{name: o, networks: []}}, {{name: o, networks: []}}]"), "5:53", "two network sets `o`"),
+        (
+            format!("{HEAD}    network_sets: [{{name: o, networks: [10.0.0.1/8]}}]"),
+            "5:41",
+            "did you mean `10.0.0.0/8`?",
+        ),
+        (
+            format!("{HEAD}    network_sets: [{{name: o, networks: []}}, {{name: o, networks: []}}]"),
+            "5:52",
+            "two network sets `o`",
+        ),
         (with_key("        public_key: abc"), "8:21", "8 lowercase letters"),
         (with_key("        expires_at: tomorrow"), "8:21", "is not a time"),
         (with_key("        roles: [ORG_KING]"), "8:17", "is unknown"),
@@ -68,10 +93,14 @@ fn each_fault_is_refused_at_its_place() {
         (with_key("        access_list: [0.0.0.0/0]"), "8:22", "every address of a family"),
         (with_key("        access_list: ['::/0']"), "8:22", "every address of a family"),
         (with_key("        access_list: [0.0.0.0/1, 128.0.0.0/1]"), "8:22", "every address of a family"),
-        (with_key("        access_list: [0.0.0.0/1, 128.0.0.0/2, 192.0.0.0/3, 224.0.0.0/3]"), "8:22", "every address of a family"),
+        (
+            with_key("        access_list: [0.0.0.0/1, 128.0.0.0/2, 192.0.0.0/3, 224.0.0.0/3]"),
+            "8:22",
+            "every address of a family",
+        ),
         (with_key("        access_list: [{comment: x}]"), "8:23", "exactly one of"),
         (with_key("        access_list: [{cidr: 10.0.0.1, set: x}]"), "8:23", "exactly one of"),
-        (with_key("        access_list: [{cidr: 10.0.0.1, expires_at: never}]"), "8:51", "is not a time"),
+        (with_key("        access_list: [{cidr: 10.0.0.1, expires_at: never}]"), "8:52", "is not a time"),
         (with_key("        access_list: [{cdir: 10.0.0.1}]"), "8:24", "did you mean `cidr`?"),
         (with_key("        access_list: [{set: office}]"), "8:29", "no network set `office`; it has none"),
         (with_key("        access_list: [{file: ../secret}]"), "8:30", "without `..`"),
@@ -82,23 +111,41 @@ fn each_fault_is_refused_at_its_place() {
         (with_key("        digest: {realm: P, md5: abc}"), "8:33", "32 hexadecimal"),
         (with_key("        digest: {realm: 'a:b', sha256: abc}"), "8:25", "no quotes"),
         (with_key("      - {id: 5f0000000000000000000021, secret_sha256: ab}"), "8:14", "is there twice"),
-        (with_key(&format!("      - {{id: 5f0000000000000000000022, secret_sha256: {HASH}}}")), "8:55", "secret is there twice"),
-        (with_key(&format!("      - {{id: 5f0000000000000000000022, secret_sha256: [{HASH}]}}")), "8:55", "secret is there twice"),
+        (
+            with_key(&format!("      - {{id: 5f0000000000000000000022, secret_sha256: {HASH}}}")),
+            "8:55",
+            "secret is there twice",
+        ),
+        (
+            with_key(&format!("      - {{id: 5f0000000000000000000022, secret_sha256: [{HASH}]}}")),
+            "8:55",
+            "secret is there twice",
+        ),
         (with_key("      - {id: 5f0000000000000000000022, secret_sha256: []}"), "8:55", "one secret, or two"),
         (with_key("      - {id: 5f0000000000000000000022, secret_sha256: abc}"), "8:55", "64 hexadecimal"),
         (with_key("      - {id: 5f0000000000000000000022}"), "8:9", "key `secret_sha256` is missing"),
-        (format!("{HEAD}    service_accounts:\n      - {{client_id: x, name: b, token: {{issuer: i, subject: s}}}}"), "6:21", "pcl_sa_id_"),
-        (format!("{HEAD}    service_accounts:\n      - {{client_id: pcl_sa_id_5f0000000000000000000032, name: b}}"), "6:9", "no `token`"),
         (
-            format!("{HEAD}    service_accounts:\n      - {{client_id: pcl_sa_id_5f0000000000000000000032, name: b, token: {{issuer: '', subject: s}}}}"),
-            "6:83",
+            format!("{HEAD}    service_accounts:\n      - {{client_id: x, name: b, token: {{issuer: i, subject: s}}}}"),
+            "6:21",
+            "pcl_sa_id_",
+        ),
+        (
+            format!("{HEAD}    service_accounts:\n      - {{client_id: pcl_sa_id_5f0000000000000000000032, name: b}}"),
+            "6:9",
+            "no `token`",
+        ),
+        (
+            format!(
+                "{HEAD}    service_accounts:\n      - {{client_id: pcl_sa_id_5f0000000000000000000032, name: b, token: {{issuer: '', subject: s}}}}"
+            ),
+            "6:82",
             "`issuer` is empty",
         ),
         (
             format!(
                 "{HEAD}    service_accounts:\n      - {{client_id: pcl_sa_id_5f0000000000000000000032, name: b, token: {{issuer: i, subject: s}}}}\n      - {{client_id: pcl_sa_id_5f0000000000000000000033, name: c, token: {{issuer: i, subject: s}}}}"
             ),
-            "7:74",
+            "7:73",
             "are there twice",
         ),
     ];
@@ -143,9 +190,13 @@ fn all_faults_come_at_once() {
 #[test]
 fn a_list_for_everybody_is_a_warning_where_lists_are_optional() {
     for switch in ["false", "report"] {
-        let text = with_key("        access_list: [0.0.0.0/0]").replace("require_access_list: true", &format!("require_access_list: {switch}"));
+        let text = with_key("        access_list: [0.0.0.0/0]")
+            .replace("require_access_list: true", &format!("require_access_list: {switch}"));
         let (_, warnings) = read(&text).unwrap();
-        assert_eq!(warnings.iter().map(|one| (one.severity, one.place.line)).collect::<Vec<_>>(), [(Severity::Warning, 8)]);
+        assert_eq!(
+            warnings.iter().map(|one| (one.severity, one.place.line)).collect::<Vec<_>>(),
+            [(Severity::Warning, 8)]
+        );
     }
 }
 
@@ -226,7 +277,8 @@ fn a_folder_is_merged_and_an_organization_continued() {
     let organization = &loaded.directory.organizations[0];
     assert_eq!((organization.network_sets.len(), organization.credentials[0].access_list.len()), (1, 3));
     assert_eq!(organization.mode, AccessListMode::Required);
-    let names: Vec<_> = loaded.files_read.iter().map(|path| path.strip_prefix(folder.path()).unwrap().display().to_string()).collect();
+    let names: Vec<_> =
+        loaded.files_read.iter().map(|path| path.strip_prefix(folder.path()).unwrap().display().to_string()).collect();
     assert_eq!(names, ["a.yaml", "b.yaml.gz", "c.yml", "lists/p.txt"]);
     let again = load(folder.path(), &LoadOptions::default()).unwrap();
     assert_eq!(loaded.digest, again.digest);
@@ -238,18 +290,25 @@ fn a_folder_is_merged_and_an_organization_continued() {
 fn files_that_disagree_are_refused_with_both_places() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "a.yaml", with_key(""));
-    let other = format!("limits: {{entries_per_list: 5}}\n{}", with_key("").replace("true", "false").replace("name: acme", "name: other"));
+    let other = format!(
+        "limits: {{entries_per_list: 5}}\n{}",
+        with_key("").replace("true", "false").replace("name: acme", "name: other")
+    );
     write(folder.path(), "b.yaml", other);
     let problems = load(folder.path(), &LoadOptions::default()).unwrap_err();
     let told: Vec<String> = problems
         .iter()
         .map(|one| {
-            let name = |place: &crate::config::diagnostic::Place| place.to_string().rsplit('/').next().unwrap().to_owned();
+            let name =
+                |place: &crate::config::diagnostic::Place| place.to_string().rsplit('/').next().unwrap().to_owned();
             let related = one.related.as_ref().map(|related| name(&related.place)).unwrap_or_default();
             format!("{} {related}", name(&one.place))
         })
         .collect();
-    assert_eq!(told, ["b.yaml:4:11 a.yaml:3:11", "b.yaml:5:26 a.yaml:4:26", "b.yaml:7:13 a.yaml:6:13", "b.yaml:8:24 a.yaml:7:24"]);
+    assert_eq!(
+        told,
+        ["b.yaml:4:11 a.yaml:3:11", "b.yaml:5:26 a.yaml:4:26", "b.yaml:7:13 a.yaml:6:13", "b.yaml:8:24 a.yaml:7:24"]
+    );
 }
 
 #[test]
@@ -282,7 +341,8 @@ fn faults_of_list_files_name_the_line() {
 #[test]
 fn files_that_cannot_be_taken_are_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
-    let told = |name: &str, largest: u64| load(&folder.path().join(name), &LoadOptions { largest }).unwrap_err().to_string();
+    let told =
+        |name: &str, largest: u64| load(&folder.path().join(name), &LoadOptions { largest }).unwrap_err().to_string();
     assert!(told("missing.yaml", 1 << 20).contains("can't be read"));
     assert!(told("", 1 << 20).contains("holds no file"));
     write(folder.path(), "latin.yaml", b"a: b\nc: \xe9\n");

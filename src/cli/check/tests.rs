@@ -36,14 +36,21 @@ fn the_comparison_is_told_in_words_and_in_json() {
     let hash = "0f00000000000000000000000000000000000000000000000000000000000001";
     let write = |name: &str, list: &str| {
         let path = folder.path().join(name);
-        let key = format!("  api_keys: [{{id: 5f0000000000000000000021, description: nightly, secret_sha256: {hash}, access_list: [{list}]}}]\n");
+        let key = format!(
+            "  api_keys: [{{id: 5f0000000000000000000021, description: nightly, secret_sha256: {hash}, access_list: [{list}]}}]\n"
+        );
         std::fs::write(&path, format!("{HEAD}{key}")).unwrap();
         read(None, Some(&path))
     };
     let (old, new) = (write("a.yaml", "10.0.0.0/24"), write("b.yaml", "10.0.0.0/25, 10.1.0.0/16"));
     let compared = compare::Compared::of(&old, &new);
     let text = compared.to_string();
-    for part in ["API_KEY nightly", "newly refused: 10.0.0.128/25", "newly allowed: 10.1.0.0/16", "newly refused: 1 credentials"] {
+    for part in [
+        "API_KEY nightly",
+        "newly refused: 10.0.0.128/25",
+        "newly allowed: 10.1.0.0/16",
+        "newly refused: 1 credentials",
+    ] {
         assert!(text.contains(part), "{text}");
     }
     let json = serde_json::to_value(&compared).unwrap();

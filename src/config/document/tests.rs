@@ -28,30 +28,40 @@ struct Inner {
 #[track_caller]
 fn check(text: &str, expected: &[&str]) {
     let problems = Document::new("d.yaml", text).strict().parse::<Sample>().unwrap_err();
-    let found: Vec<String> = problems.iter().map(|one| format!("{}:{} {}", one.place.line, one.place.column, one.message)).collect();
+    let found: Vec<String> =
+        problems.iter().map(|one| format!("{}:{} {}", one.place.line, one.place.column, one.message)).collect();
     assert_eq!(found, expected, "{text}");
 }
 
 #[test]
 fn every_fault_of_the_shape_has_its_place() {
-    check("nmae: a", &["1:1 key `nmae` is not known here", "1:1 key `name` is missing"]);
+    check("nmae: a", &["1:1 key `name` is missing", "1:1 key `nmae` is not known here"]);
     check("name: [a]\ncount: x", &["1:7 expected a text, found a list", "2:8 `x` is not a whole number from 0 to 255"]);
     check("name: a\ncount: 256", &["2:8 `256` is not a whole number from 0 to 255"]);
-    check("name: a\nflags: [true, yes, 1]", &["2:15 `yes` is not `true` or `false`", "2:20 `1` is not `true` or `false`"]);
+    check(
+        "name: a\nflags: [true, yes, 1]",
+        &["2:15 `yes` is not `true` or `false`", "2:20 `1` is not `true` or `false`"],
+    );
     check("name: a\ninner:\n  x: {level: 1}\n  y: {}", &["4:6 key `level` is missing"]);
     check("name: a\ninner:\n  x: {level: 1}\n  x: {level: 2}", &["4:3 key `x` is there twice; keep one"]);
     check("name: a\nname: b", &["2:1 key `name` is there twice; keep one"]);
     check("[]", &["1:1 expected a mapping of keys to values, found a list"]);
     check("name: a\n---\nname: b", &["2:1 a second document begins here; a file holds one"]);
-    check("name: &n a\nsecret_sha256: *n", &[
-        "1:10 anchors (`&name`) are not taken; write the value out where it is needed",
-        "2:16 aliases (`*name`) are not taken; write the value out",
-    ]);
+    check(
+        "name: &n a\nsecret_sha256: *n",
+        &[
+            "1:7 anchors (`&name`) are not taken; write the value out where it is needed",
+            "2:16 aliases (`*name`) are not taken; write the value out",
+        ],
+    );
 }
 
 #[test]
 fn columns_count_characters() {
-    check("name: \"ä\" # ö\nflags: [\"é\", maybe]", &["2:9 `é` is not `true` or `false`", "2:14 `maybe` is not `true` or `false`"]);
+    check(
+        "name: \"ä\" # ö\nflags: [\"é\", maybe]",
+        &["2:9 `é` is not `true` or `false`", "2:14 `maybe` is not `true` or `false`"],
+    );
 }
 
 #[test]
@@ -63,7 +73,10 @@ fn deep_nesting_is_refused_and_not_followed() {
 
 #[test]
 fn no_text_panics() {
-    let texts = ["", "\0", "\u{feff}", "%", "---", "...", "? ", ":", "- - -", "\"", "'", "|", ">-", "@", "`", "{a: [}", "\t", "a: b: c", "\r", "!!"];
+    let texts = [
+        "", "\0", "\u{feff}", "%", "---", "...", "? ", ":", "- - -", "\"", "'", "|", ">-", "@", "`", "{a: [}", "\t",
+        "a: b: c", "\r", "!!",
+    ];
     for text in texts {
         let _ = Document::new("d.yaml", text).strict().parse::<Sample>();
     }

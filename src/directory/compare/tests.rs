@@ -24,7 +24,11 @@ fn check(old: (&str, &str), new: (&str, &str), allowed: &[&str], refused: &[&str
     let period = comparison.credentials.first().and_then(|one| one.periods.first());
     let (found_allowed, found_refused) =
         period.map(|period| (period.newly_allowed.clone(), period.newly_refused.clone())).unwrap_or_default();
-    assert_eq!((found_allowed.iter().map(String::as_str).collect::<Vec<_>>(), found_refused), (allowed.to_vec(), refused.iter().map(ToString::to_string).collect()), "{old:?} → {new:?}");
+    assert_eq!(
+        (found_allowed.iter().map(String::as_str).collect::<Vec<_>>(), found_refused),
+        (allowed.to_vec(), refused.iter().map(ToString::to_string).collect()),
+        "{old:?} → {new:?}"
+    );
     assert_eq!(comparison.refuses_something(), !refused.is_empty());
 }
 
@@ -37,10 +41,30 @@ fn what_is_newly_allowed_and_refused() {
     check(("false", ""), ("true", ""), &[], everything);
     check(("true", ""), ("report", ""), everything, &[]);
     check(("false", ""), ("report", ""), &[], &[]);
-    check(("true", ", access_list: [10.0.0.1]"), ("true", ", access_list: [10.0.0.1], enabled: false"), &[], &["10.0.0.1/32"]);
-    check(("true", ", access_list: [10.0.0.1], enforcement: report"), ("true", ", access_list: [0.0.0.0/1]"), &[], &["128.0.0.0/1", "::/0"]);
-    check(("true", ", access_list: [10.0.0.1]"), ("true", ", access_list: [{cidr: 10.0.0.1, expires_at: 2020-01-01T00:00:00Z}]"), &[], &["10.0.0.1/32"]);
-    check(("false", ", access_list: [10.0.0.1]"), ("false", ", access_list: [10.0.0.1], roles: [GATEWAY]"), &[], &["10.0.0.1/32"]);
+    check(
+        ("true", ", access_list: [10.0.0.1]"),
+        ("true", ", access_list: [10.0.0.1], enabled: false"),
+        &[],
+        &["10.0.0.1/32"],
+    );
+    check(
+        ("true", ", access_list: [10.0.0.1], enforcement: report"),
+        ("true", ", access_list: [0.0.0.0/1]"),
+        &[],
+        &["128.0.0.0/1", "::/0"],
+    );
+    check(
+        ("true", ", access_list: [10.0.0.1]"),
+        ("true", ", access_list: [{cidr: 10.0.0.1, expires_at: 2020-01-01T00:00:00Z}]"),
+        &[],
+        &["10.0.0.1/32"],
+    );
+    check(
+        ("false", ", access_list: [10.0.0.1]"),
+        ("false", ", access_list: [10.0.0.1], roles: [GATEWAY]"),
+        &[],
+        &["10.0.0.1/32"],
+    );
 }
 
 #[test]
