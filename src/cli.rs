@@ -1,9 +1,113 @@
 //! The command line: reads arguments, calls the library, turns outcomes into exit codes.
+//!
+//! 0 is success, 1 a failure while running, 2 "there is a difference that matters" (`explain` refused, `check --against`
+//! refuses more), 64 wrong usage, 69 something is missing on the machine, 78 a faulty configuration.
 
 pub mod check;
 pub mod compare;
+pub mod demo;
+pub mod explain;
 pub mod hash;
 pub mod schema;
+pub mod serve;
 
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+/// Wrong usage (sysexits.h, `EX_USAGE`).
+pub const EX_USAGE: u8 = 64;
 /// A faulty configuration (sysexits.h, `EX_CONFIG`).
 pub const EX_CONFIG: u8 = 78;
+
+/// A reverse-proxy gateway that checks each API key against its own IP access list.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, arg_required_else_help = true, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway.
+    Serve(serve::ServeArgs),
+    /// Show what the gateway does, on free ports, with requests to copy.
+    Demo(demo::DemoArgs),
+    /// Name every problem of a configuration or directory, or what a new one would change.
+    Check(check::CheckArgs),
+    /// Show a decision step by step.
+    Explain(explain::ExplainArgs),
+    /// Turn keys from standard input into what a directory file holds.
+    Hash(hash::HashArgs),
+    /// Print the JSON Schema of a file format.
+    Schema(schema::SchemaArgs),
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write one page a command into a folder.
+    Man {
+        /// The folder; it must exist.
+        #[arg(long, value_name = "FOLDER")]
+        out: Option<std::path::PathBuf>,
+    },
+}
+
+/// Runs the program with the process's arguments.
+pub fn run() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(wrong) => {
+            // Help and version are no mistakes; a closed pipe leaves nobody to tell.
+            let _ = wrong.print();
+            return if wrong.use_stderr() { ExitCode::from(EX_USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    let outcome = match arguments.command {
+        Command::Serve(args) => serve::run(args),
+        Command::Demo(args) => demo::run(args),
+        Command::Check(args) => check::run(args),
+        Command::Explain(args) => explain::run(args),
+        Command::Hash(args) => hash::run(args),
+        Command::Schema(args) => schema::run(args),
+        Command::Completions { shell } => completions(shell),
+        Command::Man { out } => manual(out.as_deref()),
+    };
+    outcome.unwrap_or_else(|fault| {
+        let closed_pipe = fault.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        if closed_pipe == Some(std::io::ErrorKind::BrokenPipe) {
+            return ExitCode::SUCCESS;
+        }
+        // Each cause on the same line, outermost first.
+        eprintln!("portcullis: {fault:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn completions(shell: clap_complete::Shell) -> anyhow::Result<ExitCode> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "portcullis", &mut text);
+    std::io::stdout().write_all(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn manual(out: Option<&std::path::Path>) -> anyhow::Result<ExitCode> {
+    match out {
+        Some(folder) => clap_mangen::generate_to(Arguments::command(), folder)?,
+        None => clap_mangen::Man::new(Arguments::command()).render(&mut std::io::stdout())?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

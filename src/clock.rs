@@ -48,6 +48,7 @@ impl Clock {
     }
 
     /// The present second.
+    #[expect(clippy::disallowed_methods, reason = "this is the clock that everybody else asks")]
     pub fn now(&self) -> Timestamp {
         match &self.0 {
             Source::Manual(hand) => Timestamp(hand.load(Ordering::Relaxed)),

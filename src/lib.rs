@@ -7,10 +7,14 @@
 #![warn(missing_docs)]
 
 pub mod access;
+pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod directory;
+pub mod gate;
 pub mod live;
+pub mod net;
 pub mod problem;
+pub mod proxy;
 pub mod telemetry;

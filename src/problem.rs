@@ -67,20 +67,14 @@ codes! {
     ContentTooLarge = "CONTENT_TOO_LARGE", 413, "Content Too Large";
     /// The request's target is over the limit.
     UriTooLong = "URI_TOO_LONG", 414, "URI Too Long";
-    /// Names that no server here is responsible for under this connection.
-    MisdirectedRequest = "MISDIRECTED_REQUEST", 421, "Misdirected Request";
     /// The request head is over the limit.
     HeadersTooLarge = "HEADERS_TOO_LARGE", 431, "Request Header Fields Too Large";
-    /// Too much of something.
-    RateLimited = "RATE_LIMITED", 429, "Too Many Requests";
     /// A fault of the gateway itself.
     InternalError = "INTERNAL_ERROR", 500, "Internal Server Error";
     /// No endpoint of the upstream took a connection.
     UpstreamUnreachable = "UPSTREAM_UNREACHABLE", 502, "Bad Gateway";
     /// The upstream's answer is not HTTP as it should be, or ended early.
     UpstreamProtocolError = "UPSTREAM_PROTOCOL_ERROR", 502, "Bad Gateway";
-    /// No place is left on the way to the upstream.
-    UpstreamOverloaded = "UPSTREAM_OVERLOADED", 503, "Service Unavailable";
     /// No snapshot yet.
     NotReady = "NOT_READY", 503, "Service Unavailable";
     /// The upstream was too slow.
@@ -137,13 +131,10 @@ impl Code {
             Self::RequestTimeout => "The request did not arrive in time.".into(),
             Self::ContentTooLarge => "The request body is larger than is allowed.".into(),
             Self::UriTooLong => "The request target is longer than is allowed.".into(),
-            Self::MisdirectedRequest => "This connection is not for the requested host.".into(),
             Self::HeadersTooLarge => "The request head is larger than is allowed.".into(),
-            Self::RateLimited => "There were too many requests; try again later.".into(),
             Self::InternalError => "The gateway failed to handle this request.".into(),
             Self::UpstreamUnreachable => "The service behind the gateway can't be reached.".into(),
             Self::UpstreamProtocolError => "The service behind the gateway gave no valid answer.".into(),
-            Self::UpstreamOverloaded => "The service behind the gateway is overloaded.".into(),
             Self::NotReady => "The gateway has no directory yet.".into(),
             Self::UpstreamTimeout => "The service behind the gateway did not answer in time.".into(),
         }

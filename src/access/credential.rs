@@ -115,7 +115,7 @@ pub struct Credential {
     pub(super) fingerprint: Fingerprint,
     /// Other keys of the same credential, while one is being rotated. Each key has a record of its own.
     pub(super) others: Option<Box<[Fingerprint]>>,
-    pub(super) list: Arc<AccessList>,
+    pub(super) list: AccessList,
     pub(super) grants: Arc<Grants>,
     pub(super) expires_at: Timestamp,
     pub(super) organization: u32,
@@ -123,6 +123,8 @@ pub struct Credential {
     pub(super) kind: CredentialKind,
     pub(super) enabled: bool,
     pub(super) enforcement: Enforcement,
+    /// Of its grants, where a decision finds it without another look into memory.
+    pub(super) gateway: bool,
 }
 
 impl Credential {
@@ -137,7 +139,7 @@ impl Credential {
     }
 
     /// Its access list; empty where none was given.
-    pub fn list(&self) -> &Arc<AccessList> {
+    pub fn list(&self) -> &AccessList {
         &self.list
     }
 

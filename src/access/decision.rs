@@ -337,7 +337,7 @@ fn decide<'s, T: Trace>(
         }
     }
 
-    if credential.grants.gateway {
+    if credential.gateway {
         return Err(deny(Reason::InsufficientRole));
     }
     if let RouteMatch::Matched(route) = question.route

@@ -8,24 +8,29 @@ mod family;
 
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::client_address::ClientAddress;
 use super::credential::NetworkSet;
 use super::network::{Network, Parts};
 use crate::clock::Timestamp;
-use family::{Family, Found, Node, Nodes};
+use family::{Family, Found, Node};
 
-/// A compiled list. Equal lists are shared between credentials.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-pub struct AccessList {
-    /// IPv4 entries, eight bytes each: what nearly every list consists of.
-    v4: Nodes<u32>,
-    rest: Option<Box<Rest>>,
+/// A compiled list: a handle to entries that equal lists share.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct AccessList(Form);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Form {
+    /// What nearly every list is: IPv4 entries, eight bytes each, none within another, none that expires. One block of
+    /// memory, because what a decision costs among a million credentials is the blocks that it touches.
+    Plain(Arc<[Node<u32>]>),
+    Full(Arc<Full>),
 }
 
-/// What few lists have.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
-struct Rest {
+/// A list with anything else in it.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Full {
     v4: Family<u32>,
     v6: Family<u128>,
     sets: Box<[SetEntry]>,
@@ -86,72 +91,41 @@ impl AccessList {
         }
         let mut sets: Vec<SetEntry> = sets.into_iter().collect();
         sets.sort_unstable();
-        let (v4_nodes, v4) = family::compile(v4);
-        let (v6_nodes, mut v6) = family::compile(v6);
-        v6.nodes = v6_nodes;
-        let rest = Rest { v4, v6, sets: sets.into() };
-        let rest = if rest == Rest::default() { None } else { Some(Box::new(rest)) };
-        AccessList { v4: v4_nodes, rest }
+        let (v4, v6) = (Family::compile(v4), Family::compile(v6));
+        AccessList(match v4.is_plain() && v6.nodes.is_empty() && sets.is_empty() {
+            true => Form::Plain(v4.nodes.into()),
+            false => Form::Full(Arc::new(Full { v4, v6, sets: sets.into() })),
+        })
     }
 
     /// Whether nobody ever put an entry on it. An expired entry is still an entry.
+    #[inline]
     pub fn is_empty(&self) -> bool {
-        self.v4.is_empty() && self.rest.as_ref().is_none_or(|rest| rest.v6.nodes.is_empty() && rest.sets.is_empty())
+        match &self.0 {
+            Form::Plain(nodes) => nodes.is_empty(),
+            // A list with nothing in it is plain.
+            Form::Full(_) => false,
+        }
     }
 
     /// The narrowest unexpired entry that covers the address. `sets` are those of the credential's organization.
     /// A dangling reference admits nothing.
-    pub fn admits(
-        &self,
-        client: ClientAddress,
-        now: Timestamp,
-        sets: &[std::sync::Arc<NetworkSet>],
-    ) -> Option<Admitted> {
-        let own = self.own(client, now);
-        let Some(rest) = &self.rest else {
-            return own;
-        };
-        let mut best = own;
-        for entry in rest.sets.iter().filter(|entry| now < entry.expires_at) {
-            let held = sets.get(entry.set as usize).and_then(|set| set.networks.own(client, now));
-            if let Some(held) = held
-                && best.is_none_or(|best| held.network.prefix_len() > best.network.prefix_len())
-            {
-                let expires_at = held.expires_at.min(entry.expires_at);
-                best = Some(Admitted { expires_at, set: Some(entry.set), ..held });
+    #[inline]
+    pub fn admits(&self, client: ClientAddress, now: Timestamp, sets: &[Arc<NetworkSet>]) -> Option<Admitted> {
+        match (&self.0, client.ip()) {
+            (Form::Plain(nodes), IpAddr::V4(address)) => {
+                let Node { start, prefix_len } = nodes[family::covering(nodes, address.to_bits())?];
+                let network = Network::from_v4(start, prefix_len);
+                Some(Admitted { network, expires_at: Timestamp::NEVER, set: None })
             }
-        }
-        best
-    }
-
-    fn own(&self, client: ClientAddress, now: Timestamp) -> Option<Admitted> {
-        let admitted = |network, expires_at| Admitted { network, expires_at, set: None };
-        match (client.ip(), &self.rest) {
-            (IpAddr::V4(address), None) => {
-                let at = family::covering(&self.v4, address.to_bits())?;
-                let Node { start, prefix_len } = self.v4[at];
-                Some(admitted(Network::from_v4(start, prefix_len), Timestamp::NEVER))
-            }
-            (IpAddr::V4(address), Some(rest)) => {
-                let Found { node, expires_at } = rest.v4.narrowest(&self.v4, address.to_bits(), now)?;
-                Some(admitted(Network::from_v4(node.start, node.prefix_len), expires_at))
-            }
-            (IpAddr::V6(_), None) => None,
-            (IpAddr::V6(address), Some(rest)) => {
-                let Found { node, expires_at } = rest.v6.narrowest(&rest.v6.nodes, address.to_bits(), now)?;
-                Some(admitted(Network::from_v6(node.start, node.prefix_len), expires_at))
-            }
+            (Form::Plain(_), IpAddr::V6(_)) => None,
+            (Form::Full(full), _) => full.admits(client, now, sets),
         }
     }
 
     /// The entry that came nearest to admitting the address: one that covers it but has expired, else the one of its family
     /// that shares the longest prefix with it. For explanations; not for the way of a request.
-    pub fn nearest(
-        &self,
-        client: ClientAddress,
-        now: Timestamp,
-        sets: &[std::sync::Arc<NetworkSet>],
-    ) -> Option<Nearest> {
+    pub fn nearest(&self, client: ClientAddress, now: Timestamp, sets: &[Arc<NetworkSet>]) -> Option<Nearest> {
         let closeness = |entry: &NetworkEntry| {
             let covers = entry.network.contains(client.ip());
             let expired_at = (covers && entry.expires_at <= now).then_some(entry.expires_at);
@@ -174,31 +148,85 @@ impl AccessList {
 
     /// Its own network entries, in address order, IPv4 first.
     pub fn entries(&self) -> impl Iterator<Item = NetworkEntry> + '_ {
-        let rest = self.rest.as_deref();
-        let v4 = self.v4.iter().enumerate().map(move |(at, node)| NetworkEntry {
+        let (v4, full) = match &self.0 {
+            Form::Plain(nodes) => (&nodes[..], None),
+            Form::Full(full) => (&full.v4.nodes[..], Some(&**full)),
+        };
+        let v4 = v4.iter().enumerate().map(move |(at, node)| NetworkEntry {
             network: Network::from_v4(node.start, node.prefix_len),
-            expires_at: rest.map_or(Timestamp::NEVER, |rest| rest.v4.expires_at(at)),
+            expires_at: full.map_or(Timestamp::NEVER, |full| full.v4.expires_at(at)),
         });
-        let v6 = rest.into_iter().flat_map(|rest| {
-            rest.v6.nodes.iter().enumerate().map(|(at, node)| NetworkEntry {
+        let v6 = full.into_iter().flat_map(|full| {
+            full.v6.nodes.iter().enumerate().map(|(at, node)| NetworkEntry {
                 network: Network::from_v6(node.start, node.prefix_len),
-                expires_at: rest.v6.expires_at(at),
+                expires_at: full.v6.expires_at(at),
             })
         });
         v4.chain(v6)
     }
 
-    /// What it keeps on the heap besides itself, in bytes.
-    pub fn heap_bytes(&self) -> usize {
-        let rest = self.rest.as_ref().map_or(0, |rest| {
-            size_of::<Rest>() + rest.v4.heap_bytes() + rest.v6.heap_bytes() + size_of_val(&*rest.sets)
-        });
-        size_of_val(&*self.v4) + rest
-    }
-
     /// Its references to network sets.
     pub fn set_entries(&self) -> &[SetEntry] {
-        self.rest.as_ref().map_or(&[], |rest| &rest.sets)
+        match &self.0 {
+            Form::Plain(_) => &[],
+            Form::Full(full) => &full.sets,
+        }
+    }
+
+    /// What its entries keep on the heap, in bytes.
+    pub fn heap_bytes(&self) -> usize {
+        let counts = 2 * size_of::<usize>();
+        match &self.0 {
+            Form::Plain(nodes) => counts + size_of_val(&**nodes),
+            Form::Full(full) => {
+                counts + size_of::<Full>() + full.v4.heap_bytes() + full.v6.heap_bytes() + size_of_val(&*full.sets)
+            }
+        }
+    }
+
+    /// How many handles share its entries.
+    pub(super) fn holders(&self) -> usize {
+        match &self.0 {
+            Form::Plain(nodes) => Arc::strong_count(nodes),
+            Form::Full(full) => Arc::strong_count(full),
+        }
+    }
+}
+
+impl Default for AccessList {
+    fn default() -> Self {
+        Self(Form::Plain(Arc::default()))
+    }
+}
+
+impl Full {
+    fn admits(&self, client: ClientAddress, now: Timestamp, sets: &[Arc<NetworkSet>]) -> Option<Admitted> {
+        let mut best = self.own(client, now);
+        for entry in self.sets.iter().filter(|entry| now < entry.expires_at) {
+            // A set refers to no other sets.
+            let held = sets.get(entry.set as usize).and_then(|set| set.networks.admits(client, now, &[]));
+            if let Some(held) = held
+                && best.is_none_or(|best| held.network.prefix_len() > best.network.prefix_len())
+            {
+                let expires_at = held.expires_at.min(entry.expires_at);
+                best = Some(Admitted { expires_at, set: Some(entry.set), ..held });
+            }
+        }
+        best
+    }
+
+    fn own(&self, client: ClientAddress, now: Timestamp) -> Option<Admitted> {
+        let (network, expires_at) = match client.ip() {
+            IpAddr::V4(address) => {
+                let Found { node, expires_at } = self.v4.narrowest(address.to_bits(), now)?;
+                (Network::from_v4(node.start, node.prefix_len), expires_at)
+            }
+            IpAddr::V6(address) => {
+                let Found { node, expires_at } = self.v6.narrowest(address.to_bits(), now)?;
+                (Network::from_v6(node.start, node.prefix_len), expires_at)
+            }
+        };
+        Some(Admitted { network, expires_at, set: None })
     }
 }
 

@@ -3,6 +3,8 @@
 //! A request takes it once and decides everything on it, so that no request ever sees the key of one revision and the list
 //! of another. Replaced values are let go of by a thread of their own, never by a worker.
 
+#![expect(clippy::disallowed_types, reason = "this is the one place of the one published value")]
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +22,7 @@ pub struct Current {
     pub generation: u64,
     /// How requests are judged and forwarded.
     pub settings: Arc<Gateway>,
-    /// Keys of foreign token issuers, by position in `settings.credentials.issuers`.
+    /// Keys of foreign token issuers, by the issuer's name.
     pub keys: Arc<KeySets>,
     /// `None` until the first snapshot: nothing is allowed before.
     pub snapshot: Option<Arc<Snapshot>>,

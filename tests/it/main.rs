@@ -1,1 +1,11 @@
-//! x
+//! The only integration-test binary: the program from outside, through real sockets and real files.
+//!
+//! Tests that need a program of somebody else live in modules named `third_party`; `tests/run --quick` leaves them out.
+
+mod composite_hole;
+mod deploy;
+mod docs;
+mod layering;
+mod programs;
+mod readme;
+mod stage;

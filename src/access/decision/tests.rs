@@ -1,3 +1,5 @@
+//! The decision table of SEMANTICS §2, row by row, and what is told about each outcome.
+
 use super::*;
 use crate::access::credential::Grants;
 use crate::access::route::{Preflight, RouteTable};

@@ -2,9 +2,6 @@
 
 use crate::clock::Timestamp;
 
-/// Network entries in (start, prefix length) order.
-pub(super) type Nodes<T> = Box<[Node<T>]>;
-
 /// First address and prefix length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Node<T> {
@@ -12,10 +9,11 @@ pub(super) struct Node<T> {
     pub(super) prefix_len: u8,
 }
 
-/// What goes with the nodes where they nest or expire. The nodes themselves are here for IPv6 only.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// Entries, and what goes with them where they nest or expire.
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Family<T> {
-    pub(super) nodes: Nodes<T>,
+    /// In (start, prefix length) order.
+    pub(super) nodes: Box<[Node<T>]>,
     /// The next broader entry that covers each one; `NONE` for the broadest. Empty where nothing nests.
     parents: Box<[u32]>,
     /// Empty where nothing expires.
@@ -29,12 +27,6 @@ pub(super) struct Found<T> {
 }
 
 const NONE: u32 = u32::MAX;
-
-impl<T> Default for Family<T> {
-    fn default() -> Self {
-        Self { nodes: Box::default(), parents: Box::default(), expires_at: Box::default() }
-    }
-}
 
 /// Unsigned integers of an address family's width.
 pub(super) trait Bits: Copy + Ord {
@@ -56,10 +48,17 @@ impl Bits for u128 {
     }
 }
 
+/// Lists up to this long are counted through, which is quicker than searching: no branch depends on the address.
+const SHORT: usize = 16;
+
 /// Position of the last entry that starts at or before the address, if there is one.
 #[inline]
 fn predecessor<T: Bits>(nodes: &[Node<T>], address: T) -> Option<usize> {
-    nodes.partition_point(|node| node.start <= address).checked_sub(1)
+    let before = match nodes.len() <= SHORT {
+        true => nodes.iter().map(|node| usize::from(node.start <= address)).sum(),
+        false => nodes.partition_point(|node| node.start <= address),
+    };
+    usize::checked_sub(before, 1)
 }
 
 /// The entry that covers the address, where none nests in another.
@@ -69,8 +68,38 @@ pub(super) fn covering<T: Bits>(nodes: &[Node<T>], address: T) -> Option<usize> 
 }
 
 impl<T: Bits> Family<T> {
+    /// Sorts entries and links each to the next broader one.
+    pub(super) fn compile(mut entries: Vec<(Node<T>, Timestamp)>) -> Self {
+        // Of equal networks the one that lasts longest comes first and stays.
+        entries.sort_unstable_by_key(|(node, expires_at)| (*node, std::cmp::Reverse(*expires_at)));
+        entries.dedup_by_key(|(node, _)| *node);
+        let mut parents: Vec<u32> = Vec::with_capacity(entries.len());
+        let mut open: Vec<u32> = Vec::new();
+        for (at, (node, _)) in entries.iter().enumerate() {
+            while open.last().is_some_and(|above| !T::covers(&entries[*above as usize].0, node.start)) {
+                open.pop();
+            }
+            parents.push(open.last().copied().unwrap_or(NONE));
+            // Lists are bounded to far fewer entries than 2^32 (SEMANTICS §4).
+            open.push(at as u32);
+        }
+        if parents.iter().all(|parent| *parent == NONE) {
+            parents.clear();
+        }
+        let expires = entries.iter().any(|(_, expires_at)| *expires_at != Timestamp::NEVER);
+        let expires_at = if expires { entries.iter().map(|(_, at)| *at).collect() } else { Box::default() };
+        let nodes = entries.into_iter().map(|(node, _)| node).collect();
+        Family { nodes, parents: parents.into(), expires_at }
+    }
+
+    /// Whether nothing nests and nothing expires.
+    pub(super) fn is_plain(&self) -> bool {
+        self.parents.is_empty() && self.expires_at.is_empty()
+    }
+
     /// The narrowest unexpired entry that covers the address.
-    pub(super) fn narrowest(&self, nodes: &[Node<T>], address: T, now: Timestamp) -> Option<Found<T>> {
+    pub(super) fn narrowest(&self, address: T, now: Timestamp) -> Option<Found<T>> {
+        let nodes = &self.nodes;
         let mut at = predecessor(nodes, address)?;
         loop {
             let expires_at = self.expires_at(at);
@@ -93,28 +122,4 @@ impl<T> Family<T> {
     pub(super) fn expires_at(&self, at: usize) -> Timestamp {
         self.expires_at.get(at).copied().unwrap_or(Timestamp::NEVER)
     }
-}
-
-/// Sorts entries and links each to the next broader one. The nodes come back apart from what goes with them.
-pub(super) fn compile<T: Bits>(mut entries: Vec<(Node<T>, Timestamp)>) -> (Nodes<T>, Family<T>) {
-    // Of equal networks the one that lasts longest comes first and stays.
-    entries.sort_unstable_by_key(|(node, expires_at)| (*node, std::cmp::Reverse(*expires_at)));
-    entries.dedup_by_key(|(node, _)| *node);
-    let mut parents: Vec<u32> = Vec::with_capacity(entries.len());
-    let mut open: Vec<u32> = Vec::new();
-    for (at, (node, _)) in entries.iter().enumerate() {
-        while open.last().is_some_and(|above| !T::covers(&entries[*above as usize].0, node.start)) {
-            open.pop();
-        }
-        parents.push(open.last().copied().unwrap_or(NONE));
-        // Lists are bounded to far fewer entries than 2^32 (SEMANTICS §4).
-        open.push(at as u32);
-    }
-    if parents.iter().all(|parent| *parent == NONE) {
-        parents.clear();
-    }
-    let expires = entries.iter().any(|(_, expires_at)| *expires_at != Timestamp::NEVER);
-    let expires_at = if expires { entries.iter().map(|(_, at)| *at).collect() } else { Box::default() };
-    let nodes = entries.into_iter().map(|(node, _)| node).collect();
-    (nodes, Family { nodes: Box::default(), parents: parents.into(), expires_at })
 }

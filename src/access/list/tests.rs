@@ -1,3 +1,5 @@
+//! The matcher against a naive scan, nesting and expiry.
+
 use std::sync::Arc;
 
 use super::*;

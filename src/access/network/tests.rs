@@ -1,3 +1,5 @@
+//! Spellings of networks, and what the strict parser says of each.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Routes in the order that `find` prefers them, and paths that read two ways.
+
 use super::*;
 
 fn route(host: Option<&str>, path: &str, methods: &[&str], upstream: usize) -> Route {

@@ -103,7 +103,7 @@ pub struct Draft {
     snapshot: Snapshot,
     organizations: HashMap<Id, u32>,
     lists: Interner<AccessList>,
-    grants: Interner<Grants>,
+    grants: Interner<Arc<Grants>>,
 }
 
 impl Default for Draft {
@@ -187,13 +187,13 @@ impl Draft {
             return Err(DraftFault::SharedSecret { credential, other: credential });
         }
         let list = self.list(credential, at, &spec.access_list)?;
-        let grants = self.grants.share(spec.grants);
+        let grants = self.grants.share(Arc::new(spec.grants));
         for fingerprint in &spec.fingerprints {
             let others: Box<[_]> = spec.fingerprints.iter().filter(|other| *other != fingerprint).copied().collect();
             let record = Credential {
                 fingerprint: *fingerprint,
                 others: (!others.is_empty()).then_some(others),
-                list: Arc::clone(&list),
+                list: list.clone(),
                 grants: Arc::clone(&grants),
                 expires_at: spec.expires_at,
                 organization: at,
@@ -201,6 +201,7 @@ impl Draft {
                 kind: spec.kind,
                 enabled: spec.enabled,
                 enforcement: spec.enforcement,
+                gateway: grants.gateway,
             };
             let shard = Arc::make_mut(&mut self.snapshot.shards[shard_of(fingerprint)]);
             shard.insert_unique(hash(fingerprint), Arc::new(record), |held| hash(&held.fingerprint));
@@ -233,12 +234,7 @@ impl Draft {
         self.snapshot.clone()
     }
 
-    fn list(
-        &mut self,
-        credential: Id,
-        organization: u32,
-        entries: &[EntrySpec],
-    ) -> Result<Arc<AccessList>, DraftFault> {
+    fn list(&mut self, credential: Id, organization: u32, entries: &[EntrySpec]) -> Result<AccessList, DraftFault> {
         let at = organization as usize;
         let sets = &self.snapshot.organizations[at / CHUNK][at % CHUNK].sets;
         let (mut networks, mut references) = (Vec::with_capacity(entries.len()), Vec::new());
@@ -262,7 +258,7 @@ impl Draft {
 /// Hands out one shared value for equal values.
 #[derive(Debug)]
 struct Interner<T> {
-    held: HashTable<Arc<T>>,
+    held: HashTable<T>,
     hasher: RandomState,
     /// Size after the last sweep: the next one comes when it has doubled.
     swept: usize,
@@ -275,33 +271,43 @@ impl<T> Default for Interner<T> {
     }
 }
 
-/// What a value keeps on the heap besides itself.
-trait Weight {
-    fn heap_bytes(&self) -> usize;
+/// A handle to something that equals may share.
+trait Handle: Clone + Eq + Hash {
+    /// How many handles there are.
+    fn holders(&self) -> usize;
+    /// What is shared, in bytes, and the interner's slot.
+    fn bytes(&self) -> usize;
 }
 
-impl Weight for AccessList {
-    fn heap_bytes(&self) -> usize {
-        AccessList::heap_bytes(self)
+impl Handle for AccessList {
+    fn holders(&self) -> usize {
+        AccessList::holders(self)
+    }
+
+    fn bytes(&self) -> usize {
+        self.heap_bytes() + size_of::<Self>() * 3 / 2
     }
 }
 
-impl Weight for Grants {
-    fn heap_bytes(&self) -> usize {
-        self.roles.len() + self.projects.len()
+impl Handle for Arc<Grants> {
+    fn holders(&self) -> usize {
+        Arc::strong_count(self)
+    }
+
+    fn bytes(&self) -> usize {
+        size_of::<Grants>() + self.roles.len() + self.projects.len() + size_of::<Self>() * 4
     }
 }
 
-impl<T: Eq + Hash + Weight> Interner<T> {
-    fn share(&mut self, value: T) -> Arc<T> {
+impl<T: Handle> Interner<T> {
+    fn share(&mut self, value: T) -> T {
         let hash = self.hasher.hash_one(&value);
-        if let Some(held) = self.held.find(hash, |held| **held == value) {
-            return Arc::clone(held);
+        if let Some(held) = self.held.find(hash, |held| *held == value) {
+            return held.clone();
         }
-        self.bytes += Self::weight(&value);
-        let shared = Arc::new(value);
-        self.held.insert_unique(hash, Arc::clone(&shared), |held| self.hasher.hash_one(&**held));
-        shared
+        self.bytes += value.bytes();
+        self.held.insert_unique(hash, value.clone(), |held| self.hasher.hash_one(held));
+        value
     }
 
     /// Lets go of what nobody else holds, once enough has gathered for that to pay.
@@ -309,12 +315,8 @@ impl<T: Eq + Hash + Weight> Interner<T> {
         if self.held.len() < 2 * self.swept + 1_024 {
             return;
         }
-        self.held.retain(|held| Arc::strong_count(held) > 1);
+        self.held.retain(|held| held.holders() > 1);
         self.swept = self.held.len();
-        self.bytes = self.held.iter().map(|held| Self::weight(held)).sum();
-    }
-
-    fn weight(value: &T) -> usize {
-        size_of::<T>() + value.heap_bytes() + 4 * size_of::<usize>()
+        self.bytes = self.held.iter().map(Handle::bytes).sum();
     }
 }

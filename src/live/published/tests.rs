@@ -1,3 +1,5 @@
+//! Publishing and reading: nothing is torn, nothing goes backwards.
+
 use super::*;
 use crate::access::route::RouteTable;
 use crate::access::snapshot::Draft;

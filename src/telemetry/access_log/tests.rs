@@ -1,3 +1,5 @@
+//! Lines as they are written, and what happens when nobody reads them.
+
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;

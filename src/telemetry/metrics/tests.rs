@@ -1,3 +1,5 @@
+//! Stripes summed to what Prometheus reads; the page of metrics against the table.
+
 use super::collect::METRICS;
 use super::*;
 use crate::clock::Timestamp;

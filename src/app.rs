@@ -1,0 +1,224 @@
+//! Wiring and background jobs: the only room that sees everything.
+//!
+//! The data plane's workers run on threads and runtimes of their own; everything here (probes, reloading, key sets, signals)
+//! runs on the admin runtime and touches requests only through what it publishes.
+
+pub mod key_refresh;
+mod probes;
+mod reload;
+mod watch;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+
+use crate::clock::Clock;
+use crate::live::key_sets::RefreshWish;
+use crate::live::published::Published;
+use crate::proxy;
+use crate::telemetry::access_log::{AccessLog, AccessLogFault};
+use crate::telemetry::metrics::{Metrics, MetricsFault};
+
+pub use reload::{Prepared, prepare};
+
+/// Where the configuration comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A file, watched.
+    File(PathBuf),
+    /// The defaults: the demonstration directory and the echo upstream on the usual ports.
+    Defaults,
+    /// A configuration of the program's own, such as the demo's.
+    Text(&'static str),
+}
+
+/// Why the program can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartFault {
+    /// No metrics.
+    #[error("the metrics can't be set up")]
+    Metrics(#[from] MetricsFault),
+    /// No access log.
+    #[error(transparent)]
+    AccessLog(#[from] AccessLogFault),
+    /// A thread or runtime could not be had.
+    #[error("a thread can't be started; raise the limit of processes")]
+    Thread(#[source] std::io::Error),
+    /// The telemetry listener.
+    #[error("telemetry can't listen on {address}; free the port or set `telemetry.listen`")]
+    Telemetry {
+        /// Where.
+        address: SocketAddr,
+        /// The system's word.
+        source: std::io::Error,
+    },
+    /// The data plane.
+    #[error(transparent)]
+    Proxy(#[from] proxy::StartFault),
+}
+
+/// Why the program did not stop in order.
+#[derive(Debug, thiserror::Error)]
+pub enum StopFault {
+    /// Signals can't be waited for.
+    #[error("signals can't be waited for")]
+    Signals(#[source] std::io::Error),
+}
+
+/// A running gateway.
+pub struct Running {
+    proxy: proxy::Running,
+    telemetry: SocketAddr,
+    runtime: Runtime,
+    access_log: AccessLog,
+    stopping: tokio::sync::watch::Sender<bool>,
+    look_again: mpsc::Sender<()>,
+    drain_timeout: Duration,
+}
+
+/// Starts the gateway on the system's clock.
+///
+/// # Errors
+/// A listener, thread or file that could not be had.
+pub fn start(prepared: Prepared) -> Result<Running, StartFault> {
+    start_with(prepared, Clock::system())
+}
+
+/// Starts the gateway on this clock. Requests are answered when it returns.
+///
+/// # Errors
+/// A listener, thread or file that could not be had.
+pub fn start_with(prepared: Prepared, clock: Clock) -> Result<Running, StartFault> {
+    let settings = prepared.settings().clone();
+    let metrics = Arc::new(Metrics::new(clock.clone())?);
+    let access_log = AccessLog::open(&settings.access_log, Arc::clone(&metrics))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("admin")
+        .enable_all()
+        .build()
+        .map_err(StartFault::Thread)?;
+    let bound = runtime.block_on(probes::bind(settings.telemetry.listen));
+    let in_telemetry = |source| StartFault::Telemetry { address: settings.telemetry.listen, source };
+    let listener = bound.map_err(in_telemetry)?;
+    let telemetry = listener.local_addr().map_err(in_telemetry)?;
+
+    let wish = prepared.wish().clone();
+    let (published, reloader) = prepared.publish(Arc::clone(&metrics), clock.clone()).map_err(StartFault::Thread)?;
+    let proxy = proxy::start(proxy::ProxyParts {
+        sockets: &settings.sockets,
+        published: &published,
+        clock: &clock,
+        metrics: &metrics,
+        access_log: &access_log,
+    })?;
+
+    let (stopping, stop_seen) = tokio::sync::watch::channel(false);
+    let probes =
+        probes::Probes { metrics: Arc::clone(&metrics), published: Arc::clone(&published), stopping: stop_seen };
+    runtime.spawn(async move {
+        if let Err(fault) = probes::serve(listener, probes).await {
+            tracing::error!(error = %fault, "the telemetry listener ended");
+        }
+    });
+    runtime.spawn(refresh_keys(published, clock, wish, metrics));
+    // One place is enough: whoever finds it taken knows that a look is due already.
+    let (look_again, looks) = mpsc::channel(1);
+    runtime.spawn(watch::run(reloader, look_again.clone(), looks));
+    for address in proxy.local_addresses() {
+        tracing::info!(%address, "the gateway listens");
+    }
+    tracing::info!(address = %telemetry, "probes and metrics are served");
+    Ok(Running {
+        proxy,
+        telemetry,
+        runtime,
+        access_log,
+        stopping,
+        look_again,
+        drain_timeout: settings.sockets.drain_timeout,
+    })
+}
+
+async fn refresh_keys(published: Arc<Published>, clock: Clock, wish: RefreshWish, metrics: Arc<Metrics>) {
+    let tell = move |issuer: &str, outcome: Result<usize, &key_refresh::KeyFault>| match outcome {
+        Ok(keys) => tracing::debug!(issuer, keys, "key set read"),
+        Err(fault) => {
+            metrics.key_refresh_failed();
+            let fault: &dyn std::error::Error = fault;
+            tracing::warn!(issuer, error = %Chain(fault), "no fresh key set; the last one serves until it is 24 hours old");
+        }
+    };
+    key_refresh::KeyRefresh::new(published, clock, wish, tell).run().await;
+}
+
+/// An error and its sources on one line.
+struct Chain<'e>(&'e dyn std::error::Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(fault) = source {
+            write!(f, ": {fault}")?;
+            source = fault.source();
+        }
+        Ok(())
+    }
+}
+
+impl Running {
+    /// Where the gateway listens, in the order of the configuration.
+    pub fn gateway_addresses(&self) -> &[SocketAddr] {
+        self.proxy.local_addresses()
+    }
+
+    /// Where probes and metrics are.
+    pub fn telemetry_address(&self) -> SocketAddr {
+        self.telemetry
+    }
+
+    /// Serves until SIGTERM or SIGINT, then drains. SIGHUP reads configuration and directory again.
+    ///
+    /// # Errors
+    /// Signals can't be waited for; the gateway is stopped all the same.
+    pub fn until_told_to_stop(self) -> Result<(), StopFault> {
+        let look_again = self.look_again.clone();
+        let told = self.runtime.block_on(async {
+            use tokio::signal::unix::{SignalKind, signal};
+            let mut terminate = signal(SignalKind::terminate())?;
+            let mut interrupt = signal(SignalKind::interrupt())?;
+            let mut hang_up = signal(SignalKind::hangup())?;
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => return Ok(()),
+                    _ = interrupt.recv() => return Ok(()),
+                    _ = hang_up.recv() => {
+                        tracing::info!("told to read configuration and directory again");
+                        // A full channel means that a look is due already.
+                        let _ = look_again.try_send(());
+                    }
+                }
+            }
+        });
+        self.stop();
+        told.map_err(StopFault::Signals)
+    }
+
+    /// Stops: not ready first, then no new connections, then what is open gets until the drain deadline.
+    pub fn stop(self) {
+        let begin = Instant::now();
+        // Nobody may be looking at the probes.
+        let _ = self.stopping.send(true);
+        tracing::info!(deadline_seconds = self.drain_timeout.as_secs(), "draining");
+        self.proxy.drain(self.drain_timeout);
+        self.proxy.join();
+        self.access_log.close();
+        self.runtime.shutdown_timeout(Duration::from_secs(1));
+        tracing::info!(seconds = begin.elapsed().as_secs_f64(), "stopped");
+    }
+}

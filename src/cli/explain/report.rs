@@ -1,0 +1,204 @@
+//! The outcome of an explained request, what would change it, and the two forms in which it is shown.
+//!
+//! Never shows a secret; the words are for the operator, who may know more than the caller is told.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::recording::{Line, Recording};
+use crate::access::client_address::ClientAddress;
+use crate::access::decision::{AddressFault, Denial, Grant, Reason};
+use crate::access::network::Network;
+use crate::config::settings::{AddressHeader, Gateway};
+use crate::gate::judge::{Outcome, Verdict};
+use crate::problem::Code;
+
+/// Everything that `explain` has to say. Its JSON form is an interface: members are added, never renamed.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    /// `allow`, `would_deny`, `deny` or `error`.
+    pub outcome: &'static str,
+    pub status: Option<u16>,
+    pub code: Option<&'static str>,
+    pub reason: Option<String>,
+    pub client_address: Option<String>,
+    pub client_source: &'static str,
+    pub credential: Option<String>,
+    pub organization: Option<String>,
+    pub entry: Option<String>,
+    pub upstream: Option<String>,
+    pub steps: Vec<Line>,
+    /// What the operator can do about it.
+    pub fix: Option<String>,
+    /// What may surprise.
+    pub notes: Vec<String>,
+}
+
+/// What a permit shows, whether it can be forwarded or was only supposed.
+pub(super) struct Passed<'p, 's> {
+    pub grant: &'p Grant<'s>,
+    pub upstream: usize,
+    pub would_deny: Option<Reason>,
+}
+
+impl Report {
+    /// Puts the verdict and the steps that led to it together.
+    pub fn new<P>(
+        verdict: &Verdict<'_, P>,
+        passed: impl for<'p> Fn(&'p P) -> Passed<'p, 'p>,
+        recording: Recording,
+        settings: &Gateway,
+    ) -> Self {
+        let client = verdict.derived.client.ok();
+        let mut report = Self {
+            outcome: "error",
+            status: None,
+            code: None,
+            reason: None,
+            client_address: client.map(|client| client.to_string()),
+            client_source: verdict.derived.source.as_str(),
+            credential: None,
+            organization: None,
+            entry: None,
+            upstream: None,
+            steps: Vec::new(),
+            fix: None,
+            notes: Vec::new(),
+        };
+        match &verdict.outcome {
+            Outcome::Allow(permit) => report.allow(&passed(permit), client, settings),
+            Outcome::Deny(denial) => report.deny(denial, &recording, settings),
+            Outcome::NotReady => report.code(Code::NotReady),
+        }
+        report.steps = recording.lines;
+        report
+    }
+
+    fn code(&mut self, code: Code) {
+        self.code = Some(code.as_str());
+        self.status = Some(code.status());
+    }
+
+    fn allow(&mut self, passed: &Passed<'_, '_>, client: Option<ClientAddress>, settings: &Gateway) {
+        self.outcome = "allow";
+        self.upstream = settings.upstreams.get(passed.upstream).map(|upstream| upstream.name.to_string());
+        if let Grant::Credential { credential, organization, entry } = passed.grant {
+            self.credential = Some(credential.id().to_string());
+            self.organization = Some(organization.id().to_string());
+            self.entry = entry.map(|admitted| admitted.network.to_string());
+            if let Some(reason) = passed.would_deny {
+                self.outcome = "would_deny";
+                self.code = Some(Code::from(reason).as_str());
+                self.reason = Some(told(reason).to_owned());
+                self.fix = Some(fix(reason, client, self.credential.as_deref(), settings));
+            }
+        }
+    }
+
+    fn deny(&mut self, denial: &Denial<'_>, recording: &Recording, settings: &Gateway) {
+        self.outcome = "deny";
+        self.code(Code::from(denial.reason));
+        self.reason = Some(told(denial.reason).to_owned());
+        if let Some((credential, organization)) = denial.credential {
+            self.credential = Some(credential.id().to_string());
+            self.organization = Some(organization.id().to_string());
+        }
+        self.entry.clone_from(&recording.nearest);
+        self.fix = Some(fix(denial.reason, denial.client, self.credential.as_deref(), settings));
+    }
+}
+
+/// Why, for the operator.
+fn told(reason: Reason) -> &'static str {
+    match reason {
+        Reason::ClientAddressUnresolved(fault) => fault.as_str(),
+        Reason::CredentialsRequired => "the request carries no credential",
+        Reason::MalformedCredentials(why) | Reason::AmbiguousCredentials(why) | Reason::InvalidCredentials(why) => why,
+        Reason::IpAddressNotOnAccessList => "no unexpired entry of the credential's access list covers the address",
+        Reason::OrgRequiresAccessList => "the organization requires access lists and the credential's is empty",
+        Reason::ResourceRequiresAccessList => "the route requires an access list and the credential's is empty",
+        Reason::OrgNotAllowedOnRoute => "the route is not for the credential's organization",
+        Reason::InsufficientRole => "the credential holds the role GATEWAY, which never passes to an upstream",
+        Reason::AmbiguousPath => "two readings of the path select different routes",
+        Reason::RouteNotFound => "no route matches the host, the method and the path",
+    }
+}
+
+/// What changes the outcome.
+fn fix(reason: Reason, client: Option<ClientAddress>, credential: Option<&str>, settings: &Gateway) -> String {
+    let credential = credential.unwrap_or("the credential");
+    let host = client.map_or_else(|| "the address".to_owned(), |client| Network::host(client.ip()).to_string());
+    match reason {
+        Reason::ClientAddressUnresolved(fault) => address_fix(fault, settings),
+        Reason::CredentialsRequired => format!("send a credential: {}", carriers(settings)),
+        Reason::MalformedCredentials(_) => {
+            "correct what the client sends; a key has 16 to 512 visible ASCII characters".into()
+        }
+        Reason::AmbiguousCredentials(_) => "make the client send one credential in one header".into(),
+        Reason::InvalidCredentials(_) => {
+            "give the client a credential of this directory that is enabled and has not expired".into()
+        }
+        Reason::IpAddressNotOnAccessList => {
+            format!("add {host}, or a network that covers it, to the access list of {credential}")
+        }
+        Reason::OrgRequiresAccessList | Reason::ResourceRequiresAccessList => {
+            format!("give {credential} an access list; {host} would admit this client")
+        }
+        Reason::OrgNotAllowedOnRoute => {
+            "add the organization to `organizations` of the route, or use a credential of another".into()
+        }
+        Reason::InsufficientRole => "use a credential without the role GATEWAY".into(),
+        Reason::AmbiguousPath => "make the client send the path in its normalised form".into(),
+        Reason::RouteNotFound => "add a route to `gateway.routes`, or correct host, method or path".into(),
+    }
+}
+
+fn address_fix(fault: AddressFault, settings: &Gateway) -> String {
+    let header = header_name(settings);
+    match fault {
+        AddressFault::AllTrusted => {
+            "narrow `gateway.client_address.trusted_proxies` to the proxies, or set `hops` to their number".into()
+        }
+        AddressFault::Repeated => format!("make the proxy overwrite `{header}` instead of adding to it"),
+        AddressFault::Missing => format!("make the proxy set `{header}` on every request"),
+        AddressFault::NotAnAddress | AddressFault::Empty | AddressFault::TooLong => {
+            format!("make the proxy write the client's plain IP address into `{header}`")
+        }
+    }
+}
+
+pub(super) fn header_name(settings: &Gateway) -> &str {
+    match &settings.client_address.header {
+        AddressHeader::XForwardedFor => "x-forwarded-for",
+        AddressHeader::Forwarded => "forwarded",
+        AddressHeader::Single(name) => name.as_str(),
+    }
+}
+
+fn carriers(settings: &Gateway) -> String {
+    let credentials = &settings.credentials;
+    let headers = credentials.headers.iter().map(|name| format!("a key in `{name}`"));
+    let basic = credentials.basic.then(|| "`Authorization: Basic`".to_owned());
+    let bearer = credentials.bearer.then(|| "`Authorization: Bearer`".to_owned());
+    headers.chain(basic).chain(bearer).collect::<Vec<_>>().join(", or ")
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Line { step, found } in &self.steps {
+            writeln!(f, "{step:<15} {found}")?;
+        }
+        let status = self.status.map(|status| format!(" {status}")).unwrap_or_default();
+        let code = self.code.map(|code| format!(" {code}")).unwrap_or_default();
+        writeln!(f, "{:<15} {}{status}{code}", "outcome", self.outcome)?;
+        let rest = [("reason", &self.reason), ("upstream", &self.upstream), ("fix", &self.fix)];
+        for (name, text) in rest.into_iter().filter_map(|(name, text)| Some((name, text.as_ref()?))) {
+            writeln!(f, "{name:<15} {text}")?;
+        }
+        for note in &self.notes {
+            writeln!(f, "{:<15} {note}", "note")?;
+        }
+        Ok(())
+    }
+}

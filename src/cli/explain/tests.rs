@@ -1,0 +1,160 @@
+//! What is told of requests that pass and that do not, and what never is.
+
+use clap::Parser;
+
+use super::*;
+use crate::gate::judge::tests::{EXPIRED, KEY, NOW, current};
+
+#[derive(Debug, Parser)]
+struct Line {
+    #[command(flatten)]
+    args: ExplainArgs,
+}
+
+fn parsed(line: &[&str]) -> ExplainArgs {
+    Line::try_parse_from([&["explain"], line].concat()).unwrap().args
+}
+
+fn told(line: &[&str]) -> Report {
+    let (args, current) = (parsed(line), current());
+    let head = request(&args, &current.settings).unwrap();
+    explain(&current, args.peer, &head, args.credential, args.at.unwrap_or(NOW))
+}
+
+/// Outcome, code, and each part has to stand somewhere in the text.
+#[track_caller]
+fn check(line: &[&str], outcome: &str, code: Option<&str>, parts: &[&str]) -> Report {
+    let report = told(line);
+    let text = report.to_string();
+    assert_eq!((report.outcome, report.code), (outcome, code), "{text}");
+    for part in parts {
+        assert!(text.contains(part), "`{part}` is missing in\n{text}");
+    }
+    let json = serde_json::to_string(&report).unwrap();
+    for secret in [KEY, EXPIRED, "40395d07", "eyJ"] {
+        assert!(!text.contains(secret) && !json.contains(secret), "{text}\n{json}");
+    }
+    report
+}
+
+#[test]
+fn an_allowed_request() {
+    let header = ["--header", "X-Forwarded-For: 198.51.100.1, 203.0.113.9", "-H", "x-forwarded-for: 10.0.0.2"];
+    let line = [&["--peer", "10.0.0.1", "--key", KEY, "--path", "/api/x?q=1"][..], &header].concat();
+    let report = check(
+        &line,
+        "allow",
+        None,
+        &[
+            "10.0.0.1 is a trusted proxy",
+            "10.0.0.2` is trusted proxy",
+            "203.0.113.9` is the client",
+            "203.0.113.9, from header",
+            "matches route `/api`",
+            "header key",
+            "entry 203.0.113.0/24 admits",
+        ],
+    );
+    let steps: Vec<_> = report.steps.iter().map(|line| line.step).collect();
+    let expected = [
+        "peer",
+        "hop",
+        "hop",
+        "client address",
+        "route",
+        "claim",
+        "proof",
+        "credential",
+        "organization",
+        "access list",
+    ];
+    assert_eq!(steps, expected);
+    assert_eq!(report.entry.as_deref(), Some("203.0.113.0/24"));
+}
+
+#[test]
+fn refused_requests() {
+    let not_listed = Some("IP_ADDRESS_NOT_ON_ACCESS_LIST");
+    check(
+        &["--peer", "203.0.112.9", "--key", KEY, "--path", "/api"],
+        "deny",
+        not_listed,
+        &["203.0.113.0/24 comes nearest", "add 203.0.112.9/32", "5f0000000000000000000002"],
+    );
+    check(
+        &["--peer", "2001:db8::9", "--key", KEY, "--path", "/api"],
+        "deny",
+        not_listed,
+        &["none is of its family", "2001:db8::9/128"],
+    );
+    check(
+        &["--peer", "203.0.113.9", "--path", "/api"],
+        "deny",
+        Some("CREDENTIALS_REQUIRED"),
+        &["a key in `x-api-key`"],
+    );
+    check(
+        &["--peer", "203.0.113.9", "--key", EXPIRED, "--path", "/api"],
+        "deny",
+        Some("INVALID_CREDENTIALS"),
+        &["has expired"],
+    );
+    check(&["--peer", "203.0.113.9", "--key", KEY], "deny", Some("ROUTE_NOT_FOUND"), &["gateway.routes"]);
+    let unresolved = Some("CLIENT_ADDRESS_UNRESOLVED");
+    check(&["--peer", "10.0.0.1", "-H", "x-forwarded-for: caf\u{e9}", "--key", KEY], "deny", unresolved, &[])
+        .steps
+        .iter()
+        .for_each(|line| assert!(line.found.is_ascii(), "{}", line.found));
+    check(&["--peer", "10.0.0.1", "-H", "x-forwarded-for: 10.0.0.3, 10.0.0.2"], "deny", unresolved, &["`hops`"]);
+}
+
+#[test]
+fn a_supposed_credential_needs_no_secret() {
+    let line = ["--peer", "203.0.113.9", "--credential", "5f0000000000000000000002", "--path", "/api"];
+    check(&line, "allow", None, &["was taken as proven", "entry 203.0.113.0/24"]);
+    let line = ["--peer", "192.0.2.1", "--credential", "5f0000000000000000000002", "--path", "/api"];
+    check(&line, "deny", Some("IP_ADDRESS_NOT_ON_ACCESS_LIST"), &["was taken as proven"]);
+}
+
+#[test]
+fn a_header_of_an_untrusted_peer_is_pointed_out() {
+    let line = ["--peer", "192.0.2.1", "-H", "X-Forwarded-For: 203.0.113.9", "--key", KEY, "--path", "/api"];
+    check(&line, "deny", Some("IP_ADDRESS_NOT_ON_ACCESS_LIST"), &["`x-forwarded-for` was not read", "trusted_proxies"]);
+}
+
+#[test]
+fn public_routes() {
+    check(&["--peer", "192.0.2.1", "--path", "/open"], "allow", None, &["is public", "not read"]);
+}
+
+#[test]
+fn arguments_are_checked_without_repeating_secrets() {
+    for line in [
+        &["--peer", "010.0.0.1"][..],
+        &["--peer", "10.0.0.0/8"],
+        &["--peer", "::1", "--header", "no colon secret"],
+        &["--peer", "::1", "--at", "tomorrow"],
+        &["--peer", "::1", "--credential", "x"],
+        &["--peer", "::1", "--credential", "5f0000000000000000000002", "--key", "k"],
+        &["--key", "k"],
+    ] {
+        assert!(Line::try_parse_from([&["explain"], line].concat()).is_err(), "{line:?}");
+    }
+    let broken = parsed(&["--peer", "::1", "--key", "hunter2\nhunter2"]);
+    let fault = request(&broken, &current().settings).unwrap_err();
+    assert!(!format!("{fault:?}").contains("hunter2") && !format!("{broken:?}").contains("hunter2"));
+    assert_eq!(parsed(&["--peer", "::1", "--at", "2027-01-15T08:00:00Z"]).at, Some(NOW));
+}
+
+#[test]
+fn files_are_read_and_faults_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("portcullis.yaml");
+    std::fs::write(&config, "gateway: {}\n").unwrap();
+    let path = config.to_str().unwrap();
+    let code = |line: &[&str]| run(parsed(&[&["--config", path][..], line].concat())).map(|code| format!("{code:?}"));
+    let said = |code: u8| format!("{:?}", ExitCode::from(code));
+    assert_eq!(code(&["--peer", "127.0.0.1"]).unwrap(), said(2));
+    std::fs::write(&config, "gatewayy: {}\n").unwrap();
+    assert_eq!(code(&["--peer", "127.0.0.1", "--output", "json"]).unwrap(), said(78));
+}

@@ -1,0 +1,44 @@
+//! `portcullis serve`: the gateway in the foreground, until SIGTERM or SIGINT.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+use super::EX_CONFIG;
+use crate::app::{self, Origin};
+use crate::telemetry::logging;
+
+/// Arguments of `serve`.
+#[derive(Debug, clap::Args)]
+pub struct ServeArgs {
+    /// The configuration. Without it: the gateway on 127.0.0.1:8080, metrics on 127.0.0.1:8082, a built-in demonstration
+    /// directory, and an upstream that echoes.
+    #[arg(long, short, value_name = "FILE", env = "PORTCULLIS_CONFIG")]
+    config: Option<PathBuf>,
+    /// How much of its own doings the program logs to standard error.
+    #[arg(long, value_name = "LEVEL", default_value = "info", env = "PORTCULLIS_LOG")]
+    log_level: tracing::Level,
+}
+
+/// Runs the gateway.
+///
+/// # Errors
+/// A listener, thread or file that could not be had.
+pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
+    logging::start(logging::Format::detected(), args.log_level);
+    let origin = match args.config {
+        Some(path) => Origin::File(path),
+        None => Origin::Defaults,
+    };
+    let prepared = match app::prepare(origin) {
+        Ok(prepared) => prepared,
+        Err(problems) => {
+            eprintln!("{}", problems.render(std::io::IsTerminal::is_terminal(&std::io::stderr())));
+            return Ok(ExitCode::from(EX_CONFIG));
+        }
+    };
+    let running = app::start(prepared).context("the gateway can't start")?;
+    running.until_told_to_stop().context("the gateway can't be stopped in order")?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,9 @@
+//! From a request's head to a permit or a denial: the client address, the claim, the proof, and the one decision.
+//!
+//! Everything here is synchronous and waits for nothing: what it needs is in the published value it is given.
+
+pub mod claim;
+pub mod forwarded;
+pub mod judge;
+pub mod token;
+pub mod trace;

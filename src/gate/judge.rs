@@ -1,0 +1,166 @@
+//! One call for the whole of SEMANTICS §2: client address → route matched → claim → proven → decided.
+//!
+//! Never waits, never logs, and keeps nothing of a request but the hash of a token that it verified. The proxy and every
+//! explanation call the same function; they differ only in who listens to the trace.
+
+use http::header::{HOST, ORIGIN};
+use http::request::Parts;
+use http::{HeaderName, Method};
+
+use super::claim::{self, Claim};
+use super::forwarded::{AddressSource, Derived, derive};
+use super::token::Tokens;
+use super::trace::{Target, Trace};
+use crate::access::decision::{Denial, Permit, Proof, Question, Supposed, authorize, passes_unproven, suppose};
+use crate::access::id::Id;
+use crate::access::route::RouteMatch;
+use crate::clock::Timestamp;
+use crate::live::fingerprint;
+use crate::live::published::Current;
+use crate::net::peer::{Peer, PeerVia};
+
+const ACCESS_CONTROL_REQUEST_METHOD: HeaderName = HeaderName::from_static("access-control-request-method");
+
+/// What was judged of one request. Borrows the published value and nothing of the request.
+#[must_use = "a request that was judged is forwarded or refused"]
+#[derive(Debug)]
+pub struct Verdict<'s, P = Permit<'s>> {
+    /// How the client address was derived; its chain is what the upstream is told.
+    pub derived: Derived,
+    /// What follows.
+    pub outcome: Outcome<'s, P>,
+}
+
+/// What follows from a judgement.
+#[derive(Debug)]
+pub enum Outcome<'s, P = Permit<'s>> {
+    /// Forward.
+    Allow(P),
+    /// Refuse.
+    Deny(Denial<'s>),
+    /// There is no snapshot to decide on yet: 503, never a pass.
+    NotReady,
+}
+
+/// One worker's judge. It remembers verified tokens and is not shared between threads.
+#[derive(Default)]
+pub struct Judge {
+    tokens: Tokens,
+}
+
+impl Judge {
+    /// A judge that remembers nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Judges a request.
+    pub fn judge<'s, T: Trace>(
+        &self,
+        current: &'s Current,
+        peer: &Peer,
+        head: &Parts,
+        now: Timestamp,
+        trace: &mut T,
+    ) -> Verdict<'s> {
+        let prove = |trace: &mut T| {
+            let claim = claim::read(&head.headers, &current.settings.credentials);
+            trace.claim(&claim);
+            let proof = self.prove(claim, current, now);
+            trace.proof(&proof);
+            proof
+        };
+        judge(current, peer, head, now, trace, prove, authorize)
+    }
+
+    /// Judges a request as if it had proven the credential with this id. No header is read for it, and what may come of it
+    /// can't be forwarded.
+    pub fn suppose<'s, T: Trace>(
+        &self,
+        current: &'s Current,
+        peer: &Peer,
+        head: &Parts,
+        credential: Id,
+        now: Timestamp,
+        trace: &mut T,
+    ) -> Verdict<'s, Supposed<'s>> {
+        let decide = |question: &Question<'s>, trace: &mut T| suppose(question, credential, trace);
+        judge(current, peer, head, now, trace, |_| Proof::Absent, decide)
+    }
+
+    fn prove<'s>(&self, claim: Claim<'_>, current: &'s Current, now: Timestamp) -> Proof<'s> {
+        match claim {
+            Claim::Absent => Proof::Absent,
+            Claim::Malformed(why) => Proof::Malformed(why),
+            Claim::Ambiguous(why) => Proof::Ambiguous(why),
+            Claim::HeaderKey(key) => Proof::Key(fingerprint::of_key(key)),
+            Claim::Basic(fingerprint) => Proof::Key(fingerprint),
+            Claim::Bearer(token) => match self.tokens.verify(token, &current.settings, &current.keys, now) {
+                Ok(subject) => Proof::Subject {
+                    fingerprint: subject.fingerprint,
+                    organizations: &current.settings.credentials.issuers[subject.issuer_index].organizations,
+                },
+                Err(fault) => Proof::Refused(fault.as_str()),
+            },
+        }
+    }
+}
+
+fn judge<'s, T: Trace, P>(
+    current: &'s Current,
+    peer: &Peer,
+    head: &Parts,
+    now: Timestamp,
+    trace: &mut T,
+    prove: impl FnOnce(&mut T) -> Proof<'s>,
+    decide: impl FnOnce(&Question<'s>, &mut T) -> Result<P, Denial<'s>>,
+) -> Verdict<'s, P> {
+    let settings = &current.settings;
+    let mut derived = derive(peer.address, &settings.client_address, &head.headers, trace);
+    if derived.source == AddressSource::Peer && peer.via == PeerVia::ProxyProtocol {
+        derived.source = AddressSource::ProxyProtocol;
+    }
+    trace.derived(peer, &derived);
+
+    let target = target(head);
+    let route = settings.routes.find(target.host, target.method, target.path);
+    trace.route(target, route);
+
+    let Some(snapshot) = &current.snapshot else {
+        return Verdict { derived, outcome: Outcome::NotReady };
+    };
+    let proof = match route {
+        // The decision refuses before it looks at the proof: no secret need be read for it.
+        _ if derived.client.is_err() => Proof::Absent,
+        RouteMatch::Matched(route) if passes_unproven(route, target.preflight) => {
+            trace.unread();
+            Proof::Absent
+        }
+        _ => prove(trace),
+    };
+    let question = Question { snapshot, client: derived.client, route, preflight: target.preflight, proof, now };
+    let outcome = match decide(&question, trace) {
+        Ok(permit) => Outcome::Allow(permit),
+        Err(denial) => Outcome::Deny(denial),
+    };
+    Verdict { derived, outcome }
+}
+
+/// What a request asks for, as the route table is asked.
+///
+/// The host of an absolute-form target outranks the header (RFC 9112 §3.2.2); whether the two agree, and that there is one
+/// header only, is checked where the connection is served.
+pub fn target(head: &Parts) -> Target<'_> {
+    let named = || head.headers.get(HOST).and_then(|host| host.to_str().ok());
+    Target {
+        host: head.uri.host().or_else(named).unwrap_or_default(),
+        method: head.method.as_str(),
+        path: head.uri.path(),
+        preflight: head.method == Method::OPTIONS
+            && head.headers.contains_key(ORIGIN)
+            && head.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,226 @@
+//! Foreign JWTs (RFC 7519, 8725): from a bearer token to the subject that it proves.
+//!
+//! The issuer is found by the unverified `iss` and then verified with that issuer's keys alone; algorithms are those that
+//! the settings pin, the key's kind has to match, and `none` and HMAC do not exist here. `exp` is mandatory and has no
+//! leeway; `nbf` has [`NOT_BEFORE_LEEWAY`], for a clock that runs behind the issuer's. Time is given, never asked for.
+
+mod parts;
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use jsonwebtoken::{Algorithm, crypto};
+use quick_cache::unsync::Cache;
+
+use crate::access::credential::Fingerprint;
+use crate::clock::Timestamp;
+use crate::config::settings::{Gateway, Issuer, JwtAlgorithm};
+use crate::live::fingerprint;
+use crate::live::key_sets::{KeySet, KeySets};
+
+/// Longest token that is looked at, bytes.
+pub const LONGEST_TOKEN: usize = 16 * 1024;
+
+/// How far an issuer's clock may be ahead of ours, seconds.
+pub const NOT_BEFORE_LEEWAY: i64 = 10;
+
+/// Verified tokens that one worker remembers.
+const REMEMBERED: usize = 4096;
+
+/// What a verified token proves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subject {
+    /// Of issuer and subject: what the service account is found by.
+    pub fingerprint: Fingerprint,
+    /// Position of the issuer in the settings.
+    pub issuer_index: usize,
+    /// When the token ends. From this second on it proves nothing.
+    pub expires_at: Timestamp,
+}
+
+/// Why a token proves nothing. For the operator; the client hears the same of all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the message says it")]
+#[error("{}", self.as_str())]
+pub enum TokenFault {
+    TooLong,
+    NotAJwt,
+    Header,
+    Claims,
+    Issuer,
+    Algorithm,
+    NoKeys,
+    StaleKeys,
+    UnknownKey,
+    Signature,
+    Audience,
+    Expired,
+    NotYetValid,
+}
+
+impl TokenFault {
+    /// The message, for a denial's reason.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TooLong => "the token is longer than 16 KiB",
+            Self::NotAJwt => "the token is not a JWT in compact form",
+            Self::Header => "the token's header is broken, or demands extensions that are not known",
+            Self::Claims => "the token's claims are broken, or `iss`, `sub`, `aud` or `exp` is missing",
+            Self::Issuer => "the token's issuer is not configured",
+            Self::Algorithm => "the token's algorithm is not one that is pinned for its issuer",
+            Self::NoKeys => "no keys of the token's issuer are loaded",
+            Self::StaleKeys => "the keys of the token's issuer were last fetched more than 24 hours ago",
+            Self::UnknownKey => "the issuer has no key of the token's `kid` that suits its algorithm",
+            Self::Signature => "the token's signature is not the issuer's",
+            Self::Audience => "the token is for another audience",
+            Self::Expired => "the token has expired",
+            Self::NotYetValid => "the token is not valid yet",
+        }
+    }
+}
+
+/// A token that was verified, and under which keys.
+#[derive(Clone, Copy)]
+struct Verified {
+    subject: Subject,
+    generation: u64,
+}
+
+/// One worker's verifier, which remembers what it has verified.
+pub struct Tokens {
+    remembered: RefCell<Remembered>,
+}
+
+struct Remembered {
+    /// Issuers, audiences and algorithms that the entries were verified by. Other settings: nothing is remembered.
+    settings: Option<Arc<Gateway>>,
+    tokens: Cache<[u8; 32], Verified>,
+}
+
+impl Default for Tokens {
+    fn default() -> Self {
+        Self { remembered: RefCell::new(Remembered { settings: None, tokens: Cache::new(REMEMBERED) }) }
+    }
+}
+
+impl Tokens {
+    /// Verifies a token, or remembers that it was verified. A remembered one has its end checked again, and is forgotten
+    /// as soon as the issuer's keys are others.
+    ///
+    /// # Errors
+    /// [`TokenFault`].
+    pub fn verify(
+        &self,
+        token: &str,
+        settings: &Arc<Gateway>,
+        keys: &KeySets,
+        now: Timestamp,
+    ) -> Result<Subject, TokenFault> {
+        if token.len() > LONGEST_TOKEN {
+            return Err(TokenFault::TooLong);
+        }
+        let mut hash = [0; 32];
+        // SHA-256 is 32 bytes long, so this never panics.
+        hash.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
+
+        // Nothing below borrows it a second time: verifying calls nothing of ours that could come back here.
+        let mut remembered = self.remembered.borrow_mut();
+        if remembered.settings.as_ref().is_none_or(|known| !Arc::ptr_eq(known, settings)) {
+            remembered.settings = Some(Arc::clone(settings));
+            remembered.tokens.clear();
+        }
+        let issuers = &settings.credentials.issuers;
+        if let Some(Verified { subject, generation }) = remembered.tokens.get(&hash).copied() {
+            // Settings are the same, so the position is still the same issuer's.
+            let set = usable(keys, &issuers[subject.issuer_index].issuer, now)?;
+            if subject.expires_at <= now {
+                remembered.tokens.remove(&hash);
+                return Err(TokenFault::Expired);
+            }
+            if set.generation() == generation {
+                return Ok(subject);
+            }
+            remembered.tokens.remove(&hash);
+        }
+        let verified = verify(token, issuers, keys, now)?;
+        remembered.tokens.insert(hash, verified);
+        Ok(verified.subject)
+    }
+
+    /// How many tokens are remembered.
+    pub fn remembered(&self) -> usize {
+        self.remembered.borrow().tokens.len()
+    }
+}
+
+/// The issuer's set, where there is one that may be used.
+fn usable<'k>(keys: &'k KeySets, issuer: &str, now: Timestamp) -> Result<&'k KeySet, TokenFault> {
+    let set = keys.of(issuer).ok_or(TokenFault::NoKeys)?;
+    match set.is_stale(now) {
+        true => Err(TokenFault::StaleKeys),
+        false => Ok(set),
+    }
+}
+
+fn verify(token: &str, issuers: &[Issuer], keys: &KeySets, now: Timestamp) -> Result<Verified, TokenFault> {
+    let parts = parts::split(token).ok_or(TokenFault::NotAJwt)?;
+    let header = parts.header().ok_or(TokenFault::Header)?;
+    let claims = parts.claims().ok_or(TokenFault::Claims)?;
+
+    let issuer_index = issuers.iter().position(|issuer| *issuer.issuer == *claims.iss).ok_or(TokenFault::Issuer)?;
+    let issuer = &issuers[issuer_index];
+    let pinned = |algorithm: &JwtAlgorithm| issuer.algorithms.contains(algorithm);
+    let algorithm = header.algorithm.filter(pinned).ok_or(TokenFault::Algorithm)?;
+
+    let set = usable(keys, &issuer.issuer, now)?;
+    let kid = header.kid.as_deref();
+    let mut candidates = set.candidates(kid, algorithm).peekable();
+    if candidates.peek().is_none() {
+        if kid.is_some_and(|kid| !set.knows(kid)) {
+            keys.wish_for_refresh();
+        }
+        return Err(TokenFault::UnknownKey);
+    }
+    let signed = candidates.any(|key| {
+        let verified = crypto::verify(parts.signature, parts.signed.as_bytes(), key.decoding(), named(algorithm));
+        verified.unwrap_or(false)
+    });
+    if !signed {
+        return Err(TokenFault::Signature);
+    }
+
+    if !claims.aud.names(&issuer.audience) {
+        return Err(TokenFault::Audience);
+    }
+    if claims.expires_at <= now {
+        return Err(TokenFault::Expired);
+    }
+    let begun = now.unix_seconds().saturating_add(NOT_BEFORE_LEEWAY);
+    if claims.not_before.is_some_and(|not_before| not_before.unix_seconds() > begun) {
+        return Err(TokenFault::NotYetValid);
+    }
+    let subject = Subject {
+        fingerprint: fingerprint::of_subject(&claims.iss, &claims.sub),
+        issuer_index,
+        expires_at: claims.expires_at,
+    };
+    Ok(Verified { subject, generation: set.generation() })
+}
+
+fn named(algorithm: JwtAlgorithm) -> Algorithm {
+    match algorithm {
+        JwtAlgorithm::RS256 => Algorithm::RS256,
+        JwtAlgorithm::RS384 => Algorithm::RS384,
+        JwtAlgorithm::RS512 => Algorithm::RS512,
+        JwtAlgorithm::PS256 => Algorithm::PS256,
+        JwtAlgorithm::PS384 => Algorithm::PS384,
+        JwtAlgorithm::PS512 => Algorithm::PS512,
+        JwtAlgorithm::ES256 => Algorithm::ES256,
+        JwtAlgorithm::ES384 => Algorithm::ES384,
+        JwtAlgorithm::EdDSA => Algorithm::EdDSA,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,9 @@
+//! Sockets: listening, the PROXY protocol and TLS on both sides; and the one HTTP client of the jobs.
+//!
+//! Knows addresses and bytes; never looks at a request, a credential or a list.
+
+pub mod fetch;
+pub mod listener;
+pub mod peer;
+pub mod proxy_protocol;
+pub mod tls;

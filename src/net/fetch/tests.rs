@@ -1,0 +1,118 @@
+//! The client against scripted servers on loopback.
+
+use std::net::SocketAddr;
+
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use super::*;
+
+/// Answers one connection with these bytes and gives back what was asked.
+async fn answering(bytes: Vec<u8>) -> (SocketAddr, tokio::task::JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let task = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        answer(&mut stream, &bytes).await
+    });
+    (address, task)
+}
+
+async fn answer(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), bytes: &[u8]) -> String {
+    let mut asked = Vec::new();
+    while !asked.ends_with(b"\r\n\r\n") {
+        asked.push(stream.read_u8().await.unwrap());
+    }
+    // The client may have seen enough before all is written.
+    let _ = stream.write_all(bytes).await;
+    let _ = stream.shutdown().await;
+    String::from_utf8(asked).unwrap()
+}
+
+async fn get(bytes: impl Into<Vec<u8>>) -> Result<Bytes, FetchFault> {
+    let (address, _) = answering(bytes.into()).await;
+    Fetcher::new(None).unwrap().get(&format!("http://{address}/keys?x=1").parse().unwrap(), None).await
+}
+
+#[tokio::test]
+async fn a_document_is_fetched() {
+    let (address, asked) = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}".to_vec()).await;
+    let uri = format!("http://{address}/keys?x=1").parse().unwrap();
+    assert_eq!(Fetcher::new(None).unwrap().get(&uri, Some("secret")).await.unwrap(), "{}");
+    let asked = asked.await.unwrap().to_lowercase();
+    assert!(asked.starts_with("get /keys?x=1 http/1.1\r\n"), "{asked}");
+    assert!(asked.contains(&format!("host: {address}\r\n")) && asked.contains("authorization: bearer secret\r\n"));
+    assert_eq!(get("HTTP/1.1 200 OK\r\n\r\nuntil close").await.unwrap(), "until close");
+}
+
+#[tokio::test]
+async fn what_is_no_document_is_refused() {
+    let redirect = get("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n").await;
+    assert!(matches!(redirect, Err(FetchFault::Status { status: 302, .. })), "{redirect:?}");
+    let declared =
+        get(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{}", MOST_BYTES + 1, "x".repeat(MOST_BYTES + 1)))
+            .await;
+    assert!(matches!(declared, Err(FetchFault::TooLarge(_))), "{declared:?}");
+    let endless = get(format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(2 * MOST_BYTES))).await;
+    assert!(matches!(endless, Err(FetchFault::TooLarge(_))), "{endless:?}");
+    let short = get("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort").await;
+    assert!(matches!(short, Err(FetchFault::Exchange { .. })), "{short:?}");
+    let nonsense = get("nonsense\r\n\r\n").await;
+    assert!(matches!(nonsense, Err(FetchFault::Exchange { .. })), "{nonsense:?}");
+}
+
+#[tokio::test]
+async fn nothing_is_sent_in_clear_to_others() {
+    let fetcher = Fetcher::new(None).unwrap();
+    let refused = async |uri: &'static str| fetcher.get(&Uri::from_static(uri), Some("secret")).await.unwrap_err();
+    assert!(matches!(refused("http://192.0.2.1/keys").await, FetchFault::InClear(_)));
+    assert!(matches!(refused("http://localhost.example/keys").await, FetchFault::InClear(_)));
+    assert!(matches!(refused("ftp://127.0.0.1/keys").await, FetchFault::Address(_)));
+    assert!(matches!(refused("/keys").await, FetchFault::Address(_)));
+}
+
+#[tokio::test]
+async fn the_certificate_has_to_be_trusted() {
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem");
+    std::fs::write(&ca, cert.pem()).unwrap();
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(signing_key.serialize_der()));
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![cert.der().clone()], key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            if let Ok(mut stream) = acceptor.accept(stream).await {
+                answer(&mut stream, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}").await;
+            }
+        }
+    });
+    let uri = format!("https://localhost:{port}/keys").parse().unwrap();
+    assert_eq!(Fetcher::new(Some(&ca)).unwrap().get(&uri, None).await.unwrap(), "{}");
+    let stranger = Fetcher::new(None).unwrap().get(&uri, None).await;
+    assert!(matches!(stranger, Err(FetchFault::Handshake { .. })), "{stranger:?}");
+    let address = format!("https://127.0.0.1:{port}/keys").parse().unwrap();
+    let renamed = Fetcher::new(Some(&ca)).unwrap().get(&address, None).await;
+    assert!(matches!(renamed, Err(FetchFault::Handshake { .. })), "{renamed:?}");
+    assert!(matches!(Fetcher::new(Some(&folder.path().join("none.pem"))), Err(FetchFault::Tls(_))));
+}
+
+#[tokio::test]
+async fn silence_ends_at_the_deadline() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let uri: Uri = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+    let silent = Fetcher::new(None).unwrap().within(Duration::from_millis(50)).get(&uri, None).await;
+    assert!(matches!(silent, Err(FetchFault::Deadline { .. })), "{silent:?}");
+}

@@ -1,0 +1,161 @@
+//! TLS on both sides: certificates from PEM files, replaceable while connections are served.
+//!
+//! TLS 1.2 and 1.3 only, no early data (THREATS F7), ALPN `http/1.1`. Never turns the verification of an upstream off.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, InvalidDnsNameError, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use crate::config::settings::{ListenTls, UpstreamTls};
+
+/// TLS can't be set up as configured.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum TlsFault {
+    #[error("certificate file `{}` can't be read; it must be a PEM file with the chain, leaf first", path.display())]
+    Certificate { path: PathBuf, source: rustls::pki_types::pem::Error },
+    #[error("certificate file `{}` holds no certificate", path.display())]
+    NoCertificate { path: PathBuf },
+    #[error("private key file `{}` can't be read; it must be a PEM file with a PKCS#8, PKCS#1 or SEC1 key", path.display())]
+    PrivateKey { path: PathBuf, source: rustls::pki_types::pem::Error },
+    #[error("certificate `{}` and private key `{}` can't be used together", certificate.display(), private_key.display())]
+    Pair { certificate: PathBuf, private_key: PathBuf, source: rustls::Error },
+    #[error("server name `{name}` of an upstream is neither a host name nor an address")]
+    ServerName { name: String, source: InvalidDnsNameError },
+    #[error("TLS can't be set up")]
+    Setup { source: rustls::Error },
+}
+
+/// The server side's configuration, taken by each connection and replaceable at any time.
+#[derive(Debug)]
+pub struct TlsAcceptorSource(RwLock<Arc<ServerConfig>>);
+
+impl TlsAcceptorSource {
+    /// Publishes the first configuration.
+    pub fn new(config: Arc<ServerConfig>) -> Self {
+        Self(RwLock::new(config))
+    }
+
+    /// The present configuration. Once per connection, where a handshake costs a thousand times more than the lock.
+    pub fn current(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Shakes hands with a client.
+    ///
+    /// # Errors
+    /// The handshake failed.
+    pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> std::io::Result<ServerStream<S>> {
+        TlsAcceptor::from(self.current()).accept(stream).await
+    }
+
+    /// New connections use this one; open ones keep theirs.
+    pub fn replace(&self, config: Arc<ServerConfig>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = config;
+    }
+}
+
+/// A client's stream after its handshake.
+pub type ServerStream<S> = tokio_rustls::server::TlsStream<S>;
+/// A stream to an upstream after its handshake.
+pub type ClientStream<S> = tokio_rustls::client::TlsStream<S>;
+/// How upstreams are verified.
+pub type ClientSide = Arc<ClientConfig>;
+/// The name that an upstream's certificate must have.
+pub type VerifiedName = ServerName<'static>;
+
+/// Shakes hands with an upstream.
+///
+/// # Errors
+/// The handshake failed, or the certificate is not good for the name.
+pub async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
+    config: ClientSide,
+    name: VerifiedName,
+    stream: S,
+) -> std::io::Result<ClientStream<S>> {
+    TlsConnector::from(config).connect(name, stream).await
+}
+
+/// Reads certificate and key of a listener.
+///
+/// # Errors
+/// [`TlsFault`] naming the file.
+pub fn server_config(files: &ListenTls) -> Result<Arc<ServerConfig>, TlsFault> {
+    let chain = certificates(&files.certificate)?;
+    let key = PrivateKeyDer::from_pem_file(&files.private_key)
+        .map_err(|source| TlsFault::PrivateKey { path: files.private_key.clone(), source })?;
+    let pair = |source| TlsFault::Pair {
+        certificate: files.certificate.clone(),
+        private_key: files.private_key.clone(),
+        source,
+    };
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(|source| TlsFault::Setup { source })?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(pair)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.max_early_data_size = 0;
+    config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().map_err(|source| TlsFault::Setup { source })?;
+    Ok(Arc::new(config))
+}
+
+/// How an upstream is verified: by `ca` alone where it is given, otherwise by the system's roots, and by Mozilla's where the
+/// system has none (an image FROM scratch).
+///
+/// # Errors
+/// [`TlsFault`] naming the file.
+pub fn client_config(settings: &UpstreamTls) -> Result<ClientSide, TlsFault> {
+    let mut roots = RootCertStore::empty();
+    match &settings.ca {
+        Some(path) => {
+            for certificate in certificates(path)? {
+                roots.add(certificate).map_err(|source| TlsFault::Setup { source })?;
+            }
+        }
+        None => {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            if roots.is_empty() {
+                roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+            }
+        }
+    }
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(|source| TlsFault::Setup { source })?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// The name that an upstream's certificate must have.
+///
+/// # Errors
+/// [`TlsFault::ServerName`] for what is neither a host name nor an address.
+pub fn server_name(settings: &UpstreamTls, host: &str) -> Result<VerifiedName, TlsFault> {
+    let name = settings.server_name.as_deref().unwrap_or(host);
+    ServerName::try_from(name.to_owned()).map_err(|source| TlsFault::ServerName { name: name.to_owned(), source })
+}
+
+fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFault> {
+    let fault = |source| TlsFault::Certificate { path: path.to_owned(), source };
+    let chain: Vec<_> = CertificateDer::pem_file_iter(path).map_err(fault)?.collect::<Result<_, _>>().map_err(fault)?;
+    match chain.is_empty() {
+        true => Err(TlsFault::NoCertificate { path: path.to_owned() }),
+        false => Ok(chain),
+    }
+}
+
+#[cfg(test)]
+mod tests;

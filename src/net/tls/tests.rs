@@ -1,0 +1,52 @@
+//! Handshakes with certificates made on the spot.
+
+use super::*;
+
+fn files(folder: &Path) -> ListenTls {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let files = ListenTls { certificate: folder.join("tls.crt"), private_key: folder.join("tls.key") };
+    std::fs::write(&files.certificate, made.cert.pem()).unwrap();
+    std::fs::write(&files.private_key, made.signing_key.serialize_pem()).unwrap();
+    files
+}
+
+#[test]
+fn a_pair_is_read_and_early_data_is_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = server_config(&files(folder.path())).unwrap();
+    assert_eq!(config.max_early_data_size, 0);
+    assert_eq!(config.alpn_protocols, [b"http/1.1".to_vec()]);
+    let source = TlsAcceptorSource::new(Arc::clone(&config));
+    let other = server_config(&files(folder.path())).unwrap();
+    source.replace(Arc::clone(&other));
+    assert!(Arc::ptr_eq(&source.current(), &other));
+}
+
+#[test]
+fn faults_name_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = files(folder.path());
+    let absent = ListenTls { certificate: folder.path().join("absent.crt"), ..good.clone() };
+    assert!(server_config(&absent).unwrap_err().to_string().contains("absent.crt"));
+    let empty = folder.path().join("empty.crt");
+    std::fs::write(&empty, "").unwrap();
+    assert!(matches!(
+        server_config(&ListenTls { certificate: empty, ..good.clone() }),
+        Err(TlsFault::NoCertificate { .. })
+    ));
+    let other = tempfile::tempdir().unwrap();
+    let foreign = ListenTls { private_key: files(other.path()).private_key, ..good };
+    assert!(matches!(server_config(&foreign), Err(TlsFault::Pair { .. })));
+}
+
+#[test]
+fn upstreams_are_verified_by_their_own_ca_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = files(folder.path()).certificate;
+    assert!(client_config(&UpstreamTls { ca: Some(ca), server_name: None }).is_ok());
+    assert!(client_config(&UpstreamTls::default()).is_ok());
+    let named = UpstreamTls { ca: None, server_name: Some("api.internal".to_owned()) };
+    assert_eq!(server_name(&named, "10.0.0.1").unwrap().to_str(), "api.internal");
+    assert_eq!(server_name(&UpstreamTls::default(), "10.0.0.1").unwrap().to_str(), "10.0.0.1");
+    assert!(server_name(&UpstreamTls::default(), "not a name").is_err());
+}

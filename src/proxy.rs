@@ -1,0 +1,180 @@
+//! The data plane: accepts, judges, forwards. One worker a core, each on its own.
+//!
+//! Cannot see `directory` or `control`: no request ever waits for a disk or a database. An unchecked forward does not compile:
+//! the one function that reaches an upstream takes a permit.
+
+mod body;
+mod client_io;
+mod connection;
+mod context;
+mod exchange;
+mod forward;
+mod headers;
+mod ledger;
+mod reply;
+mod request_id;
+mod sanity;
+mod upstream;
+mod watch;
+mod worker;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::watch as signal;
+
+use crate::clock::Clock;
+use crate::config::settings::{ListenTls, Sockets};
+use crate::live::published::Published;
+use crate::net::listener::{self, BindFault};
+use crate::net::tls::{self, TlsAcceptorSource, TlsFault};
+use crate::telemetry::access_log::AccessLog;
+use crate::telemetry::metrics::Metrics;
+use connection::Doorway;
+use upstream::ClientTls;
+use worker::Seed;
+
+/// What the data plane is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct ProxyParts<'a> {
+    /// Addresses and number of workers.
+    pub sockets: &'a Sockets,
+    /// What requests are judged and forwarded by.
+    pub published: &'a Arc<Published>,
+    /// The wall clock of decisions.
+    pub clock: &'a Clock,
+    /// Where each worker gets its stripe.
+    pub metrics: &'a Metrics,
+    /// Where each worker gets its recorder.
+    pub access_log: &'a AccessLog,
+}
+
+/// The data plane can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartFault {
+    /// A socket.
+    #[error(transparent)]
+    Bind(#[from] BindFault),
+    /// A certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsFault),
+    /// A thread or its runtime.
+    #[error("a worker thread of the data plane can't be started; is the limit of threads or descriptors reached?")]
+    Thread(#[source] io::Error),
+}
+
+/// A data plane that serves.
+#[derive(Debug)]
+pub struct Running {
+    local: Vec<SocketAddr>,
+    certificates: Vec<(ListenTls, Arc<TlsAcceptorSource>)>,
+    drain: signal::Sender<Option<Duration>>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+/// Binds all sockets, then starts all workers: either everything serves or nothing does.
+///
+/// # Errors
+/// [`StartFault`] naming the address or file.
+pub fn start(parts: ProxyParts<'_>) -> Result<Running, StartFault> {
+    let count = parts.sockets.workers.get();
+    let (drain, asked) = signal::channel(None);
+    let mut running = Running { local: Vec::new(), certificates: Vec::new(), drain, workers: Vec::new() };
+    let mut listeners: Vec<Vec<(std::net::TcpListener, Doorway)>> = (0..count).map(|_| Vec::new()).collect();
+    for listen in &parts.sockets.listen {
+        let source = match &listen.tls {
+            Some(files) => Some(Arc::new(TlsAcceptorSource::new(tls::server_config(files)?))),
+            None => None,
+        };
+        let bound = listener::Sockets::bind(listen.address, count)?;
+        let local = bound.local();
+        running.local.push(local);
+        if let (Some(files), Some(source)) = (&listen.tls, &source) {
+            running.certificates.push((files.clone(), Arc::clone(source)));
+        }
+        for (of_worker, socket) in listeners.iter_mut().zip(bound.into_sockets()) {
+            let doorway = Doorway { local, tls: source.clone(), proxy_protocol: listen.proxy_protocol.clone() };
+            of_worker.push((socket, doorway));
+        }
+    }
+    let client_tls = Arc::new(ClientTls::default());
+    for (number, listeners) in listeners.into_iter().enumerate() {
+        let seed = Seed {
+            listeners,
+            published: Arc::clone(parts.published),
+            clock: parts.clock.clone(),
+            stripe: parts.metrics.stripe(),
+            recorder: parts.access_log.recorder(),
+            client_tls: Arc::clone(&client_tls),
+            drain: asked.clone(),
+        };
+        // Where a later one fails, the earlier ones see the sender go and end.
+        running.workers.push(launch(number, seed)?);
+    }
+    Ok(running)
+}
+
+/// Starts a worker's thread and waits until its runtime stands.
+fn launch(number: usize, seed: Seed) -> Result<JoinHandle<()>, StartFault> {
+    let (ready, begun) = std::sync::mpsc::sync_channel(1);
+    let body = move || {
+        let built = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+        match built {
+            Ok(runtime) => {
+                let _ = ready.send(Ok(()));
+                runtime.block_on(worker::run(seed));
+                // Resolver calls that hang must not hold up the end.
+                runtime.shutdown_background();
+            }
+            // Nobody but the starter waits for it, and it is told.
+            Err(fault) => drop(ready.send(Err(fault))),
+        }
+    };
+    let thread =
+        std::thread::Builder::new().name(format!("worker-{number}")).spawn(body).map_err(StartFault::Thread)?;
+    match begun.recv() {
+        Ok(Ok(())) => Ok(thread),
+        Ok(Err(fault)) => Err(StartFault::Thread(fault)),
+        Err(_ended) => Err(StartFault::Thread(io::ErrorKind::BrokenPipe.into())),
+    }
+}
+
+impl Running {
+    /// What is listened on, in the order of the configuration, with resolved ports.
+    pub fn local_addresses(&self) -> &[SocketAddr] {
+        &self.local
+    }
+
+    /// Reads the certificates again. New connections use the new ones; where one can't be read, all of them stay.
+    ///
+    /// # Errors
+    /// [`TlsFault`] naming the file.
+    pub fn reload_certificates(&self) -> Result<(), TlsFault> {
+        let fresh: Result<Vec<_>, _> = self.certificates.iter().map(|(files, _)| tls::server_config(files)).collect();
+        for ((_, source), config) in self.certificates.iter().zip(fresh?) {
+            source.replace(config);
+        }
+        Ok(())
+    }
+
+    /// Stops accepting, tells kept connections to close, and lets open exchanges finish until the deadline. Returns at once.
+    pub fn drain(&self, deadline: Duration) {
+        self.drain.send_replace(Some(deadline));
+    }
+
+    /// Waits until every worker has ended; they end by a drain alone.
+    pub fn join(self) {
+        for worker in self.workers {
+            if worker.join().is_err() {
+                tracing::error!("a worker of the data plane ended by a panic");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

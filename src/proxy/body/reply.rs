@@ -1,0 +1,174 @@
+//! The answer's body as the client reads it, and the ledger that closes with it.
+
+use std::pin::Pin;
+use std::task::{self, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::CutOff;
+use crate::problem::Code;
+use crate::proxy::headers::Names;
+use crate::proxy::ledger::Ledger;
+use crate::proxy::upstream::Lease;
+use crate::proxy::worker::Held;
+
+/// An answer's body.
+#[derive(Debug)]
+pub(in crate::proxy) struct ReplyBody {
+    kind: Kind,
+    /// `None` once the end has been reached, and for what never had one.
+    ledger: Option<Box<Ledger>>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Whole(Option<Bytes>),
+    Upstream(Box<Streaming>),
+}
+
+#[derive(Debug)]
+struct Streaming {
+    incoming: Incoming,
+    /// `None` where the connection runs on a task of its own, or has ended.
+    lease: Option<Lease>,
+    held: Held,
+    idle: Duration,
+    /// The poll that brought the head has brought the first piece too, more often than not.
+    fresh: bool,
+}
+
+impl ReplyBody {
+    /// A body that is all here.
+    pub(in crate::proxy) fn whole(bytes: Bytes, ledger: Option<Box<Ledger>>) -> Self {
+        let kind = Kind::Whole(Some(bytes).filter(|bytes| !bytes.is_empty()));
+        let mut body = Self { kind, ledger };
+        if let (Kind::Whole(Some(bytes)), Some(ledger)) = (&body.kind, &mut body.ledger) {
+            ledger.sent(bytes.len());
+        }
+        body
+    }
+
+    /// The body of an upstream's answer.
+    pub(in crate::proxy) fn upstream(
+        incoming: Incoming,
+        lease: Option<Lease>,
+        held: Held,
+        idle: Duration,
+        ledger: Box<Ledger>,
+    ) -> Self {
+        if incoming.is_end_stream() {
+            if let Some(lease) = lease {
+                lease.give_back();
+            }
+            return Self::whole(Bytes::new(), Some(ledger));
+        }
+        let streaming = Streaming { incoming, lease, held, idle, fresh: true };
+        Self { kind: Kind::Upstream(Box::new(streaming)), ledger: Some(ledger) }
+    }
+}
+
+impl Streaming {
+    /// The next piece. Where the connection is driven here, nobody else can make the body's channel ready: its waker need not
+    /// be told, and this task is not woken by its own doing.
+    fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Some(lease) = &mut self.lease else {
+            return Pin::new(&mut self.incoming).poll_frame(cx);
+        };
+        let mut blind = task::Context::from_waker(task::Waker::noop());
+        if std::mem::take(&mut self.fresh)
+            && let Poll::Ready(ready) = Pin::new(&mut self.incoming).poll_frame(&mut blind)
+        {
+            return Poll::Ready(ready);
+        }
+        if lease.poll_drive(cx).is_ready() {
+            // The connection has ended; what it had read is still in the channel.
+            self.lease = None;
+            return Pin::new(&mut self.incoming).poll_frame(cx);
+        }
+        Pin::new(&mut self.incoming).poll_frame(&mut blind)
+    }
+
+    fn give_back(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.give_back();
+        }
+    }
+
+    fn clean(&self, trailers: &mut HeaderMap) {
+        Names::of(&self.held.settings).clean_trailers(trailers);
+    }
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = CutOff;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
+        let Self { kind, ledger } = &mut *self;
+        let streaming = match kind {
+            Kind::Whole(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Kind::Upstream(streaming) => streaming,
+        };
+        let polled = streaming.poll(cx);
+        let Some(open) = ledger else {
+            return Poll::Ready(None);
+        };
+        let watch = &open.context().watch;
+        let ticks = &open.context().worker.ticks;
+        let cut = match polled {
+            Poll::Pending => {
+                watch.upstream.start(ticks.after(streaming.idle));
+                let now = ticks.now();
+                if watch.upstream.has_passed(now) {
+                    (Code::UpstreamTimeout, "the upstream fell silent within its answer")
+                } else if watch.read.has_passed(now) {
+                    (Code::RequestTimeout, "the client fell silent within its body, after the answer had begun")
+                } else {
+                    return Poll::Pending;
+                }
+            }
+            Poll::Ready(None) => {
+                streaming.give_back();
+                *ledger = None;
+                return Poll::Ready(None);
+            }
+            Poll::Ready(Some(Err(_))) => (Code::UpstreamProtocolError, "the upstream's answer ended early"),
+            Poll::Ready(Some(Ok(mut frame))) => {
+                watch.upstream.clear();
+                if let Some(data) = frame.data_ref() {
+                    open.sent(data.len());
+                }
+                if let Some(trailers) = frame.trailers_mut() {
+                    streaming.clean(trailers);
+                }
+                if streaming.incoming.is_end_stream() {
+                    streaming.give_back();
+                    *ledger = None;
+                }
+                return Poll::Ready(Some(Ok(frame)));
+            }
+        };
+        open.failed(cut.0, Some(cut.1));
+        *ledger = None;
+        streaming.lease = None;
+        Poll::Ready(Some(Err(CutOff)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Whole(bytes) => bytes.is_none(),
+            Kind::Upstream(streaming) => streaming.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Kind::Upstream(streaming) => streaming.incoming.size_hint(),
+        }
+    }
+}

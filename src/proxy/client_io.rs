@@ -1,0 +1,158 @@
+//! The client's side of a connection as hyper reads and writes it: plain or TLS, with the bytes that were read ahead.
+//!
+//! Tells the connection's deadlines what moves and what stands still; never looks at the bytes.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context as Task, Poll, ready};
+
+use bytes::{Buf as _, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::context::Context;
+use crate::net::tls::ServerStream;
+
+/// A TCP stream, and what was read from it ahead of time.
+#[derive(Debug)]
+pub(super) struct Rewound {
+    ahead: Bytes,
+    stream: TcpStream,
+}
+
+impl Rewound {
+    pub(super) fn new(stream: TcpStream, ahead: Bytes) -> Self {
+        Self { ahead, stream }
+    }
+}
+
+/// Plain or TLS.
+#[derive(Debug)]
+pub(super) enum Transport {
+    Plain(Rewound),
+    Tls(Box<ServerStream<Rewound>>),
+}
+
+/// A client's transport under its connection's deadlines.
+#[derive(Debug)]
+pub(super) struct ClientIo {
+    transport: Transport,
+    context: Rc<Context>,
+}
+
+impl ClientIo {
+    pub(super) fn new(transport: Transport, context: Rc<Context>) -> Self {
+        Self { transport, context }
+    }
+
+    /// Ends the client's patience or starts it.
+    fn moved<T>(&self, polled: Poll<T>) -> Poll<T> {
+        let write = &self.context.watch.write;
+        match polled {
+            Poll::Ready(_) => write.clear(),
+            Poll::Pending => write.start(self.context.worker.ticks.after(self.context.timeouts.body_idle)),
+        }
+        polled
+    }
+}
+
+impl AsyncRead for Rewound {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Task<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.ahead.has_remaining() {
+            let length = self.ahead.len().min(buffer.remaining());
+            buffer.put_slice(&self.ahead[..length]);
+            self.ahead.advance(length);
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Rewound {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Task<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Task<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Task<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Task<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl AsyncRead for ClientIo {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Task<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(match &mut self.transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Transport::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+        })?;
+        if buffer.filled().len() > before {
+            self.context.has_read();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for ClientIo {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Task<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = match &mut self.transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Transport::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        };
+        self.moved(polled)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Task<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = match &mut self.transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Transport::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+        };
+        self.moved(polled)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.transport {
+            Transport::Plain(stream) => stream.is_write_vectored(),
+            Transport::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Task<'_>) -> Poll<io::Result<()>> {
+        match &mut self.transport {
+            // A socket has nothing of its own to flush.
+            Transport::Plain(_) => Poll::Ready(Ok(())),
+            Transport::Tls(stream) => {
+                let polled = Pin::new(stream).poll_flush(cx);
+                self.moved(polled)
+            }
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Task<'_>) -> Poll<io::Result<()>> {
+        let polled = match &mut self.transport {
+            Transport::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Transport::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        };
+        self.moved(polled)
+    }
+}

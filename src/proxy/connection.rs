@@ -1,0 +1,243 @@
+//! One client connection from accept to close: PROXY header, TLS, then requests until somebody ends it.
+//!
+//! Every wait has a deadline. What never becomes a request is counted and logged all the same.
+
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1::Builder;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
+
+use super::client_io::{ClientIo, Rewound, Transport};
+use super::context::Context;
+use super::exchange::{self, Contained};
+use super::ledger::record_unborn;
+use super::worker::Worker;
+use crate::access::network::Networks;
+use crate::config::settings::Limits;
+use crate::net::peer::Peer;
+use crate::net::proxy_protocol::{self, Header};
+use crate::net::tls::TlsAcceptorSource;
+use crate::problem::Code;
+
+/// Room for bodies on their way; heads have a limit of their own.
+const MIN_BUFFER: usize = 64 * 1024;
+/// What a client that is refused early may still send before the connection is cut.
+const LINGER_BYTES: usize = 256 * 1024;
+const LINGER: Duration = Duration::from_secs(1);
+
+/// What a listening address demands of its connections.
+#[derive(Debug)]
+pub(super) struct Doorway {
+    pub(super) local: SocketAddr,
+    pub(super) tls: Option<Arc<TlsAcceptorSource>>,
+    pub(super) proxy_protocol: Option<Networks>,
+}
+
+/// Lists a connection with its worker for as long as it lives.
+struct Listed {
+    context: Rc<Context>,
+    place: usize,
+}
+
+impl Listed {
+    fn new(context: &Rc<Context>) -> Self {
+        context.worker.stripe.connection_opened();
+        let place = context.worker.connections.borrow_mut().insert(Rc::clone(context));
+        Self { context: Rc::clone(context), place }
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        let worker = &self.context.worker;
+        worker.connections.borrow_mut().try_remove(self.place);
+        worker.stripe.connection_closed();
+        if worker.is_draining() {
+            worker.emptier.notify_one();
+        }
+    }
+}
+
+/// Serves a connection until it ends.
+pub(super) async fn serve(worker: Rc<Worker>, stream: TcpStream, remote: SocketAddr, doorway: Rc<Doorway>) {
+    let settings = Arc::clone(&worker.current().settings);
+    let limits = settings.limits;
+    if worker.connections.borrow().len() >= limits.max_connections {
+        worker.stripe.connection_refused();
+        return;
+    }
+    let context = Rc::new(Context::new(worker, Peer::tcp(remote, doorway.local), settings.timeouts));
+    drop(settings);
+    let listed = Listed::new(&context);
+    let ready = within(&context, prelude(&context, stream, &doorway)).await;
+    match ready.flatten() {
+        Some(transport) => requests(&context, transport, limits).await,
+        None => context.worker.stripe.connection_refused(),
+    }
+    drop(listed);
+}
+
+/// Waits until the head's deadline.
+async fn within<F: Future>(context: &Context, wait: F) -> Option<F::Output> {
+    let mut wait = pin!(wait);
+    poll_fn(|cx| {
+        context.watch.register(cx.waker());
+        if context.watch.head.has_passed(context.worker.ticks.now()) || context.worker.is_draining() {
+            return Poll::Ready(None);
+        }
+        wait.as_mut().poll(cx).map(Some)
+    })
+    .await
+}
+
+/// PROXY header and TLS; `None` closes the connection.
+async fn prelude(context: &Context, mut stream: TcpStream, doorway: &Doorway) -> Option<Transport> {
+    let mut peer = context.peer();
+    let mut ahead = Bytes::new();
+    if let Some(trusted) = &doorway.proxy_protocol {
+        if !trusted.contains(peer.address) {
+            tracing::debug!(peer = %peer.address, "closed: the peer is not trusted to send a PROXY header here");
+            return None;
+        }
+        let (source, rest) = proxy_header(&mut stream, &peer).await?;
+        peer = source.map_or(peer, |source| peer.proxied(source));
+        ahead = rest;
+        context.set_peer(peer);
+    }
+    let stream = Rewound::new(stream, ahead);
+    let Some(tls) = &doorway.tls else {
+        return Some(Transport::Plain(stream));
+    };
+    match tls.accept(stream).await {
+        Ok(stream) => {
+            context.set_peer(Peer { tls: true, ..peer });
+            Some(Transport::Tls(Box::new(stream)))
+        }
+        Err(fault) => {
+            tracing::debug!(peer = %peer.address, error = %fault, "closed: TLS handshake failed");
+            None
+        }
+    }
+}
+
+/// The source that the PROXY header names, and the bytes after it.
+async fn proxy_header(stream: &mut TcpStream, peer: &Peer) -> Option<(Option<SocketAddr>, Bytes)> {
+    let mut buffer = BytesMut::with_capacity(512);
+    loop {
+        match proxy_protocol::parse(&buffer) {
+            Ok(Header::Complete { source, consumed }) => {
+                return Some((source, buffer.split_off(consumed).freeze()));
+            }
+            Ok(Header::Incomplete) => {}
+            Err(fault) => {
+                tracing::debug!(peer = %peer.address, error = %fault, "closed");
+                return None;
+            }
+        }
+        if stream.read_buf(&mut buffer).await.ok()? == 0 {
+            return None;
+        }
+    }
+}
+
+/// How the requests of a connection ended.
+enum Ended {
+    /// hyper is done with it.
+    Closed(Result<(), hyper::Error>),
+    /// A head, or the next request, did not come in time.
+    HeadLate,
+    /// The client stands still within an exchange.
+    ClientStalled,
+}
+
+async fn requests(context: &Rc<Context>, transport: Transport, limits: Limits) {
+    let service = service_fn(|request: Request<Incoming>| {
+        let exchange = exchange::run(Rc::clone(context), request);
+        Contained::new(Rc::clone(context), exchange)
+    });
+    let io = TokioIo::new(ClientIo::new(transport, Rc::clone(context)));
+    let mut connection = Builder::new()
+        .half_close(false)
+        .header_read_timeout(None)
+        .max_header_size(limits.max_header_bytes)
+        .max_buf_size(limits.max_header_bytes.max(MIN_BUFFER))
+        .max_headers(limits.max_headers)
+        .serve_connection(io, service);
+    let mut told = false;
+    let ended = poll_fn(|cx| {
+        let (worker, watch) = (&context.worker, &context.watch);
+        watch.register(cx.waker());
+        if worker.is_draining() && !told {
+            told = true;
+            Pin::new(&mut connection).graceful_shutdown();
+        }
+        let now = worker.ticks.now();
+        if watch.write.has_passed(now) || watch.read.is_overdue(now) {
+            return Poll::Ready(Ended::ClientStalled);
+        }
+        if context.is_between_exchanges() && watch.head.has_passed(now) {
+            return Poll::Ready(Ended::HeadLate);
+        }
+        Pin::new(&mut connection).poll(cx).map(Ended::Closed)
+    })
+    .await;
+    match ended {
+        Ended::Closed(Ok(())) if context.lingers() => linger(connection.into_parts().io).await,
+        Ended::Closed(Ok(())) | Ended::ClientStalled => {}
+        Ended::Closed(Err(fault)) => refused(context, &fault),
+        Ended::HeadLate if context.is_within_head() => record_unborn(context, Code::RequestTimeout),
+        Ended::HeadLate => {}
+    }
+}
+
+/// hyper has answered by itself, or closed: the code is counted and logged all the same.
+fn refused(context: &Context, fault: &hyper::Error) {
+    if !context.is_between_exchanges() || !context.is_within_head() {
+        return;
+    }
+    let code = match fault {
+        fault if fault.is_parse_too_large() => too_large(fault),
+        fault if fault.is_parse() => Code::MalformedRequest,
+        // The client went away within a head: there was no request.
+        _ => return,
+    };
+    record_unborn(context, code);
+}
+
+/// hyper tells 414 from 431 by its text alone.
+fn too_large(fault: &hyper::Error) -> Code {
+    match fault.to_string().contains("URI") {
+        true => Code::UriTooLong,
+        false => Code::HeadersTooLarge,
+    }
+}
+
+/// Reads on for a moment after an early answer: closing at once would make the client's system throw the answer away that
+/// it has not read yet (RFC 9112 §9.6).
+async fn linger(io: TokioIo<ClientIo>) {
+    let mut io = io.into_inner();
+    let drain = async {
+        let mut sink = vec![0; 16 * 1024];
+        let mut total = 0;
+        while let Ok(read @ 1..) = io.read(&mut sink).await {
+            total += read;
+            if total > LINGER_BYTES {
+                break;
+            }
+        }
+    };
+    // Either way the connection closes.
+    let _ = tokio::time::timeout(LINGER, drain).await;
+}

@@ -1,0 +1,95 @@
+//! One request, one outcome: opened, checked, judged, then forwarded or refused.
+//!
+//! The published value is taken once. Nothing here reaches an upstream but `forward`, which needs a permit.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{self, Poll};
+
+use http::{Request, Response};
+use http_body::Body as _;
+use hyper::body::Incoming;
+
+use super::body::ReplyBody;
+use super::context::Context;
+use super::forward::{Outgoing, forward};
+use super::ledger::Ledger;
+use super::{reply, sanity};
+use crate::access::decision::NoTrace;
+use crate::gate::judge::Outcome;
+use crate::problem::Code;
+
+/// Answers one request, whatever happens.
+pub(super) async fn run(context: Rc<Context>, request: Request<Incoming>) -> Response<ReplyBody> {
+    let (head, body) = request.into_parts();
+    let mut ledger = Ledger::open(&context, &head);
+    let has_body = !body.is_end_stream();
+    let current = context.worker.current();
+    let settings = &current.settings;
+
+    if let Err(insane) = sanity::check(&head, has_body) {
+        ledger.failed(Code::MalformedRequest, Some(insane.0));
+        // The framing is in doubt: whatever follows is not read as a request.
+        return reply::refuse(Code::MalformedRequest, settings, ledger, true);
+    }
+
+    let worker = Rc::clone(&context.worker);
+    let verdict = worker.judge.judge(&current, &context.peer(), &head, worker.wall.now(), &mut NoTrace);
+    let revision = current.snapshot.as_ref().map_or(0, |snapshot| snapshot.revision());
+    ledger.derived(&verdict.derived, revision);
+    let permit = match verdict.outcome {
+        Outcome::Allow(permit) => permit,
+        Outcome::Deny(denial) => {
+            ledger.denied(&denial);
+            return reply::refuse(denial.reason.into(), settings, ledger, has_body);
+        }
+        Outcome::NotReady => {
+            ledger.failed(Code::NotReady, None);
+            return reply::refuse(Code::NotReady, settings, ledger, has_body);
+        }
+    };
+    ledger.permitted(&permit);
+
+    // Announced lengths are refused before the client is asked for the body.
+    if settings.limits.max_body_bytes.is_some_and(|max| body.size_hint().lower() > max) {
+        ledger.failed(Code::ContentTooLarge, None);
+        return reply::refuse(Code::ContentTooLarge, settings, ledger, true);
+    }
+    let outgoing = Outgoing { head, body, derived: verdict.derived, held: Rc::clone(&current) };
+    forward(permit, outgoing, ledger).await
+}
+
+pin_project_lite::pin_project! {
+    /// Runs an exchange such that its panic ends it alone: 500 for the client, a count for the operator.
+    pub(super) struct Contained<F> {
+        #[pin]
+        exchange: F,
+        context: Rc<Context>,
+    }
+}
+
+impl<F> Contained<F> {
+    pub(super) fn new(context: Rc<Context>, exchange: F) -> Self {
+        Self { exchange, context }
+    }
+}
+
+impl<F: Future<Output = Response<ReplyBody>>> Future for Contained<F> {
+    type Output = Result<Response<ReplyBody>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        match catch_unwind(AssertUnwindSafe(|| this.exchange.poll(cx))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(answer)) => Poll::Ready(Ok(answer)),
+            Err(_panic) => {
+                // The hook has told the log where; the ledger has closed while the stack unwound.
+                this.context.linger();
+                Poll::Ready(Ok(reply::internal(this.context.last_id())))
+            }
+        }
+    }
+}

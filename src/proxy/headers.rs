@@ -1,0 +1,75 @@
+//! What is taken from a message and what is put into it on its way through (RFC 9110 §7.6.1, SEMANTICS §3.7 and §5).
+//!
+//! Everything a client could say in our name is deleted first, in any spelling; then ours is set. Nothing that stands in
+//! `Connection` can remove what is set here.
+
+mod names;
+mod outbound;
+
+use http::header::{CONNECTION, HeaderName, TE, UPGRADE};
+use http::{HeaderMap, HeaderValue};
+
+pub(super) use names::Names;
+pub(super) use outbound::{Identity, Outbound, prepare};
+
+/// Removes what belongs to one connection alone, and whatever `Connection` names besides.
+///
+/// `Host` and `Content-Length` stay even where they are named: a client must not be able to unframe a message.
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    if let Some(named) = connection_names(headers) {
+        for name in named {
+            if !matches!(name.as_str(), "host" | "content-length" | "content-type") {
+                headers.remove(name);
+            }
+        }
+        headers.remove(CONNECTION);
+    }
+    let stale: smallvec::SmallVec<[HeaderName; 4]> =
+        headers.keys().filter(|name| names::is_hop_by_hop(name.as_str())).cloned().collect();
+    for name in stale {
+        headers.remove(name);
+    }
+}
+
+/// The field names in all `Connection` lines; `None` where there is no such line.
+fn connection_names(headers: &HeaderMap) -> Option<Vec<HeaderName>> {
+    if !headers.contains_key(CONNECTION) {
+        return None;
+    }
+    let lines = headers.get_all(CONNECTION).iter();
+    let tokens = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    let plain = |token: &[u8]| !token.eq_ignore_ascii_case(b"close") && !token.eq_ignore_ascii_case(b"keep-alive");
+    Some(
+        tokens
+            .map(<[u8]>::trim_ascii)
+            .filter(|token| plain(token))
+            .filter_map(|token| HeaderName::from_bytes(token).ok())
+            .collect(),
+    )
+}
+
+/// Whether the client takes trailers (RFC 9110 §10.1.4). Read before the hop-by-hop fields are gone.
+fn takes_trailers(headers: &HeaderMap) -> bool {
+    headers.get_all(TE).iter().any(|line| {
+        line.as_bytes().split(|byte| *byte == b',').any(|token| token.trim_ascii().eq_ignore_ascii_case(b"trailers"))
+    })
+}
+
+/// Says to the upstream that trailers are taken.
+fn announce_trailers(headers: &mut HeaderMap) {
+    headers.insert(TE, HeaderValue::from_static("trailers"));
+    headers.insert(CONNECTION, HeaderValue::from_static("te"));
+}
+
+/// Cleans an upstream's answer for the client.
+pub(super) fn clean_answer(headers: &mut HeaderMap) {
+    remove_hop_by_hop(headers);
+}
+
+/// Whether the client asks for another protocol.
+pub(super) fn asks_upgrade(headers: &HeaderMap) -> bool {
+    headers.contains_key(UPGRADE)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,102 @@
+//! Which header names are whose, in every spelling that some server takes for the same name.
+//!
+//! Many servers hand `X_Api_Key`, `X.Api.Key` and `X-Api-Key` to the application as one variable (CVE-2025-64484): what is
+//! ours in one spelling is ours in all of them.
+
+use http::HeaderMap;
+use http::header::HeaderName;
+
+use crate::config::settings::{AddressHeader, Gateway};
+
+/// The names that a configuration makes ours.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Names<'a> {
+    settings: &'a Gateway,
+}
+
+/// To whom a header name belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// The client: it passes.
+    Client,
+    /// One connection alone.
+    HopByHop,
+    /// A carrier of credentials.
+    Credential,
+    /// Set here alone.
+    Ours,
+    /// A trusted proxy's to set, nobody else's.
+    Proxy,
+}
+
+const PREFIX: &str = "x-portcullis-";
+
+impl<'a> Names<'a> {
+    pub(crate) fn of(settings: &'a Gateway) -> Self {
+        Self { settings }
+    }
+
+    /// Whose a name is. Names are in lower case, as `HeaderName` holds them.
+    pub(super) fn owner(self, name: &str) -> Owner {
+        if self.settings.credentials.headers.iter().any(|carrier| is_same(carrier.as_str(), name)) {
+            // A spelling that is not the configured one was not read, and is a way around the check elsewhere.
+            return match self.settings.credentials.headers.iter().any(|carrier| carrier.as_str() == name) {
+                true => Owner::Credential,
+                false => Owner::Ours,
+            };
+        }
+        if let AddressHeader::Single(single) = &self.settings.client_address.header
+            && is_same(single.as_str(), name)
+        {
+            return if single.as_str() == name { Owner::Proxy } else { Owner::Ours };
+        }
+        // The only fixed names that matter begin with one of these letters.
+        match name.as_bytes().first() {
+            Some(b'x') if is_same_start(name, PREFIX) => Owner::Ours,
+            Some(b'x') if is_same(name, "x-forwarded-for") || is_same(name, "x-real-ip") => Owner::Ours,
+            Some(b'x') if name.starts_with("x-forwarded-") && !name.contains(['_', '.']) => Owner::Proxy,
+            Some(b'x') if is_same_start(name, "x-forwarded-") => Owner::Ours,
+            Some(b'f') if name == "forwarded" => Owner::Ours,
+            _ if is_hop_by_hop(name) => Owner::HopByHop,
+            Some(b'p') if is_same(name, "proxy-connection") => Owner::HopByHop,
+            _ => Owner::Client,
+        }
+    }
+
+    /// Whether a trailer may pass: nothing that is ours, a credential or the framing's.
+    fn passes_as_trailer(self, name: &HeaderName) -> bool {
+        const FRAMING: [&str; 7] =
+            ["host", "content-length", "authorization", "trailer", "content-encoding", "content-type", "cookie"];
+        self.owner(name.as_str()) == Owner::Client && !FRAMING.iter().any(|framing| is_same(name.as_str(), framing))
+    }
+
+    /// Removes from trailers what may not pass (THREATS H4).
+    pub(crate) fn clean_trailers(self, trailers: &mut HeaderMap) {
+        let stale: Vec<HeaderName> = trailers.keys().filter(|name| !self.passes_as_trailer(name)).cloned().collect();
+        for name in stale {
+            trailers.remove(name);
+        }
+    }
+}
+
+pub(super) fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection" | "keep-alive" | "proxy-connection" | "te" | "transfer-encoding" | "upgrade" | "http2-settings"
+    )
+}
+
+fn folded(byte: u8) -> u8 {
+    match byte {
+        b'_' | b'.' => b'-',
+        other => other.to_ascii_lowercase(),
+    }
+}
+
+fn is_same(one: &str, other: &str) -> bool {
+    one.len() == other.len() && is_same_start(one, other)
+}
+
+fn is_same_start(name: &str, start: &str) -> bool {
+    name.len() >= start.len() && name.bytes().zip(start.bytes()).all(|(one, other)| folded(one) == folded(other))
+}

@@ -1,0 +1,240 @@
+//! The one door that every request leaves by: one access-log line, one metric, the same outcome in both.
+//!
+//! A ledger is opened before the request is judged and closed when it is dropped, whatever happened in between: an answer
+//! read to its end, a client that went away, a panic.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant, SystemTime};
+
+use http::header::HOST;
+use http::request::Parts;
+use http::{HeaderValue, Method, Uri};
+
+use super::body::Progress;
+use super::context::Context;
+use super::request_id::RequestId;
+use super::upstream::Upstream;
+use crate::access::client_address::ClientAddress;
+use crate::access::credential::CredentialKind;
+use crate::access::decision::{Denial, Grant, Permit, Reason};
+use crate::access::id::Id;
+use crate::access::network::Network;
+use crate::gate::forwarded::{AddressSource, Derived};
+use crate::problem::Code;
+use crate::telemetry::Outcome;
+use crate::telemetry::access_log::{ClientSource, Line};
+
+/// What one request adds up to.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    context: Rc<Context>,
+    place: usize,
+    started: Instant,
+    time: SystemTime,
+    id: RequestId,
+    method: Method,
+    uri: Uri,
+    host: Option<HeaderValue>,
+    status: u16,
+    outcome: Outcome,
+    reason: Option<&'static str>,
+    client: Option<ClientAddress>,
+    source: ClientSource,
+    credential: Option<(CredentialKind, Id)>,
+    organization: Option<Id>,
+    entry: Option<Network>,
+    revision: u64,
+    upstream: Option<Rc<Upstream>>,
+    progress: Option<Rc<Progress>>,
+    bytes_out: u64,
+}
+
+impl Ledger {
+    /// Lists the exchange with its worker and starts its clock.
+    pub(super) fn open(context: &Rc<Context>, head: &Parts) -> Box<Self> {
+        let worker = &context.worker;
+        let started = Instant::now();
+        worker.ticks.set(started);
+        let id = worker.ids.next();
+        context.begin(id);
+        worker.stripe.exchange_opened();
+        let place = worker.exchanges.borrow_mut().insert(Rc::clone(context));
+        Box::new(Self {
+            context: Rc::clone(context),
+            place,
+            started,
+            time: stamp(),
+            id,
+            method: head.method.clone(),
+            uri: head.uri.clone(),
+            host: head.headers.get(HOST).cloned(),
+            status: 0,
+            outcome: Outcome::Error(Code::InternalError),
+            reason: None,
+            client: None,
+            source: ClientSource::Peer,
+            credential: None,
+            organization: None,
+            entry: None,
+            revision: 0,
+            upstream: None,
+            progress: None,
+            bytes_out: 0,
+        })
+    }
+
+    pub(super) fn id(&self) -> RequestId {
+        self.id
+    }
+
+    pub(super) fn context(&self) -> &Rc<Context> {
+        &self.context
+    }
+
+    pub(super) fn client(&self) -> Option<ClientAddress> {
+        self.client
+    }
+
+    pub(super) fn derived(&mut self, derived: &Derived, revision: u64) {
+        self.client = derived.client.ok();
+        self.source = match derived.source {
+            AddressSource::Peer => ClientSource::Peer,
+            AddressSource::ProxyProtocol => ClientSource::ProxyProtocol,
+            AddressSource::Header => ClientSource::Header,
+        };
+        self.revision = revision;
+    }
+
+    pub(super) fn permitted(&mut self, permit: &Permit<'_>) {
+        if let Grant::Credential { credential, organization, entry } = permit.grant() {
+            self.credential = Some((credential.kind(), credential.id()));
+            self.organization = Some(organization.id());
+            self.entry = entry.map(|entry| entry.network);
+        }
+        self.outcome = match permit.would_deny() {
+            Some(reason) => Outcome::WouldDeny(reason.into()),
+            None => Outcome::Allow,
+        };
+    }
+
+    pub(super) fn denied(&mut self, denial: &Denial<'_>) {
+        if let Some((credential, organization)) = denial.credential {
+            self.credential = Some((credential.kind(), credential.id()));
+            self.organization = Some(organization.id());
+        }
+        self.reason = explain(denial.reason);
+        self.outcome = Outcome::Deny(denial.reason.into());
+    }
+
+    /// Something other than a rule ends the request.
+    pub(super) fn failed(&mut self, code: Code, reason: Option<&'static str>) {
+        self.outcome = Outcome::Error(code);
+        self.reason = reason.or(self.reason);
+    }
+
+    pub(super) fn goes_to(&mut self, upstream: &Rc<Upstream>) {
+        self.upstream = Some(Rc::clone(upstream));
+    }
+
+    pub(super) fn follows(&mut self, progress: Rc<Progress>) {
+        self.progress = Some(progress);
+    }
+
+    pub(super) fn answered(&mut self, status: u16) {
+        self.status = status;
+    }
+
+    #[inline]
+    pub(super) fn sent(&mut self, bytes: usize) {
+        self.bytes_out += bytes as u64;
+    }
+}
+
+/// What the operator is told and the client is not.
+fn explain(reason: Reason) -> Option<&'static str> {
+    match reason {
+        Reason::ClientAddressUnresolved(fault) => Some(fault.as_str()),
+        Reason::MalformedCredentials(why) | Reason::AmbiguousCredentials(why) | Reason::InvalidCredentials(why) => {
+            Some(why)
+        }
+        _ => None,
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        let worker = &self.context.worker;
+        if std::thread::panicking() {
+            self.outcome = Outcome::Error(Code::InternalError);
+            self.status = Code::InternalError.status();
+            worker.stripe.panicked();
+        }
+        worker.exchanges.borrow_mut().try_remove(self.place);
+        worker.stripe.exchange_closed();
+        self.context.end();
+        let duration = self.started.elapsed();
+        worker.stripe.request(self.outcome, duration);
+        // A panic while a line was being written leaves the recorder borrowed; the line is lost, the worker is not.
+        let Ok(mut recorder) = worker.recorder.try_borrow_mut() else { return };
+        if !recorder.is_on() {
+            return;
+        }
+        recorder.record(&Line {
+            time: self.time,
+            request_id: self.id.as_str(),
+            method: self.method.as_str(),
+            host: self.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default(),
+            path: self.uri.path(),
+            query: self.uri.query(),
+            status: self.status,
+            outcome: self.outcome,
+            reason: self.reason,
+            duration,
+            peer: self.context.peer().address,
+            client: self.client.map(ClientAddress::ip),
+            source: self.source,
+            credential: self.credential,
+            organization: self.organization,
+            entry: self.entry,
+            revision: self.revision,
+            upstream: self.upstream.as_ref().map(|upstream| upstream.name()),
+            bytes_in: self.progress.as_ref().map_or(0, |progress| progress.bytes()),
+            bytes_out: self.bytes_out,
+        });
+    }
+}
+
+/// When a line was begun. The log is read beside the logs of other machines, whatever clock decisions are made by.
+#[expect(clippy::disallowed_methods, reason = "a log line bears the machine's time, in milliseconds")]
+fn stamp() -> SystemTime {
+    SystemTime::now()
+}
+
+/// Records what never became a request: hyper refused it while parsing, or its head came too slowly.
+pub(super) fn record_unborn(context: &Context, code: Code) {
+    let worker = &context.worker;
+    worker.stripe.request(Outcome::Error(code), Duration::ZERO);
+    let Ok(mut recorder) = worker.recorder.try_borrow_mut() else { return };
+    recorder.record(&Line {
+        time: stamp(),
+        request_id: worker.ids.next().as_str(),
+        method: "",
+        host: "",
+        path: "",
+        query: None,
+        status: code.status(),
+        outcome: Outcome::Error(code),
+        reason: None,
+        duration: Duration::ZERO,
+        peer: context.peer().address,
+        client: None,
+        source: ClientSource::Peer,
+        credential: None,
+        organization: None,
+        entry: None,
+        revision: 0,
+        upstream: None,
+        bytes_in: 0,
+        bytes_out: 0,
+    });
+}

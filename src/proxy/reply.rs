@@ -1,0 +1,67 @@
+//! Refusals: every answer that does not come from an upstream.
+//!
+//! One form for all of them. Never tells the client what only the operator may know.
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{HeaderValue, Response, StatusCode};
+
+use super::body::ReplyBody;
+use super::ledger::Ledger;
+use super::request_id::RequestId;
+use crate::access::client_address::ClientAddress;
+use crate::config::settings::Gateway;
+use crate::problem::{self, Code};
+
+/// Refuses a request. `unread` says that bytes of its body may still come: the connection ends with the answer.
+pub(super) fn refuse(code: Code, settings: &Gateway, mut ledger: Box<Ledger>, unread: bool) -> Response<ReplyBody> {
+    ledger.answered(code.status());
+    if unread {
+        ledger.context().linger();
+    }
+    let mut answer = bare(code, ledger.client(), Some(ledger.id()), unread);
+    if code.status() == 401 {
+        for challenge in challenges(settings) {
+            answer.headers_mut().append(WWW_AUTHENTICATE, challenge);
+        }
+    }
+    answer.map(|body| ReplyBody::whole(body, Some(ledger)))
+}
+
+/// The answer of an exchange that panicked; its ledger has closed already.
+pub(super) fn internal(id: Option<RequestId>) -> Response<ReplyBody> {
+    bare(Code::InternalError, None, id, true).map(|body| ReplyBody::whole(body, None))
+}
+
+fn bare(code: Code, client: Option<ClientAddress>, id: Option<RequestId>, close: bool) -> Response<Bytes> {
+    let id = id.as_ref().map_or("", RequestId::as_str);
+    let mut answer = Response::new(Bytes::from(problem::body(code, client, id)));
+    // Every status of the closed set of codes is a valid one.
+    *answer.status_mut() = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if close {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    answer
+}
+
+/// One challenge for each scheme that is on (RFC 9110 §11.6.1), each in a header of its own; where only header keys are on, a
+/// challenge that names the header, since every 401 must carry one.
+fn challenges(settings: &Gateway) -> Vec<HeaderValue> {
+    let credentials = &settings.credentials;
+    let realm: String = credentials.realm.chars().filter(|at| !matches!(at, '"' | '\\') && !at.is_control()).collect();
+    let mut challenges = Vec::new();
+    if credentials.basic {
+        challenges.push(format!("Basic realm=\"{realm}\", charset=\"UTF-8\""));
+    }
+    if credentials.bearer {
+        challenges.push(format!("Bearer realm=\"{realm}\""));
+    }
+    if challenges.is_empty() {
+        let header = credentials.headers.first().map_or("authorization", |name| name.as_str());
+        challenges.push(format!("ApiKey realm=\"{realm}\", header=\"{header}\""));
+    }
+    challenges.into_iter().filter_map(|text| HeaderValue::try_from(text).ok()).collect()
+}

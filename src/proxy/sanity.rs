@@ -1,0 +1,119 @@
+//! What a request's head must be like before anybody looks at its meaning.
+//!
+//! Only what hyper lets pass: two hosts, a target that contradicts its host, an upgrade that would desynchronise.
+
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::request::Parts;
+use http::{Method, Version};
+
+use super::headers;
+
+/// Why a head is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Insane(pub(super) &'static str);
+
+/// Checks a head (RFC 9112 §3.2, THREATS F1, F3, F5).
+pub(super) fn check(head: &Parts, has_body: bool) -> Result<(), Insane> {
+    if head.method == Method::CONNECT {
+        return Err(Insane("CONNECT is not served here"));
+    }
+    if head.version != Version::HTTP_11 && head.version != Version::HTTP_10 {
+        return Err(Insane("unknown HTTP version"));
+    }
+    let mut hosts = head.headers.get_all(HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => host.as_bytes(),
+        (None, _) => return Err(Insane("no Host")),
+        (Some(_), Some(_)) => return Err(Insane("more than one Host")),
+    };
+    if !is_host(host) {
+        return Err(Insane("Host is not a host"));
+    }
+    if let Some(authority) = head.uri.authority()
+        && !authority.as_str().as_bytes().eq_ignore_ascii_case(host)
+    {
+        return Err(Insane("the target's authority is not the Host"));
+    }
+    if head.uri.scheme_str().is_some_and(|scheme| scheme != "http" && scheme != "https") {
+        return Err(Insane("the target's scheme is not http"));
+    }
+    let path = head.uri.path();
+    if !(path.starts_with('/') || head.method == Method::OPTIONS && path == "*") {
+        return Err(Insane("the target has no path"));
+    }
+    if has_body && headers::asks_upgrade(&head.headers) {
+        return Err(Insane("an upgrade with a body"));
+    }
+    let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
+    let coding = codings.next();
+    if codings.next().is_some() || coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+        return Err(Insane("a transfer coding other than chunked"));
+    }
+    if head.headers.get_all(CONTENT_LENGTH).iter().any(|value| !is_length(value.as_bytes())) {
+        return Err(Insane("Content-Length is not one number"));
+    }
+    Ok(())
+}
+
+fn is_length(value: &[u8]) -> bool {
+    !value.is_empty() && value.iter().all(u8::is_ascii_digit)
+}
+
+/// `host[:port]` of RFC 3986 without userinfo; nothing that another parser could read as the end of it.
+fn is_host(host: &[u8]) -> bool {
+    let legal =
+        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b':' | b'[' | b']');
+    !host.is_empty() && host.iter().all(legal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_head(method: &str, target: &str, lines: &[(&str, &str)], body: bool, expected: Option<&str>) {
+        let mut request = http::Request::builder().method(method).uri(target);
+        for (name, value) in lines {
+            request = request.header(*name, *value);
+        }
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        assert_eq!(check(&head, body).err().map(|insane| insane.0), expected);
+    }
+
+    #[test]
+    fn heads_are_judged() {
+        check_head("GET", "/", &[("host", "api.example.com:8080")], false, None);
+        check_head("GET", "/", &[("host", "[2001:db8::1]:80")], false, None);
+        check_head("GET", "http://api.example.com/x", &[("host", "API.example.com")], false, None);
+        check_head("OPTIONS", "*", &[("host", "a")], false, None);
+        check_head("GET", "/", &[("host", "a"), ("upgrade", "h2c")], false, None);
+        check_head("POST", "/", &[("host", "a"), ("content-length", "5")], true, None);
+        check_head("GET", "/", &[], false, Some("no Host"));
+        check_head("GET", "/", &[("host", "a"), ("host", "a")], false, Some("more than one Host"));
+        check_head("GET", "/", &[("host", "a/b")], false, Some("Host is not a host"));
+        check_head("GET", "/", &[("host", "u@a")], false, Some("Host is not a host"));
+        check_head("GET", "/", &[("host", "")], false, Some("Host is not a host"));
+        check_head("GET", "http://b/", &[("host", "a")], false, Some("the target's authority is not the Host"));
+        check_head("GET", "http://u@a/", &[("host", "a")], false, Some("the target's authority is not the Host"));
+        check_head("GET", "ftp://a/", &[("host", "a")], false, Some("the target's scheme is not http"));
+        check_head("GET", "*", &[("host", "a")], false, Some("the target has no path"));
+        check_head("CONNECT", "a:443", &[("host", "a:443")], false, Some("CONNECT is not served here"));
+        check_head("POST", "/", &[("host", "a"), ("upgrade", "x")], true, Some("an upgrade with a body"));
+        let coded = Some("a transfer coding other than chunked");
+        check_head("POST", "/", &[("host", "a"), ("transfer-encoding", "gzip, chunked")], true, coded);
+        check_head(
+            "POST",
+            "/",
+            &[("host", "a"), ("content-length", "+5")],
+            true,
+            Some("Content-Length is not one number"),
+        );
+        check_head(
+            "POST",
+            "/",
+            &[("host", "a"), ("content-length", "5,5")],
+            true,
+            Some("Content-Length is not one number"),
+        );
+    }
+}

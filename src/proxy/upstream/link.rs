@@ -1,0 +1,152 @@
+//! One connection to an upstream, driven by whoever waits for it.
+//!
+//! hyper's connection future is polled on the exchange's own task: no second task, no wake-up between the two
+//! (`docs/decisions`, PERFORMANCE). Never used for two exchanges at once.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::task::{self, Poll};
+
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{Builder, Connection, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::task::coop::unconstrained;
+
+use super::connect::Stream;
+use crate::proxy::body::RequestBody;
+use crate::proxy::context::Context;
+
+/// Room for the heads of answers.
+const MAX_HEAD: usize = 64 * 1024;
+/// Fields of an answer's head.
+const MAX_FIELDS: usize = 100;
+/// Most bytes that are read or kept back at once.
+const MAX_BUFFER: usize = 256 * 1024;
+
+/// A connection and its sender.
+#[derive(Debug)]
+pub(in crate::proxy) struct Link {
+    sender: SendRequest<RequestBody>,
+    connection: Connection<TokioIo<Stream>, RequestBody>,
+    ended: bool,
+}
+
+/// Why an exchange brought no answer.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::proxy) enum SendFault {
+    /// Nothing was sent; here is the request.
+    #[error("the connection had been closed before anything was sent")]
+    Unsent(Box<Request<RequestBody>>),
+    /// The connection failed.
+    #[error("the connection failed before the answer")]
+    Failed(#[source] hyper::Error),
+    /// The answer is not HTTP as it should be.
+    #[error("the answer is not acceptable: {0}")]
+    Unacceptable(&'static str),
+    /// The upstream was too slow.
+    #[error("the answer did not come in time")]
+    UpstreamSlow,
+    /// The client was too slow with its body.
+    #[error("the client's body did not come in time")]
+    ClientSlow,
+}
+
+impl Link {
+    pub(super) async fn open(stream: Stream) -> Result<Self, hyper::Error> {
+        let (sender, connection) = Builder::new()
+            .max_buf_size(MAX_BUFFER)
+            .max_header_size(MAX_HEAD)
+            .max_headers(MAX_FIELDS)
+            .handshake(TokioIo::new(stream))
+            .await?;
+        Ok(Self { sender, connection, ended: false })
+    }
+
+    pub(super) fn poll_drive(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
+        if !self.ended && Pin::new(&mut self.connection).poll(cx).is_ready() {
+            self.ended = true;
+        }
+        if self.ended { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Whether a waiting connection is still open and silent.
+    pub(super) fn is_clean(&mut self, cx: &mut task::Context<'_>) -> bool {
+        self.poll_drive(cx).is_pending() && self.sender.is_ready()
+    }
+
+    /// Whether another request may follow on it.
+    pub(super) fn is_reusable(&mut self) -> bool {
+        let ready = |link: &Self| !link.ended && link.sender.is_ready();
+        // The poll that brought the last byte has made it ready, as a rule.
+        ready(self) || self.poll_drive(&mut task::Context::from_waker(task::Waker::noop())).is_pending() && ready(self)
+    }
+
+    pub(super) fn detach(self) {
+        let Self { sender, connection, ended } = self;
+        drop(sender);
+        if !ended {
+            tokio::task::spawn_local(async move {
+                // How it ends is told by the bodies, which have their own ends of it.
+                let _ = connection.await;
+            });
+        }
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    pub(in crate::proxy) async fn send(
+        &mut self,
+        request: Request<RequestBody>,
+        context: &Context,
+    ) -> Result<Response<Incoming>, SendFault> {
+        // The answer's channel is filled by the connection alone, which is polled right before it: its waker need not be
+        // told, and the task is not woken by its own doing. Unconstrained, for a budget's wake-up would be lost with it.
+        let mut answer = pin!(unconstrained(self.sender.try_send_request(request)));
+        let (connection, ended) = (&mut self.connection, &mut self.ended);
+        let response = std::future::poll_fn(|cx| {
+            if !*ended && Pin::new(&mut *connection).poll(cx).is_ready() {
+                *ended = true;
+            }
+            let mut blind = task::Context::from_waker(task::Waker::noop());
+            match answer.as_mut().poll(&mut blind) {
+                Poll::Ready(Ok(answer)) => return Poll::Ready(Ok(answer)),
+                Poll::Ready(Err(mut fault)) => {
+                    return Poll::Ready(Err(match fault.take_message() {
+                        Some(request) => SendFault::Unsent(Box::new(request)),
+                        None => SendFault::Failed(fault.into_error()),
+                    }));
+                }
+                Poll::Pending => {}
+            }
+            let now = context.worker.ticks.now();
+            if context.watch.upstream.has_passed(now) {
+                Poll::Ready(Err(SendFault::UpstreamSlow))
+            } else if context.watch.read.has_passed(now) {
+                Poll::Ready(Err(SendFault::ClientSlow))
+            } else {
+                Poll::Pending
+            }
+        })
+        .await?;
+        accept(response)
+    }
+}
+
+/// Refuses answers whose end two parsers would see in different places (THREATS F2), and switches of protocol.
+fn accept(response: Response<Incoming>) -> Result<Response<Incoming>, SendFault> {
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(SendFault::Unacceptable("it switches to a protocol that nobody asked for"));
+    }
+    let headers = response.headers();
+    if let Some(coding) = headers.get(TRANSFER_ENCODING) {
+        if headers.contains_key(CONTENT_LENGTH) {
+            return Err(SendFault::Unacceptable("it has both Content-Length and Transfer-Encoding"));
+        }
+        let only = headers.get_all(TRANSFER_ENCODING).iter().count() == 1;
+        if !only || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+            return Err(SendFault::Unacceptable("it has a transfer coding other than chunked"));
+        }
+    }
+    Ok(response)
+}

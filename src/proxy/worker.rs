@@ -1,0 +1,178 @@
+//! One thread of the data plane: its own runtime, sockets, pools, clock and lists.
+//!
+//! Shares with the others only the published value and counters that are summed elsewhere. Nothing in here is `Send`.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use slab::Slab;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+use tokio::time::MissedTickBehavior;
+
+use super::connection::{self, Doorway};
+use super::context::Context;
+use super::request_id::RequestIds;
+use super::upstream::{ClientTls, Upstreams};
+use super::watch::{TICK, Ticks};
+use crate::clock::Clock;
+use crate::gate::judge::Judge;
+use crate::live::published::{Current, Published, Reader};
+use crate::net::listener::accept;
+use crate::telemetry::access_log::Recorder;
+use crate::telemetry::metrics::Stripe;
+
+/// The published value as a worker's exchanges hold it: counted within the worker, so that no two cores write to one
+/// counter on the way of a request.
+pub(super) type Held = Rc<Arc<Current>>;
+
+/// How often idle upstream connections are looked through.
+const POOL_SWEEP: u32 = 20;
+
+/// What one worker is made from. Sent to its thread; the worker itself never leaves it.
+#[derive(Debug)]
+pub(super) struct Seed {
+    pub(super) listeners: Vec<(std::net::TcpListener, Doorway)>,
+    pub(super) published: Arc<Published>,
+    pub(super) clock: Clock,
+    pub(super) stripe: Arc<Stripe>,
+    pub(super) recorder: Recorder,
+    pub(super) client_tls: Arc<ClientTls>,
+    /// Time that open exchanges get, once it is time to end.
+    pub(super) drain: watch::Receiver<Option<Duration>>,
+}
+
+/// One worker.
+pub(super) struct Worker {
+    pub(super) ticks: Rc<Ticks>,
+    pub(super) wall: Clock,
+    pub(super) judge: Judge,
+    pub(super) stripe: Arc<Stripe>,
+    pub(super) recorder: RefCell<Recorder>,
+    pub(super) ids: RequestIds,
+    pub(super) upstreams: Upstreams,
+    /// Every open connection; the sweeper looks through them.
+    pub(super) connections: RefCell<Slab<Rc<Context>>>,
+    /// Every exchange, listed before it is judged.
+    pub(super) exchanges: RefCell<Slab<Rc<Context>>>,
+    /// Told while draining whenever a connection ends.
+    pub(super) emptier: Notify,
+    reader: RefCell<Reader>,
+    held: RefCell<Held>,
+    draining: Cell<bool>,
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker").finish_non_exhaustive()
+    }
+}
+
+impl Worker {
+    /// The published value, once per request.
+    pub(super) fn current(&self) -> Held {
+        let mut reader = self.reader.borrow_mut();
+        let current = reader.current();
+        let mut held = self.held.borrow_mut();
+        if !Arc::ptr_eq(current, &held) {
+            *held = Rc::new(Arc::clone(current));
+        }
+        Rc::clone(&held)
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    fn tick(&self) {
+        self.ticks.set(Instant::now());
+        let now = self.ticks.now();
+        for (_, context) in &*self.connections.borrow() {
+            context.watch.sweep(now);
+        }
+        self.recorder.borrow_mut().flush();
+        // An idle worker lets go of what has been replaced.
+        drop(self.current());
+    }
+}
+
+/// Runs a worker until it has drained.
+pub(super) async fn run(seed: Seed) {
+    let mut reader = Reader::new(seed.published);
+    let held = Rc::new(Arc::clone(reader.current()));
+    let worker = Rc::new(Worker {
+        ticks: Rc::new(Ticks::new()),
+        wall: seed.clock,
+        judge: Judge::new(),
+        upstreams: Upstreams::new(seed.client_tls, Arc::clone(&seed.stripe)),
+        stripe: seed.stripe,
+        recorder: RefCell::new(seed.recorder),
+        ids: RequestIds::new(),
+        connections: RefCell::default(),
+        exchanges: RefCell::default(),
+        emptier: Notify::new(),
+        reader: RefCell::new(reader),
+        held: RefCell::new(held),
+        draining: Cell::new(false),
+    });
+    let mut tasks = Vec::new();
+    for (listener, doorway) in seed.listeners {
+        match TcpListener::from_std(listener) {
+            Ok(listener) => {
+                tasks.push(tokio::task::spawn_local(listen(Rc::clone(&worker), listener, Rc::new(doorway))))
+            }
+            Err(fault) => tracing::error!(error = %fault, "a listening socket can't be watched"),
+        }
+    }
+    let sweeper = tokio::task::spawn_local(sweep(Rc::clone(&worker)));
+
+    let mut drain = seed.drain;
+    // Where whoever may ask for it is gone, nobody needs the worker any more.
+    let patience = match drain.wait_for(Option::is_some).await {
+        Ok(patience) => patience.unwrap_or_default(),
+        Err(_gone) => Duration::ZERO,
+    };
+    for task in tasks {
+        task.abort();
+        // The socket closes with its task.
+        let _ = task.await;
+    }
+    worker.draining.set(true);
+    let _ = tokio::time::timeout(patience, emptied(&worker)).await;
+    sweeper.abort();
+    worker.recorder.borrow_mut().flush();
+}
+
+/// Waits until no connection is open.
+async fn emptied(worker: &Worker) {
+    let open: Vec<_> = worker.connections.borrow().iter().map(|(_, context)| Rc::clone(context)).collect();
+    for context in open {
+        context.watch.wake();
+    }
+    while !worker.connections.borrow().is_empty() {
+        worker.emptier.notified().await;
+    }
+}
+
+async fn listen(worker: Rc<Worker>, listener: TcpListener, doorway: Rc<Doorway>) {
+    loop {
+        let (stream, remote) = accept(&listener).await;
+        tokio::task::spawn_local(connection::serve(Rc::clone(&worker), stream, remote, Rc::clone(&doorway)));
+    }
+}
+
+async fn sweep(worker: Rc<Worker>) {
+    let mut interval = tokio::time::interval(TICK);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut rounds = 0_u32;
+    loop {
+        interval.tick().await;
+        worker.tick();
+        rounds = rounds.wrapping_add(1);
+        if rounds.is_multiple_of(POOL_SWEEP) {
+            worker.upstreams.sweep(worker.ticks.now());
+        }
+    }
+}
