@@ -93,7 +93,7 @@ fn secrets_are_shown_neither_in_message_nor_in_drawing() {
         format!("name: a\ncount: {key}"),
         format!("name: a\nsecret_sha256: {{a: {key}"),
         format!("name: a\nflags: [{key}]"),
-        format!("{key}"),
+        key.to_owned(),
     ];
     for text in texts {
         let problems = Document::new("d.yaml", &*text).parse::<Sample>().unwrap_err();
@@ -109,5 +109,6 @@ fn a_path_that_is_not_there_shows_what_is_around() {
     assert_eq!(place(path!["a", "b", 1]), "d.yaml:2:10");
     assert_eq!(place(path!["a", "b", 7]), "d.yaml:2:6");
     assert_eq!(place(path!["a", "missing", "x"]), "d.yaml:2:3");
-    assert_eq!(document.place_of(&path!["a", "b"], true).to_string(), "d.yaml:2:3");
+    let key: Path = path!["a", "b"];
+    assert_eq!(document.place_of(&key, true).to_string(), "d.yaml:2:3");
 }
