@@ -1,203 +1,16 @@
 //! The data plane over real sockets, against an upstream that says what it was told to say.
 
-mod bench_upstream;
+mod harness;
+mod told_upstream;
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::num::NonZeroUsize;
+use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::access::credential::{AccessListMode, CredentialKind, Enforcement, Grants};
-use crate::access::route::{Access, Preflight, Route, RouteTable};
-use crate::access::snapshot::{CredentialSpec, Draft, EntrySpec, OrganizationSpec, Target};
-use crate::clock::Timestamp;
-use crate::config::settings::{self, AccessLogSettings, AccessLogSink, Endpoint, Gateway, Listen};
-use crate::live::fingerprint;
-use bench_upstream::Upstream;
-
-const KEY: &str = "mcpvrzod.40395d07-a353-4881-853b-43efa41339a1";
-
-pub(super) fn gateway(endpoints: Vec<Endpoint>, change: impl FnOnce(&mut Gateway)) -> Gateway {
-    let route = |path: &str, access| Route {
-        host: None,
-        path: path.into(),
-        methods: Box::default(),
-        access,
-        require_access_list: false,
-        organizations: None,
-        preflight: Preflight::Pass,
-        upstream: 0,
-    };
-    let second = Duration::from_secs(1);
-    let mut settings = Gateway {
-        client_address: settings::ClientAddressRule {
-            trusted_proxies: std::iter::once("127.0.0.0/8".parse().unwrap()).collect(),
-            header: settings::AddressHeader::XForwardedFor,
-            hops: None,
-        },
-        credentials: settings::Credentials {
-            headers: vec![http::HeaderName::from_static("x-api-key")],
-            basic: true,
-            bearer: false,
-            issuers: Vec::new(),
-            forward: false,
-            realm: "Portcullis".into(),
-        },
-        routes: RouteTable::new(vec![route("/", Access::Required), route("/open", Access::Public)]),
-        upstreams: vec![settings::Upstream {
-            name: "api".into(),
-            endpoints,
-            tls: settings::UpstreamTls::default(),
-            preserve_host: true,
-            connect_timeout: second,
-            first_byte_timeout: second,
-            idle_timeout: second,
-            pool_idle_timeout: 30 * second,
-            pool_max_idle: 8,
-        }],
-        limits: settings::Limits {
-            max_header_bytes: 16_384,
-            max_headers: 64,
-            max_body_bytes: Some(1_000_000),
-            max_connections: 100,
-        },
-        timeouts: settings::Timeouts { header: second, body_idle: second, keep_alive: second },
-        outbound: settings::Outbound { forwarded: false, identity_headers: true },
-    };
-    change(&mut settings);
-    settings
-}
-
-pub(super) fn to(address: SocketAddr) -> Endpoint {
-    Endpoint::Net {
-        https: false,
-        host: address.ip().to_string().into(),
-        port: address.port(),
-        authority: address.to_string().parse().unwrap(),
-    }
-}
-
-pub(super) struct Harness {
-    running: Option<Running>,
-    metrics: Arc<Metrics>,
-    pub(super) published: Arc<Published>,
-}
-
-impl Harness {
-    fn new(settings: Gateway) -> Self {
-        Self::listening(settings, |_| {})
-    }
-
-    fn listening(settings: Gateway, change: impl FnOnce(&mut Listen)) -> Self {
-        let clock = Clock::manual(Timestamp::from_unix_seconds(1_700_000_000));
-        let metrics = Arc::new(Metrics::new(clock.clone()).unwrap());
-        let log = AccessLogSettings { sink: AccessLogSink::Off, query: false };
-        let access_log = AccessLog::open(&log, Arc::clone(&metrics)).unwrap();
-        let published = Published::new(Arc::new(settings), Arc::default()).unwrap();
-        let mut draft = Draft::new();
-        let organization = "5f0000000000000000000001".parse().unwrap();
-        draft
-            .organization(OrganizationSpec {
-                id: organization,
-                name: "acme".into(),
-                mode: AccessListMode::Required,
-                network_sets: Vec::new(),
-            })
-            .unwrap();
-        draft
-            .credential(CredentialSpec {
-                id: "5f0000000000000000000021".parse().unwrap(),
-                kind: CredentialKind::ApiKey,
-                organization,
-                fingerprints: vec![fingerprint::of_key(KEY.as_bytes())],
-                enabled: true,
-                expires_at: Timestamp::NEVER,
-                enforcement: Enforcement::Enforce,
-                grants: Grants { roles: "ORG_MEMBER".into(), projects: "".into(), gateway: false },
-                access_list: vec![EntrySpec {
-                    target: Target::Network("203.0.113.0/24".parse().unwrap()),
-                    expires_at: Timestamp::NEVER,
-                }],
-            })
-            .unwrap();
-        published.publish_snapshot(Arc::new(draft.finish(7))).unwrap();
-        let mut listen = Listen { address: "127.0.0.1:0".parse().unwrap(), tls: None, proxy_protocol: None };
-        change(&mut listen);
-        let sockets = Sockets {
-            listen: vec![listen],
-            workers: NonZeroUsize::new(1).unwrap(),
-            drain_timeout: Duration::from_secs(1),
-        };
-        let parts = ProxyParts {
-            sockets: &sockets,
-            published: &published,
-            clock: &clock,
-            metrics: &metrics,
-            access_log: &access_log,
-        };
-        let running = start(parts).unwrap();
-        Self { running: Some(running), metrics, published }
-    }
-
-    fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.running.as_ref().unwrap().local_addresses()[0]).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        stream
-    }
-
-    /// Sends bytes and reads until the gateway closes.
-    fn ask(&self, bytes: &str) -> String {
-        let mut stream = self.connect();
-        stream.write_all(bytes.as_bytes()).unwrap();
-        let mut answer = Vec::new();
-        // A reset after the answer is a close too.
-        let _ = stream.read_to_end(&mut answer);
-        String::from_utf8_lossy(&answer).into_owned()
-    }
-
-    /// A connection's end is seen by its client before it is counted: waits for the count.
-    #[track_caller]
-    fn counts(&self, expected: u64) {
-        let began = Instant::now();
-        while self.metric("portcullis_requests_total") != expected && began.elapsed() < Duration::from_secs(3) {
-            std::thread::yield_now();
-        }
-        assert_eq!(self.metric("portcullis_requests_total"), expected);
-    }
-
-    fn metric(&self, start: &str) -> u64 {
-        let (text, _) = self.metrics.encode().unwrap();
-        let text = String::from_utf8(text).unwrap();
-        text.lines()
-            .filter(|line| line.starts_with(start))
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
-            .sum()
-    }
-}
-
-impl Drop for Harness {
-    fn drop(&mut self) {
-        if let Some(running) = self.running.take() {
-            running.drain(Duration::from_millis(200));
-            running.join();
-        }
-    }
-}
-
-fn get(path: &str, lines: &str) -> String {
-    format!(
-        "GET {path} HTTP/1.1\r\nHost: api\r\nConnection: close\r\nX-API-Key: {KEY}\r\nX-Forwarded-For: 203.0.113.9\r\n{lines}\r\n"
-    )
-}
-
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nServer: up\r\n\r\nhello";
-
-#[track_caller]
-fn starts(answer: &str, status: &str) {
-    assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "expected {status}, got: {answer}");
-}
+use crate::config::settings::{self, Endpoint, Listen};
+use harness::{Harness, KEY, OK, gateway, get, starts, to};
+use told_upstream::Upstream;
 
 #[test]
 fn a_permitted_request_reaches_the_upstream_cleaned() {
@@ -284,7 +97,7 @@ fn bodies_pass_both_ways_and_connections_are_kept() {
         stream.write_all(head.as_bytes()).unwrap();
         stream.write_all(b"abc").unwrap();
         stream.write_all(b"def").unwrap();
-        starts(&bench_upstream::read_answer(&mut stream), "200");
+        starts(&told_upstream::read_answer(&mut stream), "200");
     }
     let seen = upstream.seen();
     assert_eq!(seen.len(), 3);
@@ -306,7 +119,7 @@ fn expect_is_answered_only_after_the_permit() {
     stream.read_exact(&mut interim).unwrap();
     assert_eq!(&interim, b"HTTP/1.1 100 Continue\r\n\r\n");
     stream.write_all(b"abcdef").unwrap();
-    starts(&bench_upstream::read_answer(&mut stream), "200");
+    starts(&told_upstream::read_answer(&mut stream), "200");
     let large = get("/", "Content-Length: 1000001\r\nExpect: 100-continue\r\n").replace("GET", "PUT");
     starts(&harness.ask(&large), "413");
 }
@@ -444,7 +257,7 @@ fn an_early_answer_does_not_wait_for_the_body() {
     let head = get("/", "Content-Length: 100000\r\n").replace("GET", "PUT");
     stream.write_all(head.as_bytes()).unwrap();
     stream.write_all(&[b'a'; 1_000]).unwrap();
-    starts(&bench_upstream::read_answer(&mut stream), "200");
+    starts(&told_upstream::read_answer(&mut stream), "200");
 }
 
 #[test]
@@ -487,7 +300,7 @@ fn draining_ends_kept_connections_and_finishes_open_ones() {
     let mut harness = Harness::new(gateway(vec![to(upstream.address)], |_| {}));
     let mut idle = harness.connect();
     idle.write_all(get("/", "").replace("Connection: close\r\n", "").as_bytes()).unwrap();
-    starts(&bench_upstream::read_answer(&mut idle), "200");
+    starts(&told_upstream::read_answer(&mut idle), "200");
     let running = harness.running.take().unwrap();
     running.drain(Duration::from_secs(3));
     let began = Instant::now();
@@ -504,4 +317,36 @@ fn new_settings_serve_at_once() {
     harness.published.publish_settings(Arc::new(gateway(vec![to(other.address)], |_| {})), Arc::default());
     starts(&harness.ask(&get("/", "")), "200");
     assert_eq!((one.seen().len(), other.seen().len()), (1, 1));
+}
+
+#[test]
+fn tls_is_spoken_on_both_sides() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(vec!["api.internal".to_owned()]).unwrap();
+    let files = ListenTls { certificate: folder.path().join("tls.crt"), private_key: folder.path().join("tls.key") };
+    std::fs::write(&files.certificate, made.cert.pem()).unwrap();
+    std::fs::write(&files.private_key, made.signing_key.serialize_pem()).unwrap();
+    let upstream = Upstream::new(|_| OK.into());
+    let ca = files.certificate.clone();
+    let inner = Harness::listening(gateway(vec![to(upstream.address)], |_| {}), |listen| listen.tls = Some(files));
+    let address = inner.running.as_ref().unwrap().local_addresses()[0];
+    let secured = |server_name: &str| {
+        let Endpoint::Net { host, port, authority, .. } = to(address) else { unreachable!() };
+        let (ca, server_name) = (Some(ca.clone()), Some(server_name.to_owned()));
+        gateway(vec![Endpoint::Net { https: true, host, port, authority }], |settings| {
+            settings.upstreams[0].tls = settings::UpstreamTls { ca, server_name };
+        })
+    };
+    // One gateway in front of another: the outer is the inner's client.
+    let outer = Harness::new(secured("api.internal"));
+    for _ in 0..3 {
+        starts(&outer.ask(&get("/open", "")), "200");
+    }
+    assert_eq!(upstream.connections(), 1);
+    let misnamed = Harness::new(secured("other.internal"));
+    assert!(misnamed.ask(&get("/open", "")).contains("UPSTREAM_UNREACHABLE"));
+    // Plain HTTP on a TLS listener is not answered as HTTP, and the certificates can be read again.
+    assert!(!inner.ask(&get("/open", "")).contains("HTTP/1.1"));
+    inner.running.as_ref().unwrap().reload_certificates().unwrap();
+    starts(&outer.ask(&get("/open", "")), "200");
 }
