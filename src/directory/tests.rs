@@ -1,3 +1,5 @@
+//! Tests of `directory`.
+
 use std::io::Write;
 use std::path::Path;
 

@@ -1,3 +1,5 @@
+//! Tests of `config::document`.
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
