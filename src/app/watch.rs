@@ -22,8 +22,10 @@ const FALLBACK: Duration = Duration::from_secs(30);
 
 /// Runs until the channel is closed.
 pub(super) async fn run(mut reloader: Reloader, tell: mpsc::Sender<()>, mut looks: mpsc::Receiver<()>) {
-    let mut watched = Watched::new(tell);
+    let mut watched = Watched::new(tell.clone());
     watched.set(reloader.folders());
+    // What has changed since it was read, and before it was watched, nobody will tell.
+    let _ = tell.try_send(());
     loop {
         match tokio::time::timeout(FALLBACK, looks.recv()).await {
             Ok(None) => return,
@@ -42,7 +44,9 @@ pub(super) async fn run(mut reloader: Reloader, tell: mpsc::Sender<()>, mut look
                 return;
             }
         };
-        watched.set(reloader.folders());
+        if watched.set(reloader.folders()) {
+            let _ = tell.try_send(());
+        }
     }
 }
 
@@ -77,14 +81,16 @@ impl Watched {
         Self { watcher: watcher.ok(), folders: HashSet::new() }
     }
 
-    fn set(&mut self, folders: Vec<PathBuf>) {
-        let Some(watcher) = &mut self.watcher else { return };
+    /// Watches these folders and no others; tells whether there is a new one among them.
+    fn set(&mut self, folders: Vec<PathBuf>) -> bool {
+        let Some(watcher) = &mut self.watcher else { return false };
         let wanted: HashSet<PathBuf> = folders.into_iter().collect();
         for gone in self.folders.difference(&wanted) {
             // The folder may be gone itself, and its watch with it.
             let _ = watcher.unwatch(gone);
         }
         let mut kept: HashSet<PathBuf> = self.folders.intersection(&wanted).cloned().collect();
+        let before = kept.len();
         for new in wanted.difference(&self.folders) {
             match watcher.watch(new, RecursiveMode::NonRecursive) {
                 Ok(()) => {
@@ -93,6 +99,8 @@ impl Watched {
                 Err(fault) => tracing::warn!(folder = %new.display(), error = %fault, "the folder can't be watched"),
             }
         }
+        let has_new = kept.len() > before;
         self.folders = kept;
+        has_new
     }
 }

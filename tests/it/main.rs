@@ -2,6 +2,7 @@
 //!
 //! Tests that need a program of somebody else live in modules named `third_party`; `tests/run --quick` leaves them out.
 
+mod client_address;
 mod composite_hole;
 mod deploy;
 mod docs;
