@@ -21,7 +21,7 @@ use crate::live::key_sets::RefreshWish;
 use crate::live::published::Published;
 use crate::proxy;
 use crate::telemetry::access_log::{AccessLog, AccessLogFault};
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{Metrics, MetricsFault};
 
 pub use reload::{Prepared, agree, prepare};
 
@@ -41,7 +41,7 @@ pub enum Origin {
 pub enum StartFault {
     /// No metrics.
     #[error("the metrics can't be set up")]
-    Metrics(#[from] prometheus::Error),
+    Metrics(#[from] MetricsFault),
     /// No access log.
     #[error(transparent)]
     AccessLog(#[from] AccessLogFault),

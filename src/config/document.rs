@@ -45,12 +45,10 @@ impl From<usize> for Step {
 pub type Path = Vec<Step>;
 
 /// Builds a [`Path`] from keys and indices: `path!["gateway", "listen", 0, "address"]`.
-#[macro_export]
-#[doc(hidden)]
 macro_rules! document_path {
     ($($step:expr),* $(,)?) => { vec![$($crate::config::document::Step::from($step)),*] };
 }
-pub use crate::document_path as path;
+pub(crate) use document_path as path;
 
 /// Something found at a path, before its line and column are known.
 #[derive(Debug, Clone)]

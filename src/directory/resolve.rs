@@ -56,13 +56,15 @@ impl At {
     }
 }
 
+/// A finding with the file that it is about, and another place of any file with what is there.
+type Found = (usize, Finding, Option<(Spot, &'static str)>);
+
 /// Everything that is known while files are judged.
 struct Resolve<'a> {
     files: &'a [SourceFile],
     reader: &'a mut Reader,
     entries_per_list: usize,
-    /// With the file that each is about, and another place of any file.
-    findings: Vec<(usize, Finding, Option<(Spot, &'static str)>)>,
+    findings: Vec<Found>,
     /// Of list files.
     problems: Problems,
     lists: HashMap<(usize, String), Option<Arc<[Network]>>>,
