@@ -5,6 +5,7 @@
 mod composite_hole;
 mod deploy;
 mod docs;
+mod errors_page;
 mod layering;
 mod programs;
 mod readme;
