@@ -6,6 +6,7 @@ mod client_address;
 mod composite_hole;
 mod deploy;
 mod docs;
+mod errors_page;
 mod layering;
 mod programs;
 mod readme;
