@@ -21,7 +21,7 @@ use crate::live::key_sets::RefreshWish;
 use crate::live::published::Published;
 use crate::proxy;
 use crate::telemetry::access_log::{AccessLog, AccessLogFault};
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{Metrics, MetricsFault};
 
 pub use reload::{Prepared, prepare};
 
@@ -41,7 +41,7 @@ pub enum Origin {
 pub enum StartFault {
     /// No metrics.
     #[error("the metrics can't be set up")]
-    Metrics(#[from] prometheus::Error),
+    Metrics(#[from] MetricsFault),
     /// No access log.
     #[error(transparent)]
     AccessLog(#[from] AccessLogFault),
@@ -118,7 +118,8 @@ pub fn start_with(prepared: Prepared, clock: Clock) -> Result<Running, StartFaul
     })?;
 
     let (stopping, stop_seen) = tokio::sync::watch::channel(false);
-    let probes = probes::Probes { metrics: Arc::clone(&metrics), published: Arc::clone(&published), stopping: stop_seen };
+    let probes =
+        probes::Probes { metrics: Arc::clone(&metrics), published: Arc::clone(&published), stopping: stop_seen };
     runtime.spawn(async move {
         if let Err(fault) = probes::serve(listener, probes).await {
             tracing::error!(error = %fault, "the telemetry listener ended");

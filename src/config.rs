@@ -69,3 +69,6 @@ fn read(file: &Path) -> std::io::Result<String> {
     String::from_utf8(text)
         .map_err(|fault| Error::other(format!("it is not UTF-8 at byte {}", fault.utf8_error().valid_up_to())))
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -283,7 +283,11 @@ impl Reloader {
         for problem in problems.iter() {
             tracing::error!(place = %problem.place, help = problem.help.as_deref(), "{word} refused: {}", problem.message);
         }
-        tracing::error!(problems = problems.len(), revision = self.directory.snapshot.revision(), "the last good {word} stays");
+        tracing::error!(
+            problems = problems.len(),
+            revision = self.directory.snapshot.revision(),
+            "the last good {word} stays"
+        );
         self.refused[what as usize] = Some(told);
     }
 

@@ -141,7 +141,7 @@ pub enum JwksSource {
     Url {
         /// The address.
         url: http::Uri,
-        /// Extra CA certificates (PEM), such as the Kubernetes cluster's.
+        /// CA certificates (PEM) in place of the system's, such as the Kubernetes cluster's.
         ca: Option<PathBuf>,
         /// A file with a bearer token to send (the Kubernetes API server wants one).
         token_file: Option<PathBuf>,

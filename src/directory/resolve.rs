@@ -37,6 +37,9 @@ struct Spot {
     path: Path,
 }
 
+/// Another place that explains a finding, and what is there.
+type Elsewhere = (Spot, &'static str);
+
 impl At {
     fn member(self, list: &'static str, index: usize) -> Self {
         Self { member: Some((list, index)), ..self }
@@ -62,7 +65,7 @@ struct Resolve<'a> {
     reader: &'a mut Reader,
     entries_per_list: usize,
     /// With the file that each is about, and another place of any file.
-    findings: Vec<(usize, Finding, Option<(Spot, &'static str)>)>,
+    findings: Vec<(usize, Finding, Option<Elsewhere>)>,
     /// Of list files.
     problems: Problems,
     lists: HashMap<(usize, String), Option<Arc<[Network]>>>,

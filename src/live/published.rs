@@ -22,7 +22,7 @@ pub struct Current {
     pub generation: u64,
     /// How requests are judged and forwarded.
     pub settings: Arc<Gateway>,
-    /// Keys of foreign token issuers, by position in `settings.credentials.issuers`.
+    /// Keys of foreign token issuers, by the issuer's name.
     pub keys: Arc<KeySets>,
     /// `None` until the first snapshot: nothing is allowed before.
     pub snapshot: Option<Arc<Snapshot>>,

@@ -8,6 +8,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, InvalidDnsNameError, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::config::settings::{ListenTls, UpstreamTls};
 
@@ -44,10 +46,39 @@ impl TlsAcceptorSource {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Shakes hands with a client.
+    ///
+    /// # Errors
+    /// The handshake failed.
+    pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> std::io::Result<ServerStream<S>> {
+        TlsAcceptor::from(self.current()).accept(stream).await
+    }
+
     /// New connections use this one; open ones keep theirs.
     pub fn replace(&self, config: Arc<ServerConfig>) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = config;
     }
+}
+
+/// A client's stream after its handshake.
+pub type ServerStream<S> = tokio_rustls::server::TlsStream<S>;
+/// A stream to an upstream after its handshake.
+pub type ClientStream<S> = tokio_rustls::client::TlsStream<S>;
+/// How upstreams are verified.
+pub type ClientSide = Arc<ClientConfig>;
+/// The name that an upstream's certificate must have.
+pub type VerifiedName = ServerName<'static>;
+
+/// Shakes hands with an upstream.
+///
+/// # Errors
+/// The handshake failed, or the certificate is not good for the name.
+pub async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
+    config: ClientSide,
+    name: VerifiedName,
+    stream: S,
+) -> std::io::Result<ClientStream<S>> {
+    TlsConnector::from(config).connect(name, stream).await
 }
 
 /// Reads certificate and key of a listener.
@@ -80,7 +111,7 @@ pub fn server_config(files: &ListenTls) -> Result<Arc<ServerConfig>, TlsFault> {
 ///
 /// # Errors
 /// [`TlsFault`] naming the file.
-pub fn client_config(settings: &UpstreamTls) -> Result<Arc<ClientConfig>, TlsFault> {
+pub fn client_config(settings: &UpstreamTls) -> Result<ClientSide, TlsFault> {
     let mut roots = RootCertStore::empty();
     match &settings.ca {
         Some(path) => {
@@ -108,7 +139,7 @@ pub fn client_config(settings: &UpstreamTls) -> Result<Arc<ClientConfig>, TlsFau
 ///
 /// # Errors
 /// [`TlsFault::ServerName`] for what is neither a host name nor an address.
-pub fn server_name(settings: &UpstreamTls, host: &str) -> Result<ServerName<'static>, TlsFault> {
+pub fn server_name(settings: &UpstreamTls, host: &str) -> Result<VerifiedName, TlsFault> {
     let name = settings.server_name.as_deref().unwrap_or(host);
     ServerName::try_from(name.to_owned()).map_err(|source| TlsFault::ServerName { name: name.to_owned(), source })
 }

@@ -10,9 +10,9 @@ use std::task::{Context as Task, Poll, ready};
 use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
 
 use super::context::Context;
+use crate::net::tls::ServerStream;
 
 /// A TCP stream, and what was read from it ahead of time.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl Rewound {
 #[derive(Debug)]
 pub(super) enum Transport {
     Plain(Rewound),
-    Tls(Box<TlsStream<Rewound>>),
+    Tls(Box<ServerStream<Rewound>>),
 }
 
 /// A client's transport under its connection's deadlines.

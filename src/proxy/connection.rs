@@ -18,7 +18,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
 
 use super::client_io::{ClientIo, Rewound, Transport};
 use super::context::Context;
@@ -121,7 +120,7 @@ async fn prelude(context: &Context, mut stream: TcpStream, doorway: &Doorway) ->
     let Some(tls) = &doorway.tls else {
         return Some(Transport::Plain(stream));
     };
-    match TlsAcceptor::from(tls.current()).accept(stream).await {
+    match tls.accept(stream).await {
         Ok(stream) => {
             context.set_peer(Peer { tls: true, ..peer });
             Some(Transport::Tls(Box::new(stream)))

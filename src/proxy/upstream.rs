@@ -13,10 +13,8 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rustls::ClientConfig;
-
 use crate::config::settings::{self, Gateway, UpstreamTls};
-use crate::net::tls::{self, TlsFault};
+use crate::net::tls::{self, ClientSide, TlsFault};
 use crate::telemetry::metrics::{Stripe, UpstreamCounters};
 
 pub(super) use echo::echo;
@@ -25,10 +23,10 @@ pub(super) use link::SendFault;
 
 /// Client-side TLS of all workers: reading the system's roots takes milliseconds, and all workers read the same.
 #[derive(Debug, Default)]
-pub(super) struct ClientTls(Mutex<HashMap<Option<std::path::PathBuf>, Arc<ClientConfig>>>);
+pub(super) struct ClientTls(Mutex<HashMap<Option<std::path::PathBuf>, ClientSide>>);
 
 impl ClientTls {
-    fn config(&self, settings: &UpstreamTls) -> Result<Arc<ClientConfig>, TlsFault> {
+    fn config(&self, settings: &UpstreamTls) -> Result<ClientSide, TlsFault> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(config) = known.get(&settings.ca) {
             return Ok(Arc::clone(config));

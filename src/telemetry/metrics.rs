@@ -11,6 +11,9 @@ use std::time::Duration;
 
 use prometheus::{Encoder, Registry, TextEncoder};
 
+/// Metrics that can't be registered or encoded.
+pub type MetricsFault = prometheus::Error;
+
 use super::Outcome;
 use crate::access::snapshot::Snapshot;
 use crate::clock::Clock;

@@ -1,3 +1,5 @@
+//! Tests of `config::diagnostic`.
+
 use super::*;
 
 fn problem(line: usize, column: usize, excerpt: &str) -> Problem {

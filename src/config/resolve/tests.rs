@@ -1,3 +1,5 @@
+//! Tests of `config::resolve`.
+
 use std::path::Path;
 
 use crate::config::diagnostic::{Problems, Severity};

@@ -1,3 +1,5 @@
+//! Tests of `proxy::headers`.
+
 use std::net::IpAddr;
 use std::time::Duration;
 

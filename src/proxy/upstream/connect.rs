@@ -6,18 +6,13 @@ use std::cell::RefCell;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
-use crate::net::tls::TlsFault;
+use crate::net::tls::{self, ClientSide, ClientStream, TlsFault, VerifiedName};
 use crate::proxy::watch::Ticks;
 
 /// How long an answer of the resolver is believed.
@@ -57,13 +52,13 @@ pub(in crate::proxy) enum ConnectFault {
 #[derive(Debug)]
 pub(in crate::proxy) enum Stream {
     Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<ClientStream<TcpStream>>),
 }
 
 pub(super) async fn open(
     host: &str,
     port: u16,
-    tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    tls: Option<(ClientSide, VerifiedName)>,
     resolved: &RefCell<Option<Resolved>>,
     ticks: &Ticks,
 ) -> Result<Stream, ConnectFault> {
@@ -84,7 +79,7 @@ pub(super) async fn open(
     match tls {
         None => Ok(Stream::Plain(stream)),
         Some((config, name)) => {
-            let stream = TlsConnector::from(config).connect(name, stream).await.map_err(ConnectFault::Tls)?;
+            let stream = tls::connect(config, name, stream).await.map_err(ConnectFault::Tls)?;
             Ok(Stream::Tls(Box::new(stream)))
         }
     }

@@ -80,7 +80,8 @@ impl Client {
             let Some(end) = self.until(b"\r\n") else { return };
             let line: Vec<u8> = self.buffer.drain(..end).collect();
             let text = String::from_utf8_lossy(&line).trim().to_owned();
-            let size = usize::from_str_radix(text.split(';').next().unwrap_or(""), 16).expect("a chunk size is hexadecimal");
+            let size =
+                usize::from_str_radix(text.split(';').next().unwrap_or(""), 16).expect("a chunk size is hexadecimal");
             if size == 0 {
                 break;
             }

@@ -109,8 +109,7 @@ fn line(from: &mut BufReader<TcpStream>) -> Option<String> {
 }
 
 fn read(from: &mut BufReader<TcpStream>, answers: &mut TcpStream, connection: usize) -> Option<Seen> {
-    let mut seen =
-        Seen { line: line(from)?, headers: Vec::new(), body: Vec::new(), trailers: Vec::new(), connection };
+    let mut seen = Seen { line: line(from)?, headers: Vec::new(), body: Vec::new(), trailers: Vec::new(), connection };
     loop {
         let text = line(from)?;
         if text.is_empty() {
