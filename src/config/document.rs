@@ -145,6 +145,16 @@ impl Document {
     /// # Errors
     /// Every place where the text does not have the shape of `T`, or [`serde_yaml`]'s own word where none was found.
     pub fn parse<T: DeserializeOwned + JsonSchema>(&self) -> Result<T, Problems> {
+        // The parser takes time that grows with the square of the depth; a scan stops at the first level too many.
+        if (self.strict || self.seems_deep()) && self.marks().broken {
+            return Err(self
+                .marks()
+                .findings
+                .iter()
+                .map(|found| self.problem_at(found))
+                .collect::<Problems>()
+                .sorted());
+        }
         let overridden = (!self.overrides.is_empty()).then(|| self.marks().root.to_yaml());
         let text = overridden.as_deref().unwrap_or(&self.text);
         let fault = match serde_yaml::from_str::<T>(text) {
@@ -198,6 +208,19 @@ impl Document {
     /// Whether there is no need of a scan: no character in the text that an anchor, an alias or a tag begins with.
     fn is_plain(&self) -> bool {
         !self.strict && self.overrides.is_empty() && !self.text.bytes().any(|byte| matches!(byte, b'&' | b'*' | b'!'))
+    }
+
+    /// Whether brackets seem to nest deeper than a scan goes; those of comments and strings are counted too.
+    fn seems_deep(&self) -> bool {
+        let mut depth = 0_usize;
+        self.text.bytes().any(|byte| {
+            match byte {
+                b'[' | b'{' => depth += 1,
+                b']' | b'}' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            depth > marks::DEEPEST
+        })
     }
 
     fn marks(&self) -> &Marks {

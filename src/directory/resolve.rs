@@ -37,6 +37,9 @@ struct Spot {
     path: Path,
 }
 
+/// Another place that explains a finding, and what is there.
+type Elsewhere = (Spot, &'static str);
+
 impl At {
     fn member(self, list: &'static str, index: usize) -> Self {
         Self { member: Some((list, index)), ..self }
@@ -56,15 +59,13 @@ impl At {
     }
 }
 
-/// A finding with the file that it is about, and another place of any file with what is there.
-type Found = (usize, Finding, Option<(Spot, &'static str)>);
-
 /// Everything that is known while files are judged.
 struct Resolve<'a> {
     files: &'a [SourceFile],
     reader: &'a mut Reader,
     entries_per_list: usize,
-    findings: Vec<Found>,
+    /// With the file that each is about, and another place of any file.
+    findings: Vec<(usize, Finding, Option<Elsewhere>)>,
     /// Of list files.
     problems: Problems,
     lists: HashMap<(usize, String), Option<Arc<[Network]>>>,

@@ -29,7 +29,13 @@ fn refused(text: &str, place: &str, part: &str) {
     };
     let found =
         problems.iter().any(|one| one.place.to_string() == format!("d.yaml:{place}") && one.to_string().contains(part));
-    assert!(found, "no `{part}` at {place} among:\n{problems}\nof:\n{text}");
+    assert!(
+        found,
+        "no `{part}` at {place} among:
+{problems}
+of:
+{text}"
+    );
 }
 
 #[test]
@@ -51,12 +57,12 @@ fn each_fault_is_refused_at_its_place() {
             "`report`",
         ),
         (format!("{HEAD}  - id: 5f0000000000000000000001"), "5:9", "twice in this file"),
-        (format!("{HEAD}    projects: [{{id: 5f0000000000000000000001, name: x}}]"), "5:20", "is there twice"),
+        (format!("{HEAD}    projects: [{{id: 5f0000000000000000000001, name: x}}]"), "5:21", "is there twice"),
         (
             format!(
                 "{HEAD}    projects: [{{id: 5f0000000000000000000011, name: x}}, {{id: 5f0000000000000000000012, name: x}}]"
             ),
-            "5:99",
+            "5:94",
             "two projects `x`",
         ),
         (
@@ -66,7 +72,7 @@ fn each_fault_is_refused_at_its_place() {
         ),
         (
             format!("{HEAD}    network_sets: [{{name: o, networks: []}}, {{name: o, networks: []}}]"),
-            "5:53",
+            "5:52",
             "two network sets `o`",
         ),
         (with_key("        public_key: abc"), "8:21", "8 lowercase letters"),
@@ -96,7 +102,7 @@ fn each_fault_is_refused_at_its_place() {
         ),
         (with_key("        access_list: [{comment: x}]"), "8:23", "exactly one of"),
         (with_key("        access_list: [{cidr: 10.0.0.1, set: x}]"), "8:23", "exactly one of"),
-        (with_key("        access_list: [{cidr: 10.0.0.1, expires_at: never}]"), "8:51", "is not a time"),
+        (with_key("        access_list: [{cidr: 10.0.0.1, expires_at: never}]"), "8:52", "is not a time"),
         (with_key("        access_list: [{cdir: 10.0.0.1}]"), "8:24", "did you mean `cidr`?"),
         (with_key("        access_list: [{set: office}]"), "8:29", "no network set `office`; it has none"),
         (with_key("        access_list: [{file: ../secret}]"), "8:30", "without `..`"),
@@ -134,14 +140,14 @@ fn each_fault_is_refused_at_its_place() {
             format!(
                 "{HEAD}    service_accounts:\n      - {{client_id: pcl_sa_id_5f0000000000000000000032, name: b, token: {{issuer: '', subject: s}}}}"
             ),
-            "6:83",
+            "6:82",
             "`issuer` is empty",
         ),
         (
             format!(
                 "{HEAD}    service_accounts:\n      - {{client_id: pcl_sa_id_5f0000000000000000000032, name: b, token: {{issuer: i, subject: s}}}}\n      - {{client_id: pcl_sa_id_5f0000000000000000000033, name: c, token: {{issuer: i, subject: s}}}}"
             ),
-            "7:74",
+            "7:73",
             "are there twice",
         ),
     ];

@@ -7,6 +7,7 @@ mod composite_hole;
 mod credentials;
 mod deploy;
 mod docs;
+mod errors_page;
 mod layering;
 mod networks;
 mod programs;

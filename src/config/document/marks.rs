@@ -11,7 +11,7 @@ use super::Step;
 use super::blot;
 
 /// Deeper than any document of ours, and far from the end of the stack.
-const DEEPEST: usize = 48;
+pub(super) const DEEPEST: usize = 48;
 
 /// A place in the text, or the environment variable that stands for it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

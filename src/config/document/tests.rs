@@ -37,7 +37,7 @@ fn check(text: &str, expected: &[&str]) {
 
 #[test]
 fn every_fault_of_the_shape_has_its_place() {
-    check("nmae: a", &["1:1 key `nmae` is not known here", "1:1 key `name` is missing"]);
+    check("nmae: a", &["1:1 key `name` is missing", "1:1 key `nmae` is not known here"]);
     check("name: [a]\ncount: x", &["1:7 expected a text, found a list", "2:8 `x` is not a whole number from 0 to 255"]);
     check("name: a\ncount: 256", &["2:8 `256` is not a whole number from 0 to 255"]);
     check(
@@ -52,7 +52,7 @@ fn every_fault_of_the_shape_has_its_place() {
     check(
         "name: &n a\nsecret_sha256: *n",
         &[
-            "1:10 anchors (`&name`) are not taken; write the value out where it is needed",
+            "1:7 anchors (`&name`) are not taken; write the value out where it is needed",
             "2:16 aliases (`*name`) are not taken; write the value out",
         ],
     );
@@ -95,7 +95,7 @@ fn secrets_are_shown_neither_in_message_nor_in_drawing() {
         format!("name: a\ncount: {key}"),
         format!("name: a\nsecret_sha256: {{a: {key}"),
         format!("name: a\nflags: [{key}]"),
-        format!("{key}"),
+        key.to_owned(),
     ];
     for text in texts {
         let problems = Document::new("d.yaml", &*text).parse::<Sample>().unwrap_err();
@@ -111,5 +111,6 @@ fn a_path_that_is_not_there_shows_what_is_around() {
     assert_eq!(place(path!["a", "b", 1]), "d.yaml:2:10");
     assert_eq!(place(path!["a", "b", 7]), "d.yaml:2:6");
     assert_eq!(place(path!["a", "missing", "x"]), "d.yaml:2:3");
-    assert_eq!(document.place_of(&path!["a", "b"], true).to_string(), "d.yaml:2:3");
+    let key: Path = path!["a", "b"];
+    assert_eq!(document.place_of(&key, true).to_string(), "d.yaml:2:3");
 }

@@ -1,4 +1,5 @@
 //! Scalars as they are written: a word that is parsed later, and a switch that takes `on` and `off`.
+//! Never judges a word; it keeps what was written.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,4 +1,5 @@
 //! `gateway.credentials`: carriers of credentials and foreign issuers.
+//! Never fetches keys, and never repeats an address that may hold a password.
 
 use super::{Resolve, names, step};
 use crate::access::id::Id;

@@ -1,4 +1,5 @@
 //! Which header names a configuration may claim for client addresses and credentials.
+//! Never takes a name that would let one header stand for another.
 
 use http::HeaderName;
 

@@ -1,4 +1,5 @@
 //! `gateway.routes`: which host, path and method goes to which upstream.
+//! Never reorders what it judges; `access::route` ranks routes afterwards.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,5 @@
 //! `gateway.upstreams`: named backends and their endpoints.
+//! Never resolves a name and never connects; an endpoint that is down is no fault of the configuration.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
 //! API keys and service accounts of a directory.
+//! Never repeats a hash, a public key that is none, or anything else that may be a secret in the wrong place.
 
 use super::{At, Gathered, Resolve, Spot, raw};
 use crate::access::credential::{CredentialKind, Enforcement, Fingerprint};

@@ -1,4 +1,5 @@
 //! Access lists of a directory: plain entries, list files and network sets.
+//! Never turns an entry that brings nothing into an empty list, which may mean "from anywhere".
 
 use std::collections::HashMap;
 use std::sync::Arc;
