@@ -5,6 +5,7 @@
 mod client_address;
 mod composite_hole;
 mod credentials;
+mod decision;
 mod deploy;
 mod docs;
 mod errors_page;
@@ -13,3 +14,4 @@ mod networks;
 mod programs;
 mod readme;
 mod stage;
+mod tokens;
