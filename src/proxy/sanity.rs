@@ -60,7 +60,7 @@ fn is_length(value: &[u8]) -> bool {
 }
 
 /// `host[:port]` of RFC 3986 without userinfo; nothing that another parser could read as the end of it, or as another host.
-fn is_host(host: &[u8]) -> bool {
+pub(super) fn is_host(host: &[u8]) -> bool {
     let (name, port) = match host.strip_prefix(b"[") {
         Some(literal) => {
             let Some(end) = memchr::memchr(b']', literal) else { return false };
