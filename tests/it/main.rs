@@ -13,5 +13,6 @@ mod layering;
 mod networks;
 mod programs;
 mod readme;
+mod secrets;
 mod stage;
 mod tokens;
