@@ -43,7 +43,8 @@ fn every_code_has_a_section_and_every_section_a_code() {
             assert!(section.text.contains(reader), "{name} does not say what{reader}does");
         }
     }
-    let without: Vec<&String> = sections.iter().filter(|(_, section)| section.command.is_none()).map(|(name, _)| name).collect();
+    let without: Vec<&String> =
+        sections.iter().filter(|(_, section)| section.command.is_none()).map(|(name, _)| name).collect();
     assert_eq!(without, ["INTERNAL_ERROR", "NOT_READY"]);
 }
 
@@ -66,7 +67,10 @@ fn every_command_produces_its_code() {
         std::fs::write(folder.path().join(name), ports(&text)).unwrap();
     }
     let mut serve = Command::new(PORTCULLIS);
-    serve.args(["serve", "--config", "portcullis.yaml", "--log-level", "error"]).current_dir(&folder).stdin(Stdio::null());
+    serve
+        .args(["serve", "--config", "portcullis.yaml", "--log-level", "error"])
+        .current_dir(&folder)
+        .stdin(Stdio::null());
     let _running = Running::start(&mut serve);
     eventually("the gateway listens", Duration::from_secs(20), || std::net::TcpStream::connect(("127.0.0.1", gateway)));
 
@@ -88,7 +92,8 @@ fn every_command_produces_its_code() {
         }
         eventually(&format!("the line of {name}"), Duration::from_secs(10), || {
             let log = std::fs::read_to_string(folder.path().join("access.log")).unwrap_or_default();
-            let last: serde_json::Value = serde_json::from_str(log.lines().last().unwrap_or_default()).unwrap_or_default();
+            let last: serde_json::Value =
+                serde_json::from_str(log.lines().last().unwrap_or_default()).unwrap_or_default();
             if last["code"] == name.as_str() && last["status"] == code.status() { Ok(()) } else { Err(log) }
         });
     }

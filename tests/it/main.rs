@@ -9,4 +9,6 @@ mod errors_page;
 mod layering;
 mod programs;
 mod readme;
+mod reload;
+mod served;
 mod stage;
