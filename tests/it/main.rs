@@ -13,5 +13,7 @@ mod layering;
 mod networks;
 mod programs;
 mod readme;
+mod reload;
+mod served;
 mod stage;
 mod tokens;
