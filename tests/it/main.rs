@@ -13,6 +13,8 @@ mod layering;
 mod networks;
 mod programs;
 mod readme;
+mod reload;
 mod secrets;
+mod served;
 mod stage;
 mod tokens;
