@@ -9,6 +9,7 @@ mod decision;
 mod deploy;
 mod docs;
 mod errors_page;
+mod framing;
 mod layering;
 mod networks;
 mod programs;
