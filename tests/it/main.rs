@@ -10,6 +10,7 @@ mod deploy;
 mod docs;
 mod errors_page;
 mod framing;
+mod hot_swap;
 mod layering;
 mod networks;
 mod programs;
