@@ -12,6 +12,7 @@ mod errors_page;
 mod framing;
 mod hot_swap;
 mod layering;
+mod life_cycle;
 mod networks;
 mod programs;
 mod readme;
