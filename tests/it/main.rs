@@ -9,6 +9,8 @@ mod decision;
 mod deploy;
 mod docs;
 mod errors_page;
+mod framing;
+mod hot_swap;
 mod layering;
 mod networks;
 mod programs;
