@@ -339,10 +339,10 @@ fn a_switch_that_is_flipped_decides_the_next_request() {
     let request =
         format!("GET / HTTP/1.1\r\nHost: api.example.com\r\n{}\r\n\r\n", from(ELSEWHERE, KEY_OPEN).join("\r\n"));
     assert_eq!(connection.send(&request).status, 200);
-    stage.replace("directory.yaml", &directory().replace("require_access_list: false", "require_access_list: true"));
+    stage.replace("directory.yaml", directory().replace("require_access_list: false", "require_access_list: true"));
     stage.wait_for_revision(2.0);
     assert_eq!(connection.send(&request).outcome(), (403, ORG.1.into()));
-    stage.replace("directory.yaml", &directory().replace("require_access_list: false", "require_access_list: report"));
+    stage.replace("directory.yaml", directory().replace("require_access_list: false", "require_access_list: report"));
     stage.wait_for_revision(3.0);
     assert_eq!(connection.send(&request).status, 200);
     assert_eq!(stage.log_of(3)[2]["outcome"], "would_deny");

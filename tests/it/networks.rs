@@ -207,7 +207,7 @@ fn i1_to_i6_in_a_network_set_and_a_list_file() {
     all_rows(&behind_a_proxy().directory(&directory(set)).set(), "a network set");
     let mut setting = behind_a_proxy();
     for (at, (_, networks, _)) in ROWS.iter().enumerate() {
-        setting = setting.file(&format!("lists/{at}.txt"), &format!("# a row\n{}\r\n\n", networks.join("\n")));
+        setting = setting.file(&format!("lists/{at}.txt"), format!("# a row\n{}\r\n\n", networks.join("\n")));
     }
     let file = |at, _: &Row| format!("{{ file: lists/{at}.txt }}");
     all_rows(&setting.directory(&directory(file)).set(), "a list file");
@@ -307,7 +307,7 @@ fn i3_i5_refused_in_a_list_file_and_on_reload() {
     let refusals = "portcullis_directory_reload_failures_total";
     let before = stage.metric(refusals);
     let all: String = REFUSED.iter().map(|row| format!("{}\n", row.1)).collect();
-    stage.replace("list.txt", &format!("192.0.2.1\n{all}203.0.113.9\n"));
+    stage.replace("list.txt", format!("192.0.2.1\n{all}203.0.113.9\n"));
     crate::stage::wait_for("the refusal", || stage.metric(refusals) > before);
     // The last good list serves on.
     let key = format!("X-API-Key: {}", key(0));

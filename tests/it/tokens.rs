@@ -80,7 +80,7 @@ fn status(stage: &Stage, token: &str) -> u16 {
 }
 
 fn by_file(key: &Forge) -> Stage {
-    let stage = setting("jwks_file: jwks.json").file("jwks.json", &jwks(&[key.jwk("k1")])).set();
+    let stage = setting("jwks_file: jwks.json").file("jwks.json", jwks(&[key.jwk("k1")])).set();
     let good = key.token("k1", &claims());
     wait_for("the keys", || status(&stage, &good) == 200);
     stage
@@ -285,7 +285,7 @@ fn h9_a_removed_kid_in_the_file_evicts_what_is_remembered() {
     let stage = by_file(&old);
     let (before, after) = (old.token("k1", &claims()), new.token("k2", &claims()));
     assert_eq!((status(&stage, &before), status(&stage, &after)), (200, 401));
-    stage.replace("jwks.json", &jwks(&[old.jwk("k1"), new.jwk("k2")]));
+    stage.replace("jwks.json", jwks(&[old.jwk("k1"), new.jwk("k2")]));
     wait_for("the new key", || status(&stage, &after) == 200);
     assert_eq!(status(&stage, &before), 200, "both serve while keys rotate");
     // What is no key set changes nothing.
@@ -293,12 +293,12 @@ fn h9_a_removed_kid_in_the_file_evicts_what_is_remembered() {
     stage.replace("jwks.json", "{ \"keys\": [] }");
     wait_for("the refusal", || stage.metric("portcullis_key_refresh_failures_total") > failures);
     assert_eq!((status(&stage, &before), status(&stage, &after)), (200, 200));
-    stage.replace("jwks.json", &jwks(&[new.jwk("k2")]));
+    stage.replace("jwks.json", jwks(&[new.jwk("k2")]));
     wait_for("the old key to go", || status(&stage, &before) == 401);
     assert_eq!(status(&stage, &after), 200);
     // The name comes back with another key behind it.
     let other = Forge::rsa();
-    stage.replace("jwks.json", &jwks(&[other.jwk("k1"), new.jwk("k2")]));
+    stage.replace("jwks.json", jwks(&[other.jwk("k1"), new.jwk("k2")]));
     wait_for("the other key", || status(&stage, &other.token("k1", &claims())) == 200);
     assert_eq!(status(&stage, &before), 401);
 }
@@ -326,7 +326,7 @@ fn h9_keys_from_a_url() {
     assert_eq!(asked.header("authorization"), Some("Bearer cluster-token-0123"));
     // The key is taken out at the issuer; a changed address is asked at once.
     *served.lock().unwrap() = jwks(&[new.jwk("k2")]);
-    stage.replace("portcullis.yaml", &stage.configuration().replace("?v=1", "?v=2"));
+    stage.replace("portcullis.yaml", stage.configuration().replace("?v=1", "?v=2"));
     wait_for("the old key to go", || status(&stage, &before) == 401);
     assert_eq!(status(&stage, &after), 200);
     // Out of reach, the keys serve for a day and not longer.

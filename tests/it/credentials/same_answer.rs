@@ -118,10 +118,7 @@ fn h11_two_credentials_with_one_secret_are_refused() {
     let rows = [
         ("one organization", organization(ACME, "acme", &keys(&[&one, &one]))),
         ("in capitals", organization(ACME, "acme", &keys(&[&one, &upper]))),
-        (
-            "the second of two",
-            organization(ACME, "acme", &keys(&[&two, &format!("[{}, {two}]", format!("\"{}\"", sha256("three")))])),
-        ),
+        ("the second of two", organization(ACME, "acme", &keys(&[&two, &format!("[\"{}\", {two}]", sha256("three"))]))),
         ("within one key", organization(ACME, "acme", &keys(&[&format!("[{one}, {one}]")]))),
         ("both of both", organization(ACME, "acme", &keys(&[&both, &both]))),
         (
