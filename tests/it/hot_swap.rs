@@ -112,7 +112,7 @@ fn decide(model: &Model, number: usize, client: u32) -> (u64, Option<&'static st
         return (401, Some("INVALID_CREDENTIALS"));
     }
     if key.networks.is_empty() {
-        return match number % 2 == 0 && model.acme_requires {
+        return match number.is_multiple_of(2) && model.acme_requires {
             true => (403, Some("ORG_REQUIRES_ACCESS_LIST")),
             false => (200, None),
         };
@@ -168,7 +168,8 @@ fn every_decision_under_200_swaps_is_the_oracles() {
             } else {
                 revision += 1;
                 models.insert(revision as u64, model(revision));
-                stage.replace("directory.yaml", &yaml(&model(revision)));
+                let next = yaml(&model(revision));
+                stage.replace("directory.yaml", &next);
                 stage.wait_for_revision(revision as f64);
             }
         }

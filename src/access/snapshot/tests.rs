@@ -53,6 +53,14 @@ fn every_key_of_a_credential_finds_it_and_it_counts_once() {
         assert_eq!(snapshot.find(&fingerprint(key)).unwrap().id(), id(21));
     }
     assert_eq!(snapshot.find(&fingerprint(9)).map(|found| found.id()), None);
+    let credential = snapshot.find(&fingerprint(1)).unwrap();
+    let organization = snapshot.organization_of(credential);
+    assert_eq!((organization.name(), organization.id(), organization.mode()), ("acme", id(1), AccessListMode::Off));
+    assert_eq!((credential.kind(), credential.enabled()), (CredentialKind::ApiKey, true));
+    assert_eq!((credential.expires_at(), credential.enforcement()), (Timestamp::NEVER, Enforcement::Enforce));
+    assert_eq!(snapshot.organizations().count(), 1);
+    assert!(!snapshot.is_empty() && Draft::default().finish(1).is_empty());
+    assert!(snapshot.bytes() > 2 * size_of::<Credential>());
     assert_eq!(snapshot.find_by_id(id(22)).unwrap().id(), id(22));
     let (one, other) = (snapshot.find_by_id(id(21)).unwrap(), snapshot.find_by_id(id(22)).unwrap());
     assert_eq!((one.list().holders(), other.list().holders()), (5, 5), "equal lists are shared");
