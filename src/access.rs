@@ -2,6 +2,7 @@
 //!
 //! Pure and synchronous: no I/O, no clock of its own, no serde, no async runtime. Everything above asks it; it asks nobody.
 
+pub mod address_text;
 pub mod client_address;
 pub mod credential;
 pub mod decision;

@@ -2,7 +2,6 @@
 //!
 //! All values that are made here share one allocation.
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use bytes::{Bytes, BytesMut};
@@ -12,6 +11,7 @@ use smallvec::SmallVec;
 
 use super::names::{Names, Owner};
 use super::{announce_trailers, remove_hop_by_hop, takes_trailers};
+use crate::access::address_text::AddressText;
 use crate::access::client_address::ClientAddress;
 use crate::access::credential::{Credential, Organization};
 use crate::config::settings::Gateway;
@@ -147,8 +147,7 @@ fn protocol(peer: &Peer) -> &'static str {
 }
 
 fn address(to: &mut BytesMut, address: IpAddr) {
-    // Writing to a buffer that grows can't fail.
-    let _ = write!(to, "{address}");
+    to.extend_from_slice(AddressText::of(address).as_bytes());
 }
 
 /// The verified chain and the peer, in wire order.
@@ -163,10 +162,13 @@ fn chain(to: &mut BytesMut, facts: &Outbound<'_>) {
 /// RFC 7239: `for` of every hop, `proto` and `host` with the last of them, which is the one that we saw.
 fn forwarded(to: &mut BytesMut, facts: &Outbound<'_>, host: Option<&HeaderValue>) {
     let node = |to: &mut BytesMut, hop: IpAddr| {
-        let _ = match hop {
-            IpAddr::V4(hop) => write!(to, "for={hop}"),
-            IpAddr::V6(hop) => write!(to, "for=\"[{hop}]\""),
+        let (before, after): (&[u8], &[u8]) = match hop {
+            IpAddr::V4(_) => (b"for=", b""),
+            IpAddr::V6(_) => (b"for=\"[", b"]\""),
         };
+        to.extend_from_slice(before);
+        address(to, hop);
+        to.extend_from_slice(after);
     };
     for hop in &facts.derived.chain {
         node(to, *hop);
@@ -179,5 +181,6 @@ fn forwarded(to: &mut BytesMut, facts: &Outbound<'_>, host: Option<&HeaderValue>
         to.extend_from_slice(host.as_bytes());
         to.extend_from_slice(b"\"");
     }
-    let _ = write!(to, ";proto={}", protocol(facts.peer));
+    to.extend_from_slice(b";proto=");
+    to.extend_from_slice(protocol(facts.peer).as_bytes());
 }
