@@ -23,7 +23,7 @@ use crate::proxy;
 use crate::telemetry::access_log::{AccessLog, AccessLogFault};
 use crate::telemetry::metrics::{Metrics, MetricsFault};
 
-pub use reload::{Prepared, prepare};
+pub use reload::{Prepared, agree, prepare};
 
 /// Where the configuration comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +76,7 @@ pub struct Running {
     runtime: Runtime,
     access_log: AccessLog,
     stopping: tokio::sync::watch::Sender<bool>,
-    look_again: mpsc::Sender<()>,
+    look_again: mpsc::Sender<reload::Look>,
     drain_timeout: Duration,
 }
 
@@ -108,7 +108,8 @@ pub fn start_with(prepared: Prepared, clock: Clock) -> Result<Running, StartFaul
     let telemetry = listener.local_addr().map_err(in_telemetry)?;
 
     let wish = prepared.wish().clone();
-    let (published, reloader) = prepared.publish(Arc::clone(&metrics), clock.clone()).map_err(StartFault::Thread)?;
+    let (published, mut reloader) =
+        prepared.publish(Arc::clone(&metrics), clock.clone()).map_err(StartFault::Thread)?;
     let proxy = proxy::start(proxy::ProxyParts {
         sockets: &settings.sockets,
         published: &published,
@@ -116,6 +117,9 @@ pub fn start_with(prepared: Prepared, clock: Clock) -> Result<Running, StartFaul
         metrics: &metrics,
         access_log: &access_log,
     })?;
+
+    let certificates = proxy.certificates();
+    reloader.set_certificates(Box::new(move || certificates.reload()));
 
     let (stopping, stop_seen) = tokio::sync::watch::channel(false);
     let probes =
@@ -200,7 +204,7 @@ impl Running {
                     _ = hang_up.recv() => {
                         tracing::info!("told to read configuration and directory again");
                         // A full channel means that a look is due already.
-                        let _ = look_again.try_send(());
+                        let _ = look_again.try_send(reload::Look::Thorough);
                     }
                 }
             }

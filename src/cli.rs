@@ -60,7 +60,8 @@ enum Command {
 pub fn run() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(wrong) => {
+        Err(mut wrong) => {
+            withhold(&mut wrong);
             // Help and version are no mistakes; a closed pipe leaves nobody to tell.
             let _ = wrong.print();
             return if wrong.use_stderr() { ExitCode::from(EX_USAGE) } else { ExitCode::SUCCESS };
@@ -85,6 +86,22 @@ pub fn run() -> ExitCode {
         eprintln!("portcullis: {fault:#}");
         ExitCode::FAILURE
     })
+}
+
+/// Takes out of a message what may be a secret: the value of a header, and a word where none is expected, such as a key that
+/// was written behind `hash`.
+fn withhold(wrong: &mut clap::Error) {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+    let argument = match wrong.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(argument)) => argument.as_str(),
+        _ => return,
+    };
+    let withheld = match wrong.kind() {
+        ErrorKind::ValueValidation if argument.starts_with("--header") => ContextKind::InvalidValue,
+        ErrorKind::UnknownArgument if !argument.starts_with('-') => ContextKind::InvalidArg,
+        _ => return,
+    };
+    wrong.insert(withheld, ContextValue::String("…".to_owned()));
 }
 
 fn completions(shell: clap_complete::Shell) -> anyhow::Result<ExitCode> {

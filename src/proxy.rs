@@ -67,11 +67,29 @@ pub enum StartFault {
     Thread(#[source] io::Error),
 }
 
+/// The certificates of the listeners, to be read again while connections are served.
+#[derive(Debug, Clone, Default)]
+pub struct Certificates(Vec<(ListenTls, Arc<TlsAcceptorSource>)>);
+
+impl Certificates {
+    /// Reads the certificates again. New connections use the new ones; where one can't be read, all of them stay.
+    ///
+    /// # Errors
+    /// [`TlsFault`] naming the file.
+    pub fn reload(&self) -> Result<(), TlsFault> {
+        let fresh: Result<Vec<_>, _> = self.0.iter().map(|(files, _)| tls::server_config(files)).collect();
+        for ((_, source), config) in self.0.iter().zip(fresh?) {
+            source.replace(config);
+        }
+        Ok(())
+    }
+}
+
 /// A data plane that serves.
 #[derive(Debug)]
 pub struct Running {
     local: Vec<SocketAddr>,
-    certificates: Vec<(ListenTls, Arc<TlsAcceptorSource>)>,
+    certificates: Certificates,
     drain: signal::Sender<Option<Duration>>,
     workers: Vec<JoinHandle<()>>,
 }
@@ -83,7 +101,7 @@ pub struct Running {
 pub fn start(parts: ProxyParts<'_>) -> Result<Running, StartFault> {
     let count = parts.sockets.workers.get();
     let (drain, asked) = signal::channel(None);
-    let mut running = Running { local: Vec::new(), certificates: Vec::new(), drain, workers: Vec::new() };
+    let mut running = Running { local: Vec::new(), certificates: Certificates::default(), drain, workers: Vec::new() };
     let mut listeners: Vec<Vec<(std::net::TcpListener, Doorway)>> = (0..count).map(|_| Vec::new()).collect();
     for listen in &parts.sockets.listen {
         let source = match &listen.tls {
@@ -94,7 +112,7 @@ pub fn start(parts: ProxyParts<'_>) -> Result<Running, StartFault> {
         let local = bound.local();
         running.local.push(local);
         if let (Some(files), Some(source)) = (&listen.tls, &source) {
-            running.certificates.push((files.clone(), Arc::clone(source)));
+            running.certificates.0.push((files.clone(), Arc::clone(source)));
         }
         for (of_worker, socket) in listeners.iter_mut().zip(bound.into_sockets()) {
             let doorway = Doorway { local, tls: source.clone(), proxy_protocol: listen.proxy_protocol.clone() };
@@ -149,16 +167,9 @@ impl Running {
         &self.local
     }
 
-    /// Reads the certificates again. New connections use the new ones; where one can't be read, all of them stay.
-    ///
-    /// # Errors
-    /// [`TlsFault`] naming the file.
-    pub fn reload_certificates(&self) -> Result<(), TlsFault> {
-        let fresh: Result<Vec<_>, _> = self.certificates.iter().map(|(files, _)| tls::server_config(files)).collect();
-        for ((_, source), config) in self.certificates.iter().zip(fresh?) {
-            source.replace(config);
-        }
-        Ok(())
+    /// The certificates, for whoever reads them again.
+    pub fn certificates(&self) -> Certificates {
+        self.certificates.clone()
     }
 
     /// Stops accepting, tells kept connections to close, and lets open exchanges finish until the deadline. Returns at once.

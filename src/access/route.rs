@@ -156,6 +156,9 @@ impl RouteTable {
         if reading::is_plain(path) {
             return raw.map_or(RouteMatch::NotFound, |at| RouteMatch::Matched(&self.routes[at]));
         }
+        if reading::is_too_intricate(path) {
+            return RouteMatch::Ambiguous;
+        }
         match reading::all(path).all(|reading| self.select(bare, method, &reading) == raw) {
             false => RouteMatch::Ambiguous,
             true => raw.map_or(RouteMatch::NotFound, |at| RouteMatch::Matched(&self.routes[at])),

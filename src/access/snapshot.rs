@@ -5,6 +5,7 @@
 
 mod draft;
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use hashbrown::HashTable;
@@ -21,6 +22,7 @@ const CHUNK: usize = 256;
 #[derive(Clone)]
 pub struct Snapshot {
     revision: u64,
+    seed: Seed,
     shards: Box<[Arc<Shard>]>,
     organizations: Vec<Arc<Vec<Arc<Organization>>>>,
     credentials: usize,
@@ -30,14 +32,33 @@ pub struct Snapshot {
 /// Slots of one part of the key space; a credential has a record in one slot for each of its keys.
 type Shard = HashTable<Arc<Credential>>;
 
-/// A fingerprint is uniform already: its first eight bytes are the hash, two others choose the shard.
-fn hash(fingerprint: &Fingerprint) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = fingerprint.0;
-    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+/// What fingerprints are hashed with: drawn anew for each draft. Fingerprints are uniform as long as they are hashes of keys;
+/// whoever can write made-up ones into a directory must not be able to crowd one slot with them.
+#[derive(Debug, Clone, Copy)]
+struct Seed([u64; 4]);
+
+impl Seed {
+    fn random() -> Self {
+        Self(std::array::from_fn(|_| RandomState::new().hash_one(0)))
+    }
+
+    /// Two folded multiplications over all 32 bytes.
+    #[inline]
+    fn hash(&self, fingerprint: &Fingerprint) -> u64 {
+        let fold = |one: u64, other: u64| {
+            let product = u128::from(one) * u128::from(other);
+            // Both halves of the product, each cut to 64 bits on purpose.
+            product as u64 ^ (product >> 64) as u64
+        };
+        let (words, _) = fingerprint.0.as_chunks::<8>();
+        let word = |at: usize| u64::from_le_bytes(words[at]) ^ self.0[at];
+        fold(word(0), word(1)).rotate_left(29) ^ fold(word(2), word(3))
+    }
 }
 
-fn shard_of(fingerprint: &Fingerprint) -> usize {
-    usize::from(u16::from_le_bytes([fingerprint.0[8], fingerprint.0[9]])) % SHARDS
+/// The table takes its position from the low bits and its tag from the high ones: the shard takes others.
+fn shard_of(hash: u64) -> usize {
+    (hash >> 40) as usize % SHARDS
 }
 
 impl Snapshot {
@@ -67,7 +88,8 @@ impl Snapshot {
     /// its bytes agree can choose the next ones without inverting the hash.
     #[inline]
     pub fn find(&self, fingerprint: &Fingerprint) -> Option<&Arc<Credential>> {
-        self.shards[shard_of(fingerprint)].find(hash(fingerprint), |held| held.fingerprint == *fingerprint)
+        let hash = self.seed.hash(fingerprint);
+        self.shards[shard_of(hash)].find(hash, |held| held.fingerprint == *fingerprint)
     }
 
     /// The organization that a credential belongs to.

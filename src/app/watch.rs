@@ -1,98 +1,141 @@
 //! Watches the folders of configuration and directory and has them looked at again when something changes there.
 //!
 //! Folders and not files, because Kubernetes swaps a `..data` link and editors rename. Where watching fails, a look every
-//! half minute is left; it is made in any case.
+//! half minute is left; it is made in any case, and costs nothing while nothing has changed.
 
-use std::collections::HashSet;
-use std::path::PathBuf;
+use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
-use super::reload::Reloader;
+use super::reload::{Interest, Look, Looked, Reloader};
 
 /// A file that is still being written changes again within this time.
 const SETTLED: Duration = Duration::from_millis(100);
 /// However busy the folder is, a look is not put off for longer.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(1);
 /// The look that needs no event.
 const FALLBACK: Duration = Duration::from_secs(30);
 
 /// Runs until the channel is closed.
-pub(super) async fn run(mut reloader: Reloader, tell: mpsc::Sender<()>, mut looks: mpsc::Receiver<()>) {
-    let mut watched = Watched::new(tell);
-    watched.set(reloader.folders());
+pub(super) async fn run(reloader: Reloader, tell: mpsc::Sender<Look>, mut looks: mpsc::Receiver<Look>) {
+    let mut watched = Watched::new(tell.clone());
+    // What changed between the first reading and the first watching shows by a look.
+    let mut news = watched.set(reloader.interest());
+    // Behind a lock and not handed to and fro, so that a look that fails does not take the reloader with it.
+    let reloader = Arc::new(Mutex::new(reloader));
     loop {
-        match tokio::time::timeout(FALLBACK, looks.recv()).await {
-            Ok(None) => return,
-            Ok(Some(())) => settle(&mut looks).await,
-            Err(_) => {}
-        }
+        let look = match news {
+            true => Look::IfTouched,
+            false => match tokio::time::timeout(FALLBACK, looks.recv()).await {
+                Ok(None) => return,
+                Ok(Some(look)) => settle(look, &mut looks).await,
+                Err(_) => Look::IfTouched,
+            },
+        };
         // Reading and compiling take as long as the directory is large: not on the runtime's thread.
+        let handed = Arc::clone(&reloader);
         let looked = tokio::task::spawn_blocking(move || {
-            reloader.look();
-            reloader
+            let mut reloader = handed.lock().unwrap_or_else(PoisonError::into_inner);
+            let looked = reloader.look(look);
+            (looked, reloader.interest())
         });
-        reloader = match looked.await {
-            Ok(reloader) => reloader,
+        news = match looked.await {
+            Ok((looked, interest)) => {
+                if looked == Looked::Unsettled {
+                    // A full channel means that a look is due already.
+                    let _ = tell.try_send(look);
+                }
+                watched.set(interest)
+            }
             Err(fault) => {
-                tracing::error!(error = %fault, "looking at configuration and directory failed; changes need a restart now");
-                return;
+                tracing::error!(error = %fault, "looking at configuration and directory failed; the last good state stays");
+                false
             }
         };
-        watched.set(reloader.folders());
     }
 }
 
 /// Waits until nothing has changed for a moment.
-async fn settle(looks: &mut mpsc::Receiver<()>) {
+async fn settle(first: Look, looks: &mut mpsc::Receiver<Look>) -> Look {
     let patience = Instant::now() + PATIENCE;
-    while let Ok(Some(())) = timeout_at(patience.min(Instant::now() + SETTLED), looks.recv()).await {
+    let mut look = first;
+    while let Ok(Some(more)) = timeout_at(patience.min(Instant::now() + SETTLED), looks.recv()).await {
+        if more == Look::Thorough {
+            look = more;
+        }
         if Instant::now() >= patience {
-            return;
+            break;
         }
     }
+    look
 }
 
 /// The folders that are watched now.
 struct Watched {
     watcher: Option<RecommendedWatcher>,
-    folders: HashSet<PathBuf>,
+    interest: Arc<Mutex<Interest>>,
+    /// Each with the identity that it had: a folder may be removed and made again under its name.
+    folders: HashMap<PathBuf, Option<(u64, u64)>>,
+}
+
+fn identity(folder: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(folder).ok().map(|about| (about.dev(), about.ino()))
 }
 
 impl Watched {
-    fn new(tell: mpsc::Sender<()>) -> Self {
+    fn new(tell: mpsc::Sender<Look>) -> Self {
+        let interest = Arc::new(Mutex::new(Interest::default()));
+        let known = Arc::clone(&interest);
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            let only_read = matches!(&event, Ok(event) if event.kind.is_access());
-            if !only_read {
+            let matters = match &event {
+                Ok(event) if event.kind.is_access() => false,
+                Ok(event) if event.paths.is_empty() => true,
+                Ok(event) => {
+                    let known = known.lock().unwrap_or_else(PoisonError::into_inner);
+                    event.paths.iter().any(|path| known.concerns(path))
+                }
+                // Events were lost.
+                Err(_) => true,
+            };
+            if matters {
                 // A full channel means that a look is due already.
-                let _ = tell.try_send(());
+                let _ = tell.try_send(Look::IfTouched);
             }
         });
         let watcher = watcher.map_err(|fault| {
-            tracing::warn!(error = %fault, seconds = FALLBACK.as_secs(), "files can't be watched; they are read again every so often");
+            tracing::warn!(error = %fault, seconds = FALLBACK.as_secs(), "files can't be watched; they are looked at every so often");
         });
-        Self { watcher: watcher.ok(), folders: HashSet::new() }
+        Self { watcher: watcher.ok(), interest, folders: HashMap::new() }
     }
 
-    fn set(&mut self, folders: Vec<PathBuf>) {
-        let Some(watcher) = &mut self.watcher else { return };
-        let wanted: HashSet<PathBuf> = folders.into_iter().collect();
-        for gone in self.folders.difference(&wanted) {
-            // The folder may be gone itself, and its watch with it.
-            let _ = watcher.unwatch(gone);
-        }
-        let mut kept: HashSet<PathBuf> = self.folders.intersection(&wanted).cloned().collect();
-        for new in wanted.difference(&self.folders) {
-            match watcher.watch(new, RecursiveMode::NonRecursive) {
-                Ok(()) => {
-                    kept.insert(new.clone());
-                }
-                Err(fault) => tracing::warn!(folder = %new.display(), error = %fault, "the folder can't be watched"),
+    /// Watches these; whether there is one that was not watched before.
+    fn set(&mut self, interest: Interest) -> bool {
+        let wanted: HashMap<PathBuf, _> = interest.folders.iter().map(|one| (one.clone(), identity(one))).collect();
+        *self.interest.lock().unwrap_or_else(PoisonError::into_inner) = interest;
+        let Some(watcher) = &mut self.watcher else { return false };
+        for (folder, known) in &self.folders {
+            if wanted.get(folder) != Some(known) {
+                // The folder may be gone itself, and its watch with it.
+                let _ = watcher.unwatch(folder);
             }
         }
-        self.folders = kept;
+        let mut news = false;
+        for (folder, identity) in &wanted {
+            if identity.is_none() || self.folders.get(folder) == Some(identity) {
+                continue;
+            }
+            match watcher.watch(folder, RecursiveMode::NonRecursive) {
+                Ok(()) => news = true,
+                Err(fault) => tracing::warn!(folder = %folder.display(), error = %fault, "the folder can't be watched"),
+            }
+        }
+        self.folders = wanted;
+        news
     }
 }

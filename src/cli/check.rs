@@ -10,7 +10,8 @@ use serde_json::json;
 
 use super::EX_CONFIG;
 use super::compare;
-use crate::config::diagnostic::{Place, Problem, Problems, Severity};
+use crate::app::agree;
+use crate::config::diagnostic::{Place, Problems, Severity};
 use crate::config::document::Override;
 use crate::config::settings::{DirectorySource, Settings};
 use crate::config::{self};
@@ -161,11 +162,14 @@ fn read(config: Option<&Path>, directory: Option<&Path>) -> Checked {
         None if checked.settings.is_some() => checked.directory = Some(directory::demonstration()),
         None => {}
     }
-    if let (Some(settings), Some(directory), Some(file)) = (&checked.settings, &checked.directory, config) {
-        for message in directory.organizations_missing_for(&settings.gateway) {
-            let problem = Problem::error(Place::file(file.display().to_string()), message);
-            checked.problems.push(Problem { severity: Severity::Warning, ..problem });
+    if let (Some(settings), Some(file)) = (&checked.settings, config) {
+        let place = Place::file(file.display().to_string());
+        let mut problems = agree::unusable_files(&place, settings);
+        if let Some(directory) = &checked.directory {
+            let known = directory.organizations.iter().map(|one| one.id);
+            problems.append(agree::unknown_organizations(&place, &settings.gateway, known));
         }
+        checked.problems.append(problems);
     }
     checked
 }

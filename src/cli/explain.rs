@@ -215,7 +215,7 @@ fn from_standard_input() -> anyhow::Result<String> {
 type Loaded = Result<(Current, Vec<String>), Problems>;
 
 fn load(args: &ExplainArgs, clock: &Clock) -> anyhow::Result<Loaded> {
-    let settings = match config::load(args.config.as_deref(), Override::among(std::env::vars())) {
+    let settings = match config::load(args.config.as_deref(), Override::from_environment()) {
         Ok((settings, _)) => settings,
         Err(problems) => return Ok(Err(problems)),
     };

@@ -2,7 +2,6 @@
 //!
 //! Never holds a secret, only SHA-256 of secrets; those have no `Debug` either.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::access::credential::{AccessListMode, CredentialKind, Enforcement, Fingerprint, Grants};
@@ -12,7 +11,6 @@ use crate::access::snapshot::{
     CredentialSpec, Draft, DraftFault, EntrySpec, NetworkSetSpec, OrganizationSpec, Snapshot, Target,
 };
 use crate::clock::Timestamp;
-use crate::config::settings::Gateway;
 
 /// Organizations and everything that belongs to them.
 #[derive(Debug, Clone, Default)]
@@ -120,21 +118,6 @@ impl Directory {
     /// All credentials with their organizations.
     pub fn credentials(&self) -> impl Iterator<Item = (&Organization, &Credential)> {
         self.organizations.iter().flat_map(|one| one.credentials.iter().map(move |credential| (one, credential)))
-    }
-
-    /// One line for each organization that routes or issuers name and the directory does not have.
-    pub fn organizations_missing_for(&self, gateway: &Gateway) -> Vec<String> {
-        let known: HashSet<Id> = self.organizations.iter().map(|one| one.id).collect();
-        let routes = gateway.routes.iter().flat_map(|route| {
-            let named = route.organizations.iter().flatten();
-            named.map(move |id| (*id, format!("route `{}`", route.path)))
-        });
-        let issuers =
-            gateway.credentials.issuers.iter().flat_map(|issuer| {
-                issuer.organizations.iter().map(move |id| (*id, format!("issuer `{}`", issuer.issuer)))
-            });
-        let missing = routes.chain(issuers).filter(|(id, _)| !known.contains(id));
-        missing.map(|(id, who)| format!("{who} names organization {id}, which the directory does not have")).collect()
     }
 
     /// Compiles the directory into what requests are decided on.

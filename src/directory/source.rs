@@ -79,6 +79,11 @@ impl Reader {
             let message = format!("the file can't be read: {fault}");
             Problem::error(Place::file(shown.display().to_string()), message)
         })?;
+        if text.trim_start_matches('\u{feff}').trim().is_empty() {
+            // A file that is just being written in place looks like this, and must not take everybody's access away.
+            let problem = Problem::error(Place::file(shown.display().to_string()), "the file is empty");
+            return Err(problem.with_help("where nobody is to have access, write `organizations: []`").into());
+        }
         Ok(SourceFile { document: Document::new(shown.display().to_string(), text), folder: folder.to_owned() })
     }
 

@@ -81,16 +81,34 @@ impl Published {
     /// # Errors
     /// [`Outdated`] where a snapshot of this or a later revision is published already (THREATS L5).
     pub fn publish_snapshot(&self, snapshot: Arc<Snapshot>) -> Result<(), Outdated> {
+        self.publish(None, Some(snapshot))
+    }
+
+    /// Publishes settings with the key sets of their issuers, a snapshot, or both in one step, so that no request sees the
+    /// one without the other.
+    ///
+    /// # Errors
+    /// [`Outdated`] where a snapshot of this or a later revision is published already; then nothing is.
+    pub fn publish(
+        &self,
+        settings: Option<(Arc<Gateway>, Arc<KeySets>)>,
+        snapshot: Option<Arc<Snapshot>>,
+    ) -> Result<(), Outdated> {
         let mut outcome = Ok(());
         self.replace(|current| {
-            let published = current.snapshot.as_ref().map(|snapshot| snapshot.revision());
-            match published.filter(|published| snapshot.revision() <= *published) {
-                Some(published) => {
+            let mut next = current.clone();
+            if let Some(snapshot) = &snapshot {
+                let published = current.snapshot.as_ref().map(|snapshot| snapshot.revision());
+                if let Some(published) = published.filter(|published| snapshot.revision() <= *published) {
                     outcome = Err(Outdated { offered: snapshot.revision(), published });
-                    None
+                    return None;
                 }
-                None => Some(Current { snapshot: Some(Arc::clone(&snapshot)), ..current.clone() }),
+                next.snapshot = Some(Arc::clone(snapshot));
             }
+            if let Some((settings, keys)) = &settings {
+                (next.settings, next.keys) = (Arc::clone(settings), Arc::clone(keys));
+            }
+            Some(next)
         });
         outcome
     }

@@ -13,6 +13,7 @@ use http::{HeaderValue, Method, Uri};
 use super::body::Progress;
 use super::context::Context;
 use super::request_id::RequestId;
+use super::sanity;
 use super::upstream::Upstream;
 use crate::access::client_address::ClientAddress;
 use crate::access::credential::CredentialKind;
@@ -161,6 +162,19 @@ fn explain(reason: Reason) -> Option<&'static str> {
     }
 }
 
+/// A method as it is logged. What does not look like one may be anything, a key that slipped into the wrong place included
+/// (THREATS H6).
+fn shown(method: &Method) -> &str {
+    let text = method.as_str();
+    let is_usual = text.len() <= 32 && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');
+    if is_usual { text } else { "_OTHER" }
+}
+
+/// A host as it is logged: nothing where it is none, for it may hold a user's password.
+fn host(value: &HeaderValue) -> &str {
+    value.to_str().ok().filter(|text| sanity::is_host(text.as_bytes())).unwrap_or_default()
+}
+
 impl Drop for Ledger {
     fn drop(&mut self) {
         let worker = &self.context.worker;
@@ -182,8 +196,8 @@ impl Drop for Ledger {
         recorder.record(&Line {
             time: self.time,
             request_id: self.id.as_str(),
-            method: self.method.as_str(),
-            host: self.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default(),
+            method: shown(&self.method),
+            host: self.host.as_ref().map_or("", host),
             path: self.uri.path(),
             query: self.uri.query(),
             status: self.status,

@@ -59,11 +59,20 @@ fn is_length(value: &[u8]) -> bool {
     !value.is_empty() && value.iter().all(u8::is_ascii_digit)
 }
 
-/// `host[:port]` of RFC 3986 without userinfo; nothing that another parser could read as the end of it.
-fn is_host(host: &[u8]) -> bool {
-    let legal =
-        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b':' | b'[' | b']');
-    !host.is_empty() && host.iter().all(legal)
+/// `host[:port]` of RFC 3986 without userinfo; nothing that another parser could read as the end of it, or as another host.
+pub(super) fn is_host(host: &[u8]) -> bool {
+    let (name, port) = match host.strip_prefix(b"[") {
+        Some(literal) => {
+            let Some(end) = memchr::memchr(b']', literal) else { return false };
+            let is_v6 =
+                std::str::from_utf8(&literal[..end]).is_ok_and(|text| text.parse::<std::net::Ipv6Addr>().is_ok());
+            (if is_v6 { &b"v6"[..] } else { b"" }, &literal[end + 1..])
+        }
+        None => host.split_at(memchr::memchr(b':', host).unwrap_or(host.len())),
+    };
+    let legal = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    let is_port = port.is_empty() || port[0] == b':' && port[1..].iter().all(u8::is_ascii_digit);
+    !name.is_empty() && name.iter().all(legal) && is_port
 }
 
 #[cfg(test)]
@@ -92,7 +101,12 @@ mod tests {
         check_head("GET", "/", &[("host", "a"), ("host", "a")], false, Some("more than one Host"));
         check_head("GET", "/", &[("host", "a/b")], false, Some("Host is not a host"));
         check_head("GET", "/", &[("host", "u@a")], false, Some("Host is not a host"));
-        check_head("GET", "/", &[("host", "")], false, Some("Host is not a host"));
+        for host in
+            ["", ":80", "a:b", "a:80:80", "a:80.b", "::1", "[a]", "[::1", "[::1]a", "[::1]80", "a]", "[::1%1]", "a,b"]
+        {
+            check_head("GET", "/", &[("host", host)], false, Some("Host is not a host"));
+        }
+        check_head("GET", "/", &[("host", "a:")], false, None);
         check_head("GET", "http://b/", &[("host", "a")], false, Some("the target's authority is not the Host"));
         check_head("GET", "http://u@a/", &[("host", "a")], false, Some("the target's authority is not the Host"));
         check_head("GET", "ftp://a/", &[("host", "a")], false, Some("the target's scheme is not http"));

@@ -347,6 +347,6 @@ fn tls_is_spoken_on_both_sides() {
     assert!(misnamed.ask(&get("/open", "")).contains("UPSTREAM_UNREACHABLE"));
     // Plain HTTP on a TLS listener is not answered as HTTP, and the certificates can be read again.
     assert!(!inner.ask(&get("/open", "")).contains("HTTP/1.1"));
-    inner.running.as_ref().unwrap().reload_certificates().unwrap();
+    inner.running.as_ref().unwrap().certificates().reload().unwrap();
     starts(&outer.ask(&get("/open", "")), "200");
 }

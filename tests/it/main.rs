@@ -2,10 +2,22 @@
 //!
 //! Tests that need a program of somebody else live in modules named `third_party`; `tests/run --quick` leaves them out.
 
+mod client_address;
 mod composite_hole;
+mod credentials;
+mod decision;
 mod deploy;
 mod docs;
+mod errors_page;
+mod framing;
+mod hot_swap;
 mod layering;
+mod life_cycle;
+mod networks;
 mod programs;
 mod readme;
+mod reload;
+mod secrets;
+mod served;
 mod stage;
+mod tokens;

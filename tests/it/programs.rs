@@ -68,6 +68,10 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        if matches!(self.0.try_wait(), Ok(Some(_))) {
+            // Its id may belong to somebody else by now.
+            return;
+        }
         // First the way that lets it clean up behind itself.
         let _ = Command::new("kill").arg(self.0.id().to_string()).status();
         let begun = Instant::now();

@@ -81,7 +81,8 @@ pub struct Setting {
     directory: String,
     workers: usize,
     listen: String,
-    files: Vec<(String, String)>,
+    directory_at: String,
+    files: Vec<(String, Vec<u8>)>,
 }
 
 impl Setting {
@@ -93,6 +94,7 @@ impl Setting {
             directory: directory(),
             workers: 1,
             listen: "{ address: \"127.0.0.1:0\" }".into(),
+            directory_at: "directory.yaml".into(),
             files: Vec::new(),
         }
     }
@@ -130,8 +132,14 @@ impl Setting {
     }
 
     /// A file beside the configuration.
-    pub fn file(mut self, name: &str, text: &str) -> Self {
-        self.files.push((name.into(), text.into()));
+    pub fn file(mut self, name: &str, text: impl AsRef<[u8]>) -> Self {
+        self.files.push((name.into(), text.as_ref().to_owned()));
+        self
+    }
+
+    /// Where the directory is, in place of `directory.yaml`; the test writes it by [`Self::file`].
+    pub fn directory_at(mut self, path: &str) -> Self {
+        self.directory_at = path.into();
         self
     }
 
@@ -143,17 +151,17 @@ impl Setting {
     /// Sets the stage before this upstream.
     pub fn set_before(self, upstream: Upstream) -> Stage {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let write = |name: &str, text: &str| {
+        let write = |name: &str, text: &[u8]| {
             let path = folder.path().join(name);
             std::fs::create_dir_all(path.parent().expect("it is below the folder")).expect("the folder is ours");
             std::fs::write(path, text).expect("the folder is ours");
         };
-        write("directory.yaml", &self.directory);
+        write("directory.yaml", self.directory.as_bytes());
         for (name, text) in &self.files {
             write(name, text);
         }
         let configuration = self.configuration(upstream.address());
-        write("portcullis.yaml", &configuration);
+        write("portcullis.yaml", configuration.as_bytes());
         let clock = Clock::manual(START);
         let prepared = app::prepare(Origin::File(folder.path().join("portcullis.yaml")))
             .unwrap_or_else(|problems| panic!("{}\n{configuration}", problems.render(false)));
@@ -173,7 +181,7 @@ impl Setting {
   workers: {}
   drain_timeout: 2s
   routes: {}
-{}{}directory: {{ file: directory.yaml }}
+{}{}directory: {{ file: {} }}
 telemetry: {{ listen: \"127.0.0.1:0\", access_log: {{ to: file, file: access.log }} }}
 ",
             self.listen,
@@ -181,6 +189,7 @@ telemetry: {{ listen: \"127.0.0.1:0\", access_log: {{ to: file, file: access.log
             self.routes,
             upstreams,
             self.gateway.replace("UPSTREAM", &upstream.to_string()),
+            self.directory_at,
         )
     }
 }
@@ -248,7 +257,7 @@ impl Stage {
     }
 
     /// Puts another file in place by a rename.
-    pub fn replace(&self, name: &str, text: &str) {
+    pub fn replace(&self, name: &str, text: impl AsRef<[u8]>) {
         let aside = self.path(&format!(".{}.next", name.replace('/', "-")));
         std::fs::write(&aside, text).expect("the folder is ours");
         std::fs::rename(aside, self.path(name)).expect("the folder is ours");

@@ -101,6 +101,35 @@ fn the_nearest_is_the_expired_cover_or_the_longest_shared_prefix() {
     let nearest = list.nearest(client("203.0.112.255"), NOW, &[]).unwrap();
     assert_eq!((nearest.network.to_string(), nearest.expired_at), ("203.0.113.0/24".into(), None));
     assert_eq!(list.nearest(client("2001:db8::1"), NOW, &[]), None);
+    // The bits that differ decide, not those that are set; an expired entry elsewhere is not what refused.
+    let list = self::list(&[("128.0.0.0/8", NEVER), ("10.64.0.0/10", at(1))]);
+    let nearest = list.nearest(client("10.0.0.1"), NOW, &[]).unwrap();
+    assert_eq!((nearest.network.to_string(), nearest.expired_at), ("10.64.0.0/10".into(), None));
+    let list = self::list(&[("10.0.0.0/8", NEVER)]);
+    assert_eq!(list.nearest(client("10.0.0.1"), NOW, &[]).unwrap().expired_at, None);
+    let list = self::list(&[("2001:db8::/48", NEVER), ("2001:db8:ff::/48", NEVER)]);
+    assert_eq!(list.nearest(client("2001:db8:f0::1"), NOW, &[]).unwrap().network.to_string(), "2001:db8:ff::/48");
+}
+
+#[test]
+fn what_a_list_holds_can_be_read_back_and_weighed() {
+    let plain = list(&[("10.0.0.0/8", NEVER), ("192.0.2.1", NEVER)]);
+    let texts = |list: &AccessList| list.entries().map(|entry| entry.network.to_string()).collect::<Vec<_>>();
+    assert_eq!(texts(&plain), ["10.0.0.0/8", "192.0.2.1/32"]);
+    assert!(plain.set_entries().is_empty());
+    // Two counts, and eight bytes an entry.
+    assert_eq!(plain.heap_bytes(), 16 + 2 * 8);
+    assert_eq!(AccessList::default().heap_bytes(), 16);
+    let reference = SetEntry { set: 4, expires_at: at(7) };
+    let entries = ["10.0.0.0/8", "2001:db8::/32", "2001:db8::1"];
+    let entries = entries.map(|text| NetworkEntry { network: text.parse().unwrap(), expires_at: at(9) });
+    let full = AccessList::compile(entries, [reference]);
+    assert_eq!(texts(&full), ["10.0.0.0/8", "2001:db8::/32", "2001:db8::1/128"]);
+    assert!(full.entries().all(|entry| entry.expires_at == at(9)));
+    assert_eq!(full.set_entries(), [reference]);
+    // The nodes, the parents of those that nest, the expiries and the reference, besides the form itself.
+    let held = (8 + 2 * 32) + 2 * 4 + 3 * 8 + size_of::<SetEntry>();
+    assert_eq!(full.heap_bytes(), 16 + size_of::<Full>() + held);
 }
 
 #[test]

@@ -49,6 +49,27 @@ fn a_fault_repeats_only_the_beginning_and_no_control_characters() {
 }
 
 #[test]
+fn a_network_tells_what_it_is() {
+    let network = |text: &str| text.parse::<Network>().unwrap();
+    for (text, covers_family, is_host) in [
+        ("0.0.0.0/0", true, false),
+        ("::/0", true, false),
+        ("0.0.0.0/1", false, false),
+        ("192.0.2.1", false, true),
+        ("2001:db8::1", false, true),
+        ("192.0.2.0/31", false, false),
+    ] {
+        assert_eq!((network(text).covers_family(), network(text).is_host()), (covers_family, is_host), "{text}");
+    }
+    assert_eq!(network("192.0.2.0/30").last().to_string(), "192.0.2.3");
+    assert_eq!(format!("{:?}", network("192.0.2.0/30")), "Network(192.0.2.0/30)");
+    assert_eq!(Network::from(Ipv4Addr::LOCALHOST), network("127.0.0.1"));
+    assert!(Networks::default().is_empty() && !Networks::from_iter([network("::1")]).is_empty());
+    assert_eq!(Networks::from_iter([network("::1"), network("10.0.0.0/8")]).iter().count(), 2);
+    assert!(Network::truncated(Ipv4Addr::LOCALHOST.into(), 33).is_none());
+}
+
+#[test]
 fn families_never_mix() {
     let network: Network = "0.0.0.0/0".parse().unwrap();
     assert!(!network.contains("::1".parse().unwrap()));

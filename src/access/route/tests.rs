@@ -75,9 +75,22 @@ fn readings_that_disagree_are_ambiguous() {
         "/public%2fx/../../api",
         "/public;x=1",
         "/./public",
+        // Path parameters that are taken off before anything is decoded hide a slash.
+        "/public/a;%2fx/%2e%2e/%2e%2e/api",
+        "/public;%2fx/%2e%2e/api",
+        // Dots that are decoded without slashes climb over a segment that others read as two.
+        "/public/x%2fy/%2e%2e/%2e%2e/api",
+        "/public/x%5cy/%2e%2e/%2E%2e/api",
+        "/public/x%2fy/../%2e%2e/api",
+        // Read once within segments, and once more behind that.
+        "/public/x%2fy/%2e%2e/..%2fapi",
+        "/public/x%2fy/%2e%2e;a/..%2fapi",
     ] {
         check("x", "GET", path, AMBIGUOUS);
     }
+    // All of it at once, at a length that would cost more than a request is worth.
+    let intricate = format!("/public/{}", "a;b%2f%5c../%2e/".repeat(4_000));
+    check("x", "GET", &intricate, AMBIGUOUS);
 }
 
 #[test]
@@ -87,6 +100,7 @@ fn readings_that_agree_pass_as_they_are() {
     {
         check("x", "GET", path, Some(1));
     }
+    check("x", "GET", &format!("/public/{}", "%c3%a4".repeat(10_000)), Some(1));
     check("x", "GET", "/other/../x", None);
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use hashbrown::HashTable;
 
-use super::{CHUNK, SHARDS, Shard, Snapshot, hash, shard_of};
+use super::{CHUNK, SHARDS, Seed, Shard, Snapshot, shard_of};
 use crate::access::credential::{
     AccessListMode, Credential, CredentialKind, Enforcement, Fingerprint, Grants, NetworkSet, Organization,
 };
@@ -118,7 +118,14 @@ impl Draft {
         let empty = Arc::new(Shard::new());
         let shards = (0..SHARDS).map(|_| Arc::clone(&empty)).collect();
         Self {
-            snapshot: Snapshot { revision: 0, shards, organizations: Vec::new(), credentials: 0, bytes: 0 },
+            snapshot: Snapshot {
+                revision: 0,
+                seed: Seed::random(),
+                shards,
+                organizations: Vec::new(),
+                credentials: 0,
+                bytes: 0,
+            },
             organizations: HashMap::new(),
             lists: Interner::default(),
             grants: Interner::default(),
@@ -203,8 +210,10 @@ impl Draft {
                 enforcement: spec.enforcement,
                 gateway: grants.gateway,
             };
-            let shard = Arc::make_mut(&mut self.snapshot.shards[shard_of(fingerprint)]);
-            shard.insert_unique(hash(fingerprint), Arc::new(record), |held| hash(&held.fingerprint));
+            let seed = self.snapshot.seed;
+            let hash = seed.hash(fingerprint);
+            let shard = Arc::make_mut(&mut self.snapshot.shards[shard_of(hash)]);
+            shard.insert_unique(hash, Arc::new(record), |held| seed.hash(&held.fingerprint));
         }
         self.snapshot.credentials += 1;
         Ok(())
@@ -214,8 +223,9 @@ impl Draft {
     pub fn remove(&mut self, fingerprint: &Fingerprint) -> Option<Arc<Credential>> {
         let credential = Arc::clone(self.snapshot.find(fingerprint)?);
         for one in credential.fingerprints() {
-            let shard = Arc::make_mut(&mut self.snapshot.shards[shard_of(one)]);
-            if let Ok(slot) = shard.find_entry(hash(one), |held| held.fingerprint == *one) {
+            let hash = self.snapshot.seed.hash(one);
+            let shard = Arc::make_mut(&mut self.snapshot.shards[shard_of(hash)]);
+            if let Ok(slot) = shard.find_entry(hash, |held| held.fingerprint == *one) {
                 slot.remove();
             }
         }

@@ -14,9 +14,7 @@ pub(crate) fn id(number: u8) -> Id {
 
 pub(crate) fn fingerprint(number: u16) -> Fingerprint {
     let mut bytes = [0; 32];
-    // Most land in one shard on purpose; every seventh in another.
     bytes[0..2].copy_from_slice(&number.to_le_bytes());
-    bytes[8] = u8::from(number.is_multiple_of(7));
     Fingerprint(bytes)
 }
 
@@ -47,7 +45,6 @@ pub(crate) fn credential(number: u8, organization: u8, keys: &[u16], list: &[&st
 fn every_key_of_a_credential_finds_it_and_it_counts_once() {
     let mut draft = Draft::new();
     draft.organization(organization(1, AccessListMode::Off)).unwrap();
-    // 1 and 2 share a shard, 7 is in another.
     draft.credential(credential(21, 1, &[1, 2, 7], &["10.0.0.0/8"])).unwrap();
     draft.credential(credential(22, 1, &[3], &["10.0.0.0/8"])).unwrap();
     let snapshot = draft.finish(4);
@@ -56,6 +53,14 @@ fn every_key_of_a_credential_finds_it_and_it_counts_once() {
         assert_eq!(snapshot.find(&fingerprint(key)).unwrap().id(), id(21));
     }
     assert_eq!(snapshot.find(&fingerprint(9)).map(|found| found.id()), None);
+    let credential = snapshot.find(&fingerprint(1)).unwrap();
+    let organization = snapshot.organization_of(credential);
+    assert_eq!((organization.name(), organization.id(), organization.mode()), ("acme", id(1), AccessListMode::Off));
+    assert_eq!((credential.kind(), credential.enabled()), (CredentialKind::ApiKey, true));
+    assert_eq!((credential.expires_at(), credential.enforcement()), (Timestamp::NEVER, Enforcement::Enforce));
+    assert_eq!(snapshot.organizations().count(), 1);
+    assert!(!snapshot.is_empty() && Draft::default().finish(1).is_empty());
+    assert!(snapshot.bytes() > 2 * size_of::<Credential>());
     assert_eq!(snapshot.find_by_id(id(22)).unwrap().id(), id(22));
     let (one, other) = (snapshot.find_by_id(id(21)).unwrap(), snapshot.find_by_id(id(22)).unwrap());
     assert_eq!((one.list().holders(), other.list().holders()), (5, 5), "equal lists are shared");
@@ -180,4 +185,26 @@ proptest! {
             prop_assert_eq!(view(&applied), view(&whole));
         }
     }
+}
+
+#[test]
+fn made_up_fingerprints_do_not_crowd_one_slot() {
+    let seed = Seed::random();
+    // All but the last two bytes are equal.
+    let hashes: Vec<u64> = (0..20_000u16)
+        .map(|number| {
+            let mut bytes = [0xab; 32];
+            bytes[30..].copy_from_slice(&number.to_le_bytes());
+            seed.hash(&Fingerprint(bytes))
+        })
+        .collect();
+    let mut shards = [0; SHARDS];
+    let mut tags = [0; 128];
+    for hash in &hashes {
+        shards[shard_of(*hash)] += 1;
+        tags[(hash >> 57) as usize] += 1;
+    }
+    // Evenly spread they would be 20 and 156.
+    assert!(shards.iter().all(|count| *count < 80), "{shards:?}");
+    assert!(tags.iter().all(|count| *count < 500), "{tags:?}");
 }

@@ -1,37 +1,46 @@
-//! Whether a configuration and a directory go together: every organization that a route or an issuer names exists.
+//! Whether a configuration goes together with what it refers to: the organizations of the directory, and files of its own
+//! such as certificates.
 
 use std::collections::HashSet;
 
-use super::{Origin, named};
 use crate::access::id::Id;
-use crate::access::snapshot::Snapshot;
-use crate::config::diagnostic::{Problem, Problems};
-use crate::config::settings::Settings;
+use crate::app::Chain;
+use crate::config::diagnostic::{Place, Problem, Problems};
+use crate::config::settings::{Gateway, Settings};
+use crate::net::tls;
 
-/// Names every organization that the configuration refers to and the directory does not have.
-///
-/// # Errors
-/// One problem per such reference.
-pub(super) fn check(origin: &Origin, settings: &Settings, snapshot: &Snapshot) -> Result<(), Problems> {
-    let known: HashSet<Id> = snapshot.organizations().map(|organization| organization.id()).collect();
-    let gateway = &settings.gateway;
-    let mut problems = Problems::default();
-    let mut unknown = |whose: &str, id: Id| {
-        if !known.contains(&id) {
-            let message = format!("{whose} names organization `{id}`, which the directory does not have");
-            let help = "add the organization to the directory, or take the id out";
-            problems.push(Problem::error(named(origin), message).with_help(help));
-        }
+/// One problem for each organization that a route or an issuer names and the directory does not have.
+pub fn unknown_organizations(place: &Place, gateway: &Gateway, known: impl IntoIterator<Item = Id>) -> Problems {
+    let known: HashSet<Id> = known.into_iter().collect();
+    let routes = gateway.routes.iter().flat_map(|route| {
+        let listed = route.organizations.iter().flat_map(|listed| listed.iter());
+        listed.map(|id| (format!("the route with path `{}`", route.path), *id))
+    });
+    let issuers = gateway
+        .credentials
+        .issuers
+        .iter()
+        .flat_map(|issuer| issuer.organizations.iter().map(|id| (format!("issuer `{}`", issuer.issuer), *id)));
+    let unknown = routes.chain(issuers).filter(|(_, id)| !known.contains(id));
+    let problem = |(whose, id): (String, Id)| {
+        let message = format!("{whose} names organization `{id}`, which the directory does not have");
+        let help = "add the organization to the directory, or take its id out of the configuration";
+        Problem::error(place.clone(), message).with_help(help)
     };
-    for route in gateway.routes.iter() {
-        for id in route.organizations.iter().flat_map(|listed| listed.iter()) {
-            unknown(&format!("the route with path `{}`", route.path), *id);
-        }
-    }
-    for issuer in &gateway.credentials.issuers {
-        for id in &issuer.organizations {
-            unknown(&format!("issuer `{}`", issuer.issuer), *id);
-        }
-    }
-    if problems.is_empty() { Ok(()) } else { Err(problems) }
+    unknown.map(problem).collect()
+}
+
+/// One problem for each certificate, key or CA file that can't be used.
+pub fn unusable_files(place: &Place, settings: &Settings) -> Problems {
+    let listeners = settings.sockets.listen.iter().filter_map(|listen| {
+        let fault = tls::server_config(listen.tls.as_ref()?).err()?;
+        Some(format!("listener {}: {}", listen.address, Chain(&fault)))
+    });
+    let upstreams = settings.gateway.upstreams.iter().filter_map(|upstream| {
+        // The system's roots are nobody's fault in this file.
+        upstream.tls.ca.as_ref()?;
+        let fault = tls::client_config(&upstream.tls).err()?;
+        Some(format!("upstream `{}`: {}", upstream.name, Chain(&fault)))
+    });
+    listeners.chain(upstreams).map(|message| Problem::error(place.clone(), message)).collect()
 }

@@ -27,8 +27,9 @@ fn a_configuration_is_checked_with_its_directory() {
     assert!(read(Some(&config), None).problems.has_errors());
     std::fs::write(folder.path().join("d.yaml"), HEAD).unwrap();
     let checked = read(Some(&config), None);
-    assert!(!checked.problems.has_errors());
-    assert!(checked.problems.to_string().contains("names organization 5f0000000000000000000009"));
+    // `serve` would refuse it too.
+    assert!(checked.problems.has_errors());
+    assert!(checked.problems.to_string().contains("names organization `5f0000000000000000000009`"));
     assert_eq!(checked.summary(), "1 route, 1 upstream, 1 organization, no credentials");
 }
 

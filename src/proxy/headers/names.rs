@@ -1,7 +1,7 @@
 //! Which header names are whose, in every spelling that some server takes for the same name.
 //!
-//! Many servers hand `X_Api_Key`, `X.Api.Key` and `X-Api-Key` to the application as one variable (CVE-2025-64484): what is
-//! ours in one spelling is ours in all of them.
+//! Many servers hand `X_Api_Key`, `X.Api.Key` and `X-Api-Key` to the application as one variable (CVE-2025-64484), and some
+//! do so for every other character that a name may have: what is ours in one spelling is ours in all of them.
 
 use http::HeaderMap;
 use http::header::HeaderName;
@@ -31,6 +31,20 @@ pub(super) enum Owner {
 
 const PREFIX: &str = "x-portcullis-";
 
+/// Names by which some server or framework learns the client's address. The upstream learns it from `X-Forwarded-For`, and
+/// from none that a client could write (THREATS C9).
+const ADDRESSES: [&str; 9] = [
+    "x-forwarded-for",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-original-forwarded-for",
+    "true-client-ip",
+    "client-ip",
+    "cf-connecting-ip",
+    "fastly-client-ip",
+];
+
 impl<'a> Names<'a> {
     pub(crate) fn of(settings: &'a Gateway) -> Self {
         Self { settings }
@@ -53,8 +67,10 @@ impl<'a> Names<'a> {
         // The only fixed names that matter begin with one of these letters.
         match name.as_bytes().first() {
             Some(b'x') if is_same_start(name, PREFIX) => Owner::Ours,
-            Some(b'x') if is_same(name, "x-forwarded-for") || is_same(name, "x-real-ip") => Owner::Ours,
-            Some(b'x') if name.starts_with("x-forwarded-") && !name.contains(['_', '.']) => Owner::Proxy,
+            Some(b'x' | b't' | b'c' | b'f') if ADDRESSES.iter().any(|address| is_same(address, name)) => Owner::Ours,
+            Some(b'x') if name.starts_with("x-forwarded-") && name.bytes().all(|byte| byte == folded(byte)) => {
+                Owner::Proxy
+            }
             Some(b'x') if is_same_start(name, "x-forwarded-") => Owner::Ours,
             Some(b'f') if name == "forwarded" => Owner::Ours,
             _ if is_hop_by_hop(name) => Owner::HopByHop,
@@ -87,9 +103,9 @@ pub(super) fn is_hop_by_hop(name: &str) -> bool {
 }
 
 fn folded(byte: u8) -> u8 {
-    match byte {
-        b'_' | b'.' => b'-',
-        other => other.to_ascii_lowercase(),
+    match byte.is_ascii_alphanumeric() {
+        true => byte.to_ascii_lowercase(),
+        false => b'-',
     }
 }
 

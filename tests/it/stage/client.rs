@@ -1,7 +1,7 @@
 //! A client that sends what it is told, byte for byte, and reads answers as RFC 9112 frames them.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 
 use super::DEADLINE;
 
@@ -27,7 +27,19 @@ pub struct Answer {
 impl Client {
     /// Connects.
     pub fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("it listens");
+        Self::of(TcpStream::connect(address).expect("it listens"))
+    }
+
+    /// Connects from another address of the loopback.
+    pub fn connect_from(from: IpAddr, to: SocketAddr) -> Self {
+        let socket = socket2::Socket::new(socket2::Domain::for_address(to), socket2::Type::STREAM, None);
+        let socket = socket.expect("a socket can be had");
+        socket.bind(&SocketAddr::new(from, 0).into()).expect("it is an address of the loopback");
+        socket.connect(&to.into()).expect("it listens");
+        Self::of(socket.into())
+    }
+
+    fn of(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(DEADLINE)).expect("the deadline is not zero");
         stream.set_write_timeout(Some(DEADLINE)).expect("the deadline is not zero");
         stream.set_nodelay(true).expect("it is a TCP socket");
