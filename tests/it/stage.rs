@@ -7,7 +7,7 @@ mod client;
 mod upstream;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use portcullis::app::{self, Origin, Running};
@@ -244,11 +244,6 @@ impl Stage {
     /// A path in the stage's folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
-    }
-
-    /// The folder with configuration, directory and access log.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
     }
 
     /// The configuration's text.
