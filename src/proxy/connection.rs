@@ -204,7 +204,7 @@ async fn requests(context: &Rc<Context>, transport: Transport, limits: Limits) {
 
 /// hyper has answered by itself, or closed: the code is counted and logged all the same.
 fn refused(context: &Context, fault: &hyper::Error) {
-    if !context.is_between_exchanges() || !context.is_within_head() {
+    if !context.is_between_exchanges() {
         return;
     }
     let code = match fault {

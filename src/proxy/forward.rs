@@ -61,12 +61,14 @@ pub(super) async fn forward(permit: Permit<'_>, outgoing: Outgoing, mut ledger: 
         return reply::refuse(Code::InternalError, settings, ledger, !body.is_end_stream());
     }
 
+    // Only HTTP/1.0 passes without a host.
+    let keep_host = upstream.preserve_host && (head.version == Version::HTTP_11 || head.headers.contains_key(HOST));
     let (request, progress) = make(head, body, &context, &held, &upstream);
     if let Some(progress) = &progress {
         ledger.follows(Rc::clone(progress));
     }
     upstream.counters.request();
-    let sent = send(request, progress.as_deref(), &context, &upstream).await;
+    let sent = send(request, progress.as_deref(), &context, &upstream, keep_host).await;
     match sent {
         Ok(Sent::Echoed(answer)) => {
             ledger.answered(answer.status().as_u16());
@@ -155,15 +157,14 @@ async fn send(
     progress: Option<&Progress>,
     context: &Context,
     upstream: &Upstream,
+    keep_host: bool,
 ) -> Result<Sent, Failure> {
     for endpoint in upstream.turn() {
         if endpoint.is_echo() {
             let cut = Failure { code: Code::MalformedRequest, reason: "the client's body ended early" };
             return Box::pin(echo(request)).await.map(Sent::Echoed).map_err(|_| cut);
         }
-        if !upstream.preserve_host
-            && let Some(authority) = endpoint.authority()
-        {
+        if !keep_host && let Some(authority) = endpoint.authority() {
             request.headers_mut().insert(HOST, authority.clone());
         }
         match try_endpoint(request, progress, context, upstream, endpoint).await {

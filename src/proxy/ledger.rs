@@ -145,6 +145,11 @@ impl Ledger {
         self.status = status;
     }
 
+    /// Whether the answer has no body whatever it says of one (RFC 9110 §9.3.2).
+    pub(super) fn is_head(&self) -> bool {
+        self.method == Method::HEAD
+    }
+
     #[inline]
     pub(super) fn sent(&mut self, bytes: usize) {
         self.bytes_out += bytes as u64;

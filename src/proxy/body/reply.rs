@@ -46,7 +46,9 @@ impl ReplyBody {
     pub(in crate::proxy) fn whole(bytes: Bytes, ledger: Option<Box<Ledger>>) -> Self {
         let kind = Kind::Whole(Some(bytes).filter(|bytes| !bytes.is_empty()));
         let mut body = Self { kind, ledger };
-        if let (Kind::Whole(Some(bytes)), Some(ledger)) = (&body.kind, &mut body.ledger) {
+        if let (Kind::Whole(Some(bytes)), Some(ledger)) = (&body.kind, &mut body.ledger)
+            && !ledger.is_head()
+        {
             ledger.sent(bytes.len());
         }
         body

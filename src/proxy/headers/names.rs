@@ -75,6 +75,10 @@ impl<'a> Names<'a> {
             Some(b'f') if name == "forwarded" => Owner::Ours,
             _ if is_hop_by_hop(name) => Owner::HopByHop,
             Some(b'p') if is_same(name, "proxy-connection") => Owner::HopByHop,
+            Some(b't') if is_same(name, "transfer-encoding") => Owner::HopByHop,
+            Some(b'k') if is_same(name, "keep-alive") => Owner::HopByHop,
+            // Framing is said in its own spelling or not at all.
+            Some(b'c') if name != "content-length" && is_same(name, "content-length") => Owner::HopByHop,
             _ => Owner::Client,
         }
     }

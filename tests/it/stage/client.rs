@@ -39,7 +39,8 @@ impl Client {
         Self::of(socket.into())
     }
 
-    fn of(stream: TcpStream) -> Self {
+    /// The other end of a connection that was accepted, or one that was made elsewhere.
+    pub fn of(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(DEADLINE)).expect("the deadline is not zero");
         stream.set_write_timeout(Some(DEADLINE)).expect("the deadline is not zero");
         stream.set_nodelay(true).expect("it is a TCP socket");
@@ -56,6 +57,27 @@ impl Client {
         let head_only = raw.as_ref().starts_with(b"HEAD ");
         self.write(raw);
         self.read(head_only)
+    }
+
+    /// Reads a head, interim answers included: its first line and its fields. `None` where the connection ends before it.
+    pub fn head(&mut self) -> Option<(String, Vec<(String, String)>)> {
+        let end = self.until(b"\r\n\r\n")?;
+        let head: Vec<u8> = self.buffer.drain(..end).collect();
+        let text = String::from_utf8_lossy(&head);
+        let mut lines = text.split("\r\n");
+        let first = lines.next().unwrap_or_default().to_owned();
+        Some((first, lines.filter_map(field).collect()))
+    }
+
+    /// The same connection once more, for another thread; what was read ahead stays here.
+    pub fn second(&self) -> Self {
+        Self::of(self.stream.try_clone().expect("a descriptor is free"))
+    }
+
+    /// Everything that comes until the peer closes.
+    pub fn rest(&mut self) -> String {
+        while self.fill() {}
+        String::from_utf8_lossy(&std::mem::take(&mut self.buffer)).into_owned()
     }
 
     /// Reads one answer, `head_only` where the request was a HEAD. Interim answers but 100 and 101 are passed over.

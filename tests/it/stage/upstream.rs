@@ -2,10 +2,11 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::client::field;
+use super::client::{Client, field};
 use super::{DEADLINE, wait_for};
 
 /// A request as the upstream saw it.
@@ -69,6 +70,21 @@ impl Upstream {
             }
         });
         Self { address, seen }
+    }
+
+    /// Hands every connection to the test, which reads and writes on it by hand; nothing is recorded.
+    pub fn by_hand() -> (Self, Receiver<Client>) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let address = listener.local_addr().expect("it is bound");
+        let (give, take) = channel();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                if give.send(Client::of(stream)).is_err() {
+                    return;
+                }
+            }
+        });
+        (Self { address, seen: Arc::default() }, take)
     }
 
     /// Where it listens.
