@@ -137,6 +137,19 @@ impl Client {
         self.buffer.is_empty() && !self.fill()
     }
 
+    /// Whether there is nothing to read within the given time and the connection is still open.
+    pub fn is_silent_for(&mut self, time: std::time::Duration) -> bool {
+        self.stream.set_read_timeout(Some(time)).expect("the time is not zero");
+        let mut byte = [0];
+        let outcome = self.stream.read(&mut byte);
+        self.stream.set_read_timeout(Some(DEADLINE)).expect("the deadline is not zero");
+        if let Ok(1) = outcome {
+            self.buffer.push(byte[0]);
+        }
+        let nothing = [std::io::ErrorKind::WouldBlock, std::io::ErrorKind::TimedOut];
+        matches!(outcome, Err(fault) if nothing.contains(&fault.kind()))
+    }
+
     /// Closes the sending side.
     pub fn finish(&mut self) {
         let _ = self.stream.shutdown(Shutdown::Write);
