@@ -1,6 +1,6 @@
 //! The configuration as the file writes it: one struct a mapping, every scalar still the text that was written.
 //!
-//! Never judges a value; [`super::resolve`] does, so that all faults come at once and each with its place.
+//! Never judges a value; `config::resolve` does, so that all faults come at once and each with its place.
 //! The doc comments are the descriptions of `portcullis schema config`.
 
 mod scalar;

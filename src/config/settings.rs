@@ -1,6 +1,6 @@
 //! The frozen, validated form of the configuration: no `Option` where a default exists.
 //!
-//! Made only by [`super::resolve`]; never read from a file directly and never changed after it was made.
+//! Made only by `config::resolve`; never read from a file directly and never changed after it was made.
 //! A reload makes a new value and publishes it whole through `live::published`.
 
 use std::net::SocketAddr;
