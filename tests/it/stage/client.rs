@@ -52,6 +52,13 @@ impl Client {
         let _ = self.stream.write_all(raw.as_ref());
     }
 
+    /// Sends until nobody has taken anything for a while, or the peer has closed.
+    pub fn fill_up(&mut self) {
+        self.stream.set_write_timeout(Some(std::time::Duration::from_millis(100))).expect("the time is not zero");
+        while self.stream.write(&[0; 64 * 1024]).is_ok() {}
+        self.stream.set_write_timeout(Some(DEADLINE)).expect("the deadline is not zero");
+    }
+
     /// Sends bytes and reads one answer.
     pub fn send(&mut self, raw: impl AsRef<[u8]>) -> Answer {
         let head_only = raw.as_ref().starts_with(b"HEAD ");
@@ -135,6 +142,18 @@ impl Client {
     /// Whether the peer closes (or resets) the connection without another byte.
     pub fn is_closed(&mut self) -> bool {
         self.buffer.is_empty() && !self.fill()
+    }
+
+    /// Whether there is nothing to read within the given time and the connection is still open.
+    pub fn is_silent_for(&mut self, time: std::time::Duration) -> bool {
+        self.stream.set_read_timeout(Some(time)).expect("the time is not zero");
+        let mut byte = [0];
+        let outcome = self.stream.read(&mut byte);
+        self.stream.set_read_timeout(Some(DEADLINE)).expect("the deadline is not zero");
+        if let Ok(1) = outcome {
+            self.buffer.push(byte[0]);
+        }
+        matches!(outcome, Err(fault) if matches!(fault.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut))
     }
 
     /// Closes the sending side.
