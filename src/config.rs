@@ -13,12 +13,36 @@ pub mod units;
 
 use std::path::Path;
 
+use crate::access::id::Id;
 use diagnostic::{Place, Problem, Problems};
-use document::{Document, Override};
-use settings::Settings;
+use document::{Document, Override, Step};
+use settings::{DirectorySource, Settings};
 
 /// Largest configuration file that is read, in bytes.
 const LARGEST: u64 = 16 * 1024 * 1024;
+
+/// A configuration that was judged, good or not.
+#[derive(Debug)]
+pub struct Examined {
+    /// What it says, where nothing refuses it.
+    pub settings: Option<Settings>,
+    /// Everything that was found, warnings included.
+    pub problems: Problems,
+    /// Which directory it names, where that can be told, even if something else refuses the configuration: so that both
+    /// can be judged in one run.
+    pub directory: Option<DirectorySource>,
+    /// Every organization that its routes and issuers name.
+    pub organizations: Vec<NamedOrganization>,
+}
+
+/// An organization that a route or an issuer names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedOrganization {
+    /// Which.
+    pub id: Id,
+    /// Where it is named.
+    pub place: Place,
+}
 
 /// Reads a configuration file, or the defaults where there is none, under overrides from the environment.
 /// Relative paths in it start at its folder. Returned with the settings: the warnings.
@@ -26,15 +50,24 @@ const LARGEST: u64 = 16 * 1024 * 1024;
 /// # Errors
 /// Every fault of the file, each with its place.
 pub fn load(file: Option<&Path>, overrides: Vec<Override>) -> Result<(Settings, Problems), Problems> {
+    examine(file, overrides).taken()
+}
+
+/// As [`load`], with what a faulty configuration still tells.
+pub fn examine(file: Option<&Path>, overrides: Vec<Override>) -> Examined {
     let Some(file) = file else {
-        return parse("the environment", "", Path::new("."), overrides);
+        return examine_text("the environment", "", Path::new("."), overrides);
     };
-    let text = read(file).map_err(|fault| {
-        let message = format!("the configuration can't be read: {fault}");
-        Problems::from(Problem::error(Place::file(file.display().to_string()), message))
-    })?;
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    parse(&file.display().to_string(), &text, folder, overrides)
+    match read(file) {
+        Ok(text) => {
+            let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            examine_text(&file.display().to_string(), &text, folder, overrides)
+        }
+        Err(fault) => {
+            let message = format!("the configuration can't be read: {fault}");
+            Examined::unread(Problem::error(Place::file(file.display().to_string()), message).into())
+        }
+    }
 }
 
 /// Reads a configuration from a text; `name` is what problems call it.
@@ -47,11 +80,43 @@ pub fn parse(
     folder: &Path,
     overrides: Vec<Override>,
 ) -> Result<(Settings, Problems), Problems> {
+    examine_text(name, text, folder, overrides).taken()
+}
+
+/// As [`parse`], with what a faulty text still tells.
+pub fn examine_text(name: &str, text: &str, folder: &Path, overrides: Vec<Override>) -> Examined {
     let document = Document::new(name, text).strict().with_overrides(overrides);
-    let raw: raw::Configuration = document.parse()?;
-    let mut resolve = resolve::Resolve { folder, findings: Vec::new() };
+    let (raw, mut problems) = document.parse_mended::<raw::Configuration>();
+    let Some(raw) = raw else {
+        return Examined::unread(problems);
+    };
+    let mut resolve = resolve::Resolve {
+        folder,
+        document: &document,
+        findings: Vec::new(),
+        directory: None,
+        organizations: Vec::new(),
+    };
     let settings = resolve.settings(&raw);
-    document.locate_all(resolve.findings).unless_refused(settings)
+    let resolve::Resolve { findings, directory, organizations, .. } = resolve;
+    problems.append(document.locate_all(findings));
+    let problems = problems.sorted();
+    let organizations = organizations
+        .into_iter()
+        .map(|(path, id)| NamedOrganization { id, place: document.place_of(&path, false) })
+        .collect();
+    let directory = directory.filter(|_| !document.lost(&[Step::from("directory")]));
+    Examined { settings: settings.filter(|_| !problems.has_errors()), problems, directory, organizations }
+}
+
+impl Examined {
+    fn unread(problems: Problems) -> Self {
+        Self { settings: None, problems, directory: None, organizations: Vec::new() }
+    }
+
+    fn taken(self) -> Result<(Settings, Problems), Problems> {
+        self.problems.unless_refused(self.settings)
+    }
 }
 
 /// The JSON Schema of the configuration.

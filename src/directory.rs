@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 pub use demonstration::{DEMONSTRATION_KEYS, demonstration};
 pub use model::Directory;
 
+use crate::access::id::Id;
 use crate::config::diagnostic::Problems;
 
 /// How much is read at most.
@@ -51,11 +52,28 @@ pub struct Loaded {
 /// # Errors
 /// Every fault of every file, each with its place. Nothing of a faulty directory is returned.
 pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, Problems> {
+    examine(path, options).loaded
+}
+
+/// A directory that was judged, good or not.
+#[derive(Debug)]
+pub struct Examined {
+    /// What it says, or everything that refuses it.
+    pub loaded: Result<Loaded, Problems>,
+    /// Its organizations, where all of them could be told even if something else refuses it.
+    pub organizations: Option<Vec<Id>>,
+}
+
+/// As [`load`], with what a faulty directory still tells.
+pub fn examine(path: &Path, options: &LoadOptions) -> Examined {
     let mut reader = source::Reader::new(options.largest);
-    let files = reader.files(path)?;
-    let (directory, warnings) = resolve::resolve(&files, &mut reader)?;
+    let (files, problems) = reader.files(path);
+    let judged = resolve::resolve(&files, &mut reader, problems);
     let (files_read, digest) = reader.finish();
-    Ok(Loaded { directory, warnings, files_read, digest })
+    let organizations = judged.complete.then(|| judged.directory.organizations.iter().map(|one| one.id).collect());
+    let loaded = judged.problems.unless_refused(Some(judged.directory));
+    let loaded = loaded.map(|(directory, warnings)| Loaded { directory, warnings, files_read, digest });
+    Examined { loaded, organizations }
 }
 
 /// Reads a directory from one text; list files are looked for in `folder`. `name` is what problems call the text.
@@ -65,7 +83,8 @@ pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, Problems> {
 pub fn parse(name: &str, text: &str, folder: &Path) -> Result<(Directory, Problems), Problems> {
     let mut reader = source::Reader::new(LoadOptions::default().largest);
     let file = source::SourceFile::of_text(name, text, folder);
-    resolve::resolve(&[file], &mut reader)
+    let judged = resolve::resolve(&[file], &mut reader, Problems::default());
+    judged.problems.unless_refused(Some(judged.directory))
 }
 
 /// The JSON Schema of a directory file.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use super::Origin;
 use crate::clock::Clock;
+use crate::config::Examined;
 use crate::config::diagnostic::{Problem, Problems, Severity};
 use crate::config::settings::Settings;
 use crate::live::key_sets::{KeySets, RefreshWish};
@@ -34,26 +35,35 @@ pub struct Prepared {
 /// Reads and judges everything that serving needs.
 ///
 /// # Errors
-/// Every problem of the configuration; where it has none, every problem of the directory and of the files that the
-/// configuration names.
+/// Every problem of the configuration, of the directory that it names and of its other files.
 pub fn prepare(origin: Origin) -> Result<Prepared, Problems> {
-    let (configuration, mut warnings) = read::configuration(&origin)?;
+    let (examined, digest) = read::examined(&origin);
+    let Examined { settings, mut problems, directory, organizations } = examined;
     let wish = RefreshWish::default();
-    let material = read::material(&origin, &configuration.settings, &KeySets::new(wish.clone()));
-    let compiled = read::directory(&configuration.settings.directory, 1).and_then(|(compiled, more)| {
-        read::agreement(&origin, &configuration.settings, &compiled.snapshot)?;
-        Ok((compiled, more))
+    let keys = settings.as_ref().and_then(|settings| {
+        let material = read::material(&origin, settings, &KeySets::new(wish.clone()));
+        material.map_err(|found| problems.append(found)).ok()
     });
-    match (material, compiled) {
-        (Ok(keys), Ok((directory, more))) => {
-            warnings.append(more);
-            Ok(Prepared { origin, configuration, directory, keys, wish, warnings })
+    let compiled = directory.and_then(|source| {
+        let (compiled, known) = read::directory_with_organizations(&source, 1);
+        if let Some(known) = known {
+            problems.append(agree::unknown_organizations(&organizations, known));
         }
-        (material, compiled) => {
-            let mut problems = material.err().unwrap_or_default();
-            problems.append(compiled.err().unwrap_or_default());
-            Err(problems)
-        }
+        let (compiled, found) = apart(compiled);
+        problems.append(found);
+        compiled
+    });
+    let whole = settings.zip(keys).zip(compiled);
+    let (((settings, keys), directory), warnings) = problems.unless_refused(whole)?;
+    let configuration = Configuration { settings, organizations, digest };
+    Ok(Prepared { origin, configuration, directory, keys, wish, warnings })
+}
+
+/// The value where there is one, and what was found, whether or not it refuses the value.
+fn apart<T>(read: Result<(T, Problems), Problems>) -> (Option<T>, Problems) {
+    match read {
+        Ok((value, warnings)) => (Some(value), warnings),
+        Err(problems) => (None, problems),
     }
 }
 

@@ -138,38 +138,38 @@ impl Checked {
 /// Reads both, problems of both together.
 fn read(config: Option<&Path>, directory: Option<&Path>) -> Checked {
     let mut checked = Checked::default();
+    let (mut named, mut source) = (Vec::new(), None);
     if let Some(file) = config {
-        match config::load(Some(file), Override::from_environment()) {
-            Ok((settings, warnings)) => {
-                checked.problems.append(warnings);
-                checked.settings = Some(settings);
-            }
-            Err(problems) => checked.problems.append(problems),
+        let examined = config::examine(Some(file), Override::from_environment());
+        checked.problems.append(examined.problems);
+        if let Some(settings) = &examined.settings {
+            let place = Place::file(file.display().to_string());
+            checked.problems.append(agree::unusable_files(&place, settings));
         }
+        checked.settings = examined.settings;
+        (named, source) = (examined.organizations, examined.directory);
     }
-    let named = match checked.settings.as_ref().map(|settings| &settings.directory) {
-        Some(DirectorySource::File(path)) => Some(path.as_path()),
-        _ => None,
+    let source = directory.map(|path| DirectorySource::File(path.to_owned())).or(source);
+    let known = match source {
+        Some(DirectorySource::File(path)) => {
+            let examined = directory::examine(&path, &LoadOptions::default());
+            match examined.loaded {
+                Ok(loaded) => {
+                    checked.problems.append(loaded.warnings);
+                    checked.directory = Some(loaded.directory);
+                }
+                Err(problems) => checked.problems.append(problems),
+            }
+            examined.organizations
+        }
+        Some(DirectorySource::Demonstration) => {
+            let directory = checked.directory.insert(directory::demonstration());
+            Some(directory.organizations.iter().map(|one| one.id).collect())
+        }
+        None => None,
     };
-    match directory.or(named) {
-        Some(path) => match directory::load(path, &LoadOptions::default()) {
-            Ok(loaded) => {
-                checked.problems.append(loaded.warnings);
-                checked.directory = Some(loaded.directory);
-            }
-            Err(problems) => checked.problems.append(problems),
-        },
-        None if checked.settings.is_some() => checked.directory = Some(directory::demonstration()),
-        None => {}
-    }
-    if let (Some(settings), Some(file)) = (&checked.settings, config) {
-        let place = Place::file(file.display().to_string());
-        let mut problems = agree::unusable_files(&place, settings);
-        if let Some(directory) = &checked.directory {
-            let known = directory.organizations.iter().map(|one| one.id);
-            problems.append(agree::unknown_organizations(&place, &settings.gateway, known));
-        }
-        checked.problems.append(problems);
+    if let Some(known) = known {
+        checked.problems.append(agree::unknown_organizations(&named, known));
     }
     checked
 }

@@ -153,6 +153,16 @@ impl Problems {
         self
     }
 
+    /// Sorts by the rank of the file and by place, and drops what is said twice.
+    pub fn sorted_by_file(mut self, rank: impl Fn(&str) -> usize) -> Self {
+        self.problems.sort_by(|a, b| {
+            let key = |one: &Problem| (rank(&one.place.file), one.severity);
+            (key(a).0, &a.place, key(a).1, &a.message).cmp(&(key(b).0, &b.place, key(b).1, &b.message))
+        });
+        self.problems.dedup();
+        self
+    }
+
     /// The value where nothing refuses it, with the warnings; otherwise all problems.
     ///
     /// # Errors

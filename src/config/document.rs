@@ -6,6 +6,7 @@
 
 mod blot;
 mod marks;
+mod mend;
 mod overrides;
 mod shape;
 
@@ -102,6 +103,8 @@ pub struct Document {
     overrides: Vec<Override>,
     strict: bool,
     marks: OnceCell<Marks>,
+    /// Where something had to be taken out before the rest could be read, and where that was told.
+    wounds: OnceCell<(Vec<Path>, Vec<Place>)>,
     /// Byte offset of each line.
     lines: OnceCell<Vec<usize>>,
 }
@@ -119,6 +122,7 @@ impl Document {
             overrides: Vec::new(),
             strict: false,
             marks: OnceCell::new(),
+            wounds: OnceCell::new(),
             lines: OnceCell::new(),
         }
     }
@@ -129,7 +133,7 @@ impl Document {
         self
     }
 
-    /// The same, scanned in any case: for documents with mappings whose keys are names, where only the scan sees one
+    /// The same, scanned and compared with its schema in any case: for documents with mappings whose keys are names, where only the scan sees one
     /// that is there twice.
     pub fn strict(self) -> Self {
         Self { strict: true, ..self }
@@ -159,7 +163,17 @@ impl Document {
         let text = overridden.as_deref().unwrap_or(&self.text);
         let fault = match serde_yaml::from_str::<T>(text) {
             Ok(value) if self.is_plain() => return Ok(value),
-            Ok(value) if self.marks().findings.is_empty() => return Ok(value),
+            Ok(value) if self.marks().findings.is_empty() => {
+                // Ranges are told by the schema alone.
+                let beyond = match self.strict {
+                    true => shape::check(&self.marks().root, schemars::schema_for!(T).as_value()),
+                    false => Vec::new(),
+                };
+                if beyond.is_empty() {
+                    return Ok(value);
+                }
+                return Err(beyond.iter().map(|found| self.problem_at(found)).collect::<Problems>().sorted());
+            }
             Ok(_) => None,
             Err(_) if self.marks().findings.is_empty() && self.marks().root.is_absent() => {
                 return serde_yaml::from_str("{}").map_err(|fault| self.serde_problem(&fault).into());
@@ -181,6 +195,54 @@ impl Document {
         Err(problems.sorted())
     }
 
+    /// Reads the text, and where its shape is at fault as much of it as can be read: to be judged, never to be used.
+    /// The faults of the shape come with it; findings that only follow from them are held back afterwards.
+    pub fn parse_mended<T: DeserializeOwned + JsonSchema>(&self) -> (Option<T>, Problems) {
+        let problems = match self.parse::<T>() {
+            Ok(value) => return (Some(value), Problems::default()),
+            Err(problems) => problems,
+        };
+        if self.marks().broken {
+            return (None, problems);
+        }
+        let schema = schemars::schema_for!(T);
+        let mut root = self.marks().root.clone();
+        let Some(wounds) = mend::mend(&mut root, schema.as_value()) else {
+            return (None, problems);
+        };
+        let told = problems.iter().map(|problem| problem.place.clone()).filter(|place| place.line > 0).collect();
+        // A document is read once.
+        let _ = self.wounds.set((wounds, told));
+        (serde_yaml::from_str(&root.to_yaml()).ok(), problems)
+    }
+
+    /// Whether what belongs at a path may be in the text, but could not be read: it, what is around it, or an element of
+    /// it or the name of one.
+    pub fn lost(&self, path: &[Step]) -> bool {
+        self.wounds.get().is_some_and(|(wounds, _)| {
+            wounds.iter().any(|wound| {
+                path.starts_with(wound)
+                    || wound.strip_prefix(path).is_some_and(|further| match further {
+                        [Step::Index(_)] => true,
+                        [Step::Index(_), Step::Key(key)] => **key == *"name",
+                        _ => false,
+                    })
+            })
+        })
+    }
+
+    /// Whether a finding only follows from what could not be read: it is about something that stands in for it.
+    pub fn holds_back(&self, finding: &Finding) -> bool {
+        let Some((wounds, told)) = self.wounds.get() else {
+            return false;
+        };
+        let stands_in = |path: &Path| wounds.iter().any(|wound| path.starts_with(wound));
+        let related = finding.related.as_ref().is_some_and(|(path, _)| stands_in(path));
+        // An alias, or a value with a tag, is read as something else than was meant.
+        let told = |at: &marks::Mark| told.iter().any(|place| (place.line, place.column) == (at.line, at.column));
+        related || stands_in(&finding.path) || self.marks().root.scalar_mark_of(&finding.path).is_some_and(told)
+    }
+
     /// Gives a finding its line and column.
     pub fn locate(&self, finding: Finding) -> Problem {
         let place = self.place_of(&finding.path, finding.at_key);
@@ -191,7 +253,8 @@ impl Document {
 
     /// Gives findings their lines and columns, in the order of the text.
     pub fn locate_all(&self, findings: Vec<Finding>) -> Problems {
-        findings.into_iter().map(|finding| self.locate(finding)).collect::<Problems>().sorted()
+        let told = findings.into_iter().filter(|finding| !self.holds_back(finding));
+        told.map(|finding| self.locate(finding)).collect::<Problems>().sorted()
     }
 
     /// The place of what stands at a path, or of the nearest thing around it.

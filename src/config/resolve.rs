@@ -14,18 +14,25 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::document::{Finding, Path, Step, path};
+use super::document::{Document, Finding, Path, Step, path};
 use super::raw;
 use super::settings::{
     AccessLogSettings, AccessLogSink, DirectorySource, Gateway, Limits, Outbound, Settings, TelemetrySettings, Timeouts,
 };
 use super::units;
+use crate::access::id::Id;
 use crate::access::network::{Network, Networks};
 
-/// Faults so far, and the folder that relative paths start from.
+/// What was found so far, and the folder that relative paths start from.
 pub(super) struct Resolve<'a> {
     pub(super) folder: &'a FilePath,
+    /// Asked for what it could not read.
+    pub(super) document: &'a Document,
     pub(super) findings: Vec<Finding>,
+    /// What the configuration names as its directory.
+    pub(super) directory: Option<DirectorySource>,
+    /// Organizations that are named, and where.
+    pub(super) organizations: Vec<(Path, Id)>,
 }
 
 impl Resolve<'_> {
@@ -47,6 +54,7 @@ impl Resolve<'_> {
             identity_headers: raw.gateway.outbound.identity_headers.unwrap_or(true),
         };
         let directory = self.directory(raw.directory.as_ref());
+        self.directory.clone_from(&directory);
         let telemetry = self.telemetry(&raw.telemetry, &sockets);
         let access_log = self.access_log(&raw.telemetry.access_log);
         let gateway = Gateway {
@@ -124,7 +132,10 @@ impl Resolve<'_> {
                 None
             }
             (None, _) => {
-                if later.iter().all(|(_, given)| given.is_none()) {
+                let unread = ["file", "demonstration", "sqlite", "postgres", "follow"]
+                    .iter()
+                    .any(|key| self.lost(&path!["directory", *key]));
+                if later.iter().all(|(_, given)| given.is_none()) && !unread {
                     let message = "the directory names no source; write `file: directory.yaml`";
                     self.findings.push(Finding::error(path!["directory"], message).at_key());
                 }
@@ -142,7 +153,9 @@ impl Resolve<'_> {
                 self.file_name(step(&at, "file"), file).map(AccessLogSink::File)
             }
             (Some(raw::Sink::File), None) => {
-                self.error(step(&at, "to"), "`to: file` needs the name of a file in `file`");
+                if !self.lost(&step(&at, "file")) {
+                    self.error(step(&at, "to"), "`to: file` needs the name of a file in `file`");
+                }
                 None
             }
             (Some(_), Some(_)) => {
@@ -167,6 +180,11 @@ impl Resolve<'_> {
             self.error(at, format!("`{listen}` is an address of the gateway already; choose another port"));
         }
         Some(TelemetrySettings { listen })
+    }
+
+    /// Whether what belongs at a path could not be read, so that its absence is no fault of its own.
+    fn lost(&self, at: &Path) -> bool {
+        self.document.lost(at)
     }
 
     /// Adds an error.

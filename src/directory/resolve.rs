@@ -72,6 +72,16 @@ struct Resolve<'a> {
     ids: HashMap<Id, At>,
     public_keys: HashMap<Box<str>, At>,
     fingerprints: HashMap<Fingerprint, At>,
+    /// Something could not be read of which nobody can say what organization it belongs to.
+    incomplete: bool,
+}
+
+/// What the files make together, good or not.
+pub(super) struct Judged {
+    pub(super) directory: Directory,
+    pub(super) problems: Problems,
+    /// Whether every organization is in the directory, however faulty.
+    pub(super) complete: bool,
 }
 
 /// An organization with all the places that speak of it.
@@ -82,21 +92,16 @@ struct Gathered {
     projects: HashMap<Arc<str>, Id>,
 }
 
-/// The directory that the files make together, with warnings.
-///
-/// # Errors
-/// Every fault of every file.
-pub(super) fn resolve(files: &[SourceFile], reader: &mut Reader) -> Result<(Directory, Problems), Problems> {
+/// The directory that the files make together, with every fault of every file. `problems` are those of files that could
+/// not be read at all.
+pub(super) fn resolve(files: &[SourceFile], reader: &mut Reader, mut problems: Problems) -> Judged {
     let mut raws = Vec::with_capacity(files.len());
-    let mut problems = Problems::default();
+    let mut incomplete = !problems.is_empty();
     for file in files {
-        match file.document.parse::<raw::File>() {
-            Ok(raw) => raws.push(raw),
-            Err(found) => problems.append(found),
-        }
-    }
-    if !problems.is_empty() {
-        return Err(problems);
+        let (raw, found) = file.document.parse_mended::<raw::File>();
+        incomplete |= raw.is_none() || file.document.lost(&[Step::from("organizations")]);
+        problems.append(found);
+        raws.push(raw.unwrap_or_default());
     }
     let mut resolve = Resolve {
         files,
@@ -108,9 +113,11 @@ pub(super) fn resolve(files: &[SourceFile], reader: &mut Reader) -> Result<(Dire
         ids: HashMap::new(),
         public_keys: HashMap::new(),
         fingerprints: HashMap::new(),
+        incomplete,
     };
     let directory = resolve.directory(&mut raws);
-    resolve.located().unless_refused(Some(directory))
+    let complete = !resolve.incomplete;
+    Judged { directory, problems: resolve.located(), complete }
 }
 
 impl Resolve<'_> {
@@ -171,16 +178,19 @@ impl Resolve<'_> {
 
     /// Brings together what several files say of one organization.
     fn gather(&mut self, raws: &[raw::File]) -> Vec<Gathered> {
-        let mut parts: Vec<(Id, Vec<At>)> = Vec::new();
+        let mut parts: Vec<(Option<Id>, Vec<At>)> = Vec::new();
         let mut known: HashMap<Id, usize> = HashMap::new();
         for (file, raw) in raws.iter().enumerate() {
             for (organization, raw) in raw.organizations.iter().enumerate() {
                 let at = At { file, organization, member: None };
                 let Some(id) = self.id(at, "id", &raw.id) else {
+                    // Judged by itself; it may belong to any of the others.
+                    self.incomplete = true;
+                    parts.push((None, vec![at]));
                     continue;
                 };
                 let place = *known.entry(id).or_insert_with(|| {
-                    parts.push((id, Vec::new()));
+                    parts.push((Some(id), Vec::new()));
                     parts.len() - 1
                 });
                 let others = &mut parts[place].1;
@@ -194,9 +204,11 @@ impl Resolve<'_> {
         parts.into_iter().map(|(id, parts)| self.organization(raws, id, parts)).collect()
     }
 
-    fn organization(&mut self, raws: &[raw::File], id: Id, parts: Vec<At>) -> Gathered {
+    fn organization(&mut self, raws: &[raw::File], known: Option<Id>, parts: Vec<At>) -> Gathered {
+        // Of an organization without a good id nothing is kept but its faults.
+        let id = known.unwrap_or(Id::from_bytes([0; 12]));
         let raw = |at: &At| &raws[at.file].organizations[at.organization];
-        if let Some(other) = self.ids.insert(id, parts[0]) {
+        if let Some(other) = known.and_then(|id| self.ids.insert(id, parts[0])) {
             self.clash(
                 parts[0].key("id"),
                 format!("id {id} is there twice; give each its own"),
@@ -238,14 +250,16 @@ impl Resolve<'_> {
             ("name", name.is_none(), "write `name: …`"),
             ("require_access_list", mode.is_none(), "write `require_access_list: true`, `false` or `report`"),
         ] {
-            if missing {
+            if missing && !self.lost(&parts, key) {
                 self.fault(parts[0].spot([]), format!("organization {id} has no `{key}`; {way_out}"));
             }
         }
         let mode = match mode.map(|(mode, _)| mode) {
             Some(raw::Switch::Off) => AccessListMode::Off,
             Some(raw::Switch::Report) => AccessListMode::Report,
-            Some(raw::Switch::Required) | None => AccessListMode::Required,
+            Some(raw::Switch::Required) => AccessListMode::Required,
+            // Refused; so that no list is refused for a switch that nobody can read.
+            None => AccessListMode::Off,
         };
         let name = Arc::from(name.map_or("", |(name, _)| name));
         let organization =
@@ -281,7 +295,7 @@ impl Resolve<'_> {
                     Err(fault) => self.fault(at.spot([Step::from("networks"), Step::from(index)]), fault),
                 }
             }
-            if networks.len() > self.entries_per_list {
+            if networks.len() > self.entries_per_list && !self.limits_lost() {
                 let message = self.too_many(&format!("network set `{name}`"), networks.len());
                 self.fault(at.key("networks"), message);
             }
@@ -291,6 +305,11 @@ impl Resolve<'_> {
             }
             to.organization.network_sets.push(NetworkSet { name, networks });
         }
+    }
+
+    fn limits_lost(&self) -> bool {
+        let key = path!["limits", "entries_per_list"];
+        self.incomplete || self.files.iter().any(|file| file.document.lost(&key))
     }
 
     fn too_many(&self, what: &str, count: usize) -> String {
@@ -333,6 +352,15 @@ impl Resolve<'_> {
         mine
     }
 
+    /// Whether something of an organization may be written somewhere, but could not be read.
+    fn lost(&self, parts: &[At], key: &str) -> bool {
+        self.incomplete || parts.iter().any(|at| self.lost_at(&at.key(key)))
+    }
+
+    fn lost_at(&self, spot: &Spot) -> bool {
+        self.files[spot.file].document.lost(&spot.path)
+    }
+
     fn fault(&mut self, spot: Spot, message: impl Into<String>) {
         self.findings.push((spot.file, Finding::error(spot.path, message), None));
     }
@@ -349,7 +377,14 @@ impl Resolve<'_> {
     fn located(self) -> Problems {
         let mut by_file: Vec<Problems> = self.files.iter().map(|_| Problems::default()).collect();
         for (file, finding, related) in self.findings {
-            let mut problem = self.files[file].document.locate(finding);
+            let document = &self.files[file].document;
+            let other = |(spot, _): &Elsewhere| {
+                self.files[spot.file].document.holds_back(&Finding::error(spot.path.clone(), ""))
+            };
+            if document.holds_back(&finding) || related.as_ref().is_some_and(other) {
+                continue;
+            }
+            let mut problem = document.locate(finding);
             problem.related = related.map(|(spot, message)| {
                 let place = self.files[spot.file].document.place_of(&spot.path, false);
                 Box::new(Related { place, message: message.to_owned() })
@@ -357,8 +392,10 @@ impl Resolve<'_> {
             by_file[file].push(problem);
         }
         let mut problems = Problems::default();
-        by_file.into_iter().for_each(|one| problems.append(one.sorted()));
+        by_file.into_iter().for_each(|one| problems.append(one));
         problems.append(self.problems);
-        problems
+        let order: HashMap<&str, usize> =
+            self.files.iter().enumerate().map(|(at, file)| (&**file.document.name(), at)).collect();
+        problems.sorted_by_file(|name| order.get(name).copied().unwrap_or(usize::MAX))
     }
 }

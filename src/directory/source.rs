@@ -49,29 +49,34 @@ impl Reader {
     }
 
     /// Reads the file, or all files of the folder in the order of their names.
-    pub(super) fn files(&mut self, path: &Path) -> Result<Vec<SourceFile>, Problems> {
-        let refuse = |fault: String| Problems::from(Problem::error(Place::file(path.display().to_string()), fault));
-        let about = fs::metadata(path).map_err(|fault| refuse(format!("the directory can't be read: {fault}")))?;
+    /// Files that can't be read are among the problems.
+    pub(super) fn files(&mut self, path: &Path) -> (Vec<SourceFile>, Problems) {
+        self.folder_or_file(path)
+            .unwrap_or_else(|fault| (Vec::new(), Problem::error(Place::file(path.display().to_string()), fault).into()))
+    }
+
+    fn folder_or_file(&mut self, path: &Path) -> Result<(Vec<SourceFile>, Problems), String> {
+        let (mut files, mut problems) = (Vec::new(), Problems::default());
+        let mut keep = |read: Result<SourceFile, Problems>| match read {
+            Ok(file) => files.push(file),
+            Err(found) => problems.append(found),
+        };
+        let about = fs::metadata(path).map_err(|fault| format!("the directory can't be read: {fault}"))?;
         if !about.is_dir() {
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            return Ok(vec![self.file(path, path, folder)?]);
+            keep(self.file(path, path, folder));
+            return Ok((files, problems));
         }
         // Read behind the link, so that a swap in the middle cannot mix two revisions.
         let real = fs::canonicalize(path.join(KUBERNETES_LINK)).unwrap_or_else(|_| path.to_owned());
-        let names = names(&real).map_err(|fault| refuse(format!("the folder can't be read: {fault}")))?;
+        let names = names(&real).map_err(|fault| format!("the folder can't be read: {fault}"))?;
         if names.is_empty() {
-            return Err(refuse(
-                "the folder holds no file that ends in .yaml, .yml or .gz; put the directory there".to_owned(),
-            ));
+            return Err("the folder holds no file that ends in .yaml, .yml or .gz; put the directory there".to_owned());
         }
-        let (mut files, mut problems) = (Vec::new(), Problems::default());
         for name in names {
-            match self.file(&path.join(&name), &real.join(&name), &real) {
-                Ok(file) => files.push(file),
-                Err(found) => problems.append(found),
-            }
+            keep(self.file(&path.join(&name), &real.join(&name), &real));
         }
-        if problems.is_empty() { Ok(files) } else { Err(problems) }
+        Ok((files, problems))
     }
 
     fn file(&mut self, shown: &Path, real: &Path, folder: &Path) -> Result<SourceFile, Problems> {

@@ -364,3 +364,75 @@ fn lists_have_a_limit_that_can_be_raised() {
     refused(&text, "8:22", "201 entries, more than the 200");
     assert!(read(&format!("limits: {{entries_per_list: 201}}\n{text}")).is_ok());
 }
+
+/// Place and message of everything that is told about a text, in order.
+#[track_caller]
+fn told(text: &str, expected: &[(&str, &str)]) {
+    let problems = read(text).map(|_| ()).unwrap_err();
+    let found: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(found.len(), expected.len(), "{problems}\nof:\n{text}");
+    for (found, (place, part)) in found.iter().zip(expected) {
+        assert!(found.starts_with(&format!("d.yaml:{place}:")) && found.contains(part), "no `{part}` in {found}");
+    }
+}
+
+#[test]
+fn faults_of_shape_and_of_value_come_at_once() {
+    told(
+        &with_key(
+            "        enabled: maybe\n        rolls: []\n        expires_at: soon\n        access_list: [[10.0.0.1], 10.0.0.5/8, {cdir: 1.1.1.1}]\n      - secret_sha256: 5\n",
+        ),
+        &[
+            ("8:18", "`maybe`"),
+            ("9:9", "did you mean `roles`?"),
+            ("10:21", "is not a time"),
+            ("11:23", ""),
+            ("11:35", "did you mean `10.0.0.0/8`?"),
+            ("11:48", "did you mean `cidr`?"),
+            ("12:9", "`id` is missing"),
+            ("12:24", "64 hexadecimal"),
+        ],
+    );
+}
+
+#[test]
+fn what_only_follows_from_a_fault_of_shape_is_held_back() {
+    let head = |switch: &str| HEAD.replace("require_access_list: true", switch);
+    let key = |list: &str| {
+        format!("    api_keys: [{{id: 5f0000000000000000000021, secret_sha256: {HASH}, access_list: [{list}]}}]\n")
+    };
+    let everybody = key("0.0.0.0/0");
+    let sets = format!("    network_sts: [{{name: office, networks: []}}]\n{}", key("{set: office}"));
+    for (text, expected) in [
+        (head("require_access_lst: true"), vec![("4:5", "`require_access_list`?")]),
+        (
+            format!("{}{everybody}", head("require_access_list: yes")),
+            vec![("4:26", "`true`"), ("5:", "admits every address")],
+        ),
+        (format!("{HEAD}{sets}"), vec![("5:5", "`network_sets`?")]),
+        (
+            format!("organizations:\n  - nmae: acme\n    require_access_list: true\n{}", key("10.0.0.1/8")),
+            vec![("2:5", "`id` is missing"), ("2:5", "`name`?"), ("4:", "`10.0.0.0/8`?")],
+        ),
+        (with_key("        digest: {realm: P, md55: a}"), vec![("8:28", "`md5`?")]),
+    ] {
+        let problems = read(&text).map(|_| ()).unwrap_err();
+        let found: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert_eq!(found.len(), expected.len(), "{problems}\nof:\n{text}");
+        for (found, (place, part)) in found.iter().zip(expected) {
+            assert!(found.starts_with(&format!("d.yaml:{place}")) && found.contains(part), "no `{part}` in {found}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_no_yaml_does_not_hide_the_faults_of_others() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "a.yaml", "organizations: [");
+    write(folder.path(), "b.yaml", with_key("        access_list: [{set: office}, 1.2.3]"));
+    let problems = load(folder.path(), &LoadOptions::default()).unwrap_err();
+    let places: Vec<String> =
+        problems.iter().map(|one| one.place.to_string().rsplit('/').next().unwrap().to_owned()).collect();
+    assert_eq!(places.len(), 2, "{problems}");
+    assert!(places[0].starts_with("a.yaml:") && places[1] == "b.yaml:8:38", "{places:?}");
+}

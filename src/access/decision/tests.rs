@@ -39,14 +39,8 @@ impl Default for Case {
 /// What a permit says: whether it names a credential, the entry, and what would have denied.
 type Passed = (bool, Option<String>, Option<Reason>);
 
-fn decide(case: &Case) -> Result<Passed, (Reason, bool)> {
-    let mut draft = Draft::new();
-    draft.organization(organization(1, case.mode)).unwrap();
-    let mut spec = credential(21, 1, &[1], case.list);
-    (case.spec)(&mut spec);
-    draft.credential(spec).unwrap();
-    let snapshot = draft.finish(1);
-    let mut route = Route {
+fn ordinary() -> Route {
+    Route {
         host: None,
         path: "/".into(),
         methods: Box::default(),
@@ -54,8 +48,18 @@ fn decide(case: &Case) -> Result<Passed, (Reason, bool)> {
         require_access_list: false,
         organizations: None,
         preflight: Preflight::Require,
-        upstream: 0,
-    };
+        upstream: 7,
+    }
+}
+
+fn decide(case: &Case) -> Result<Passed, (Reason, bool)> {
+    let mut draft = Draft::new();
+    draft.organization(organization(1, case.mode)).unwrap();
+    let mut spec = credential(21, 1, &[1], case.list);
+    (case.spec)(&mut spec);
+    draft.credential(spec).unwrap();
+    let snapshot = draft.finish(1);
+    let mut route = ordinary();
     (case.route)(&mut route);
     let table = RouteTable::new(vec![route]);
     let question = Question {
@@ -245,4 +249,27 @@ fn a_supposed_credential_is_decided_by_the_same_code() {
     assert_eq!(reason(&question("10.0.0.1"), 21), IpAddressNotOnAccessList);
     assert_eq!(reason(&question("198.51.100.1"), 21), RouteNotFound);
     assert_eq!(reason(&question("198.51.100.1"), 22), InvalidCredentials("no credential has this id"));
+    let routes = RouteTable::new(vec![ordinary()]);
+    let mut draft = Draft::new();
+    draft.organization(organization(1, Report)).unwrap();
+    draft.credential(credential(21, 1, &[1], &[])).unwrap();
+    let snapshot = draft.finish(2);
+    let question = Question { snapshot: &snapshot, route: routes.find("h", "GET", "/"), ..question("10.0.0.1") };
+    let supposed = suppose(&question, id(21), &mut NoTrace).unwrap();
+    assert_eq!((supposed.would_deny(), supposed.route().upstream), (Some(OrgRequiresAccessList), 7));
+    assert!(matches!(supposed.grant(), Grant::Credential { credential, .. } if credential.id() == id(21)));
+}
+
+#[test]
+fn each_fault_of_an_address_says_what_the_proxy_did() {
+    for (fault, said) in [
+        (AddressFault::NotAnAddress, "is not an address"),
+        (AddressFault::Empty, "is empty"),
+        (AddressFault::AllTrusted, "set `hops`"),
+        (AddressFault::Repeated, "is repeated"),
+        (AddressFault::Missing, "did not send"),
+        (AddressFault::TooLong, "more hops or bytes"),
+    ] {
+        assert!(fault.as_str().contains(said), "{fault:?}");
+    }
 }

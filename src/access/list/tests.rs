@@ -88,6 +88,14 @@ fn sets_are_looked_up_where_they_are() {
     assert_eq!((found.set, found.expires_at), (Some(0), at(2_000)));
     let found = both.admits(client("198.51.100.7"), at(2_000), std::slice::from_ref(&office)).unwrap();
     assert_eq!((found.set, found.network.prefix_len()), (None, 16));
+    // Of equals the list's own entry is named.
+    let equal = NetworkEntry { network: "198.51.100.0/24".parse().unwrap(), expires_at: NEVER };
+    let equals = AccessList::compile([equal], [SetEntry { set: 0, expires_at: NEVER }]);
+    let found = equals.admits(client("198.51.100.7"), NOW, std::slice::from_ref(&office)).unwrap();
+    assert_eq!(found.set, None);
+    // A reference that has expired is what refused, though its set's own entries last.
+    let found = both.nearest(client("198.51.100.7"), at(2_000), std::slice::from_ref(&office)).unwrap();
+    assert_eq!((found.set, found.expired_at), (Some(0), Some(at(2_000))));
     // A reference to a set that is not there admits nothing.
     let dangling = AccessList::compile([], [SetEntry { set: 3, expires_at: NEVER }]);
     assert_eq!(dangling.admits(client("198.51.100.7"), NOW, &[office]), None);

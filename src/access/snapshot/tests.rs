@@ -208,3 +208,21 @@ fn made_up_fingerprints_do_not_crowd_one_slot() {
     assert!(shards.iter().all(|count| *count < 80), "{shards:?}");
     assert!(tags.iter().all(|count| *count < 500), "{tags:?}");
 }
+
+#[test]
+fn what_a_credential_tells_of_itself() {
+    let mut draft = Draft::new();
+    draft.organization(organization(1, AccessListMode::Off)).unwrap();
+    let grants = Grants { gateway: true, ..Grants::default() };
+    let spec = CredentialSpec { enabled: false, grants, ..credential(21, 1, &[1], &[]) };
+    draft.credential(CredentialSpec { kind: CredentialKind::ServiceAccount, ..spec }).unwrap();
+    let snapshot = draft.finish(1);
+    let credential = snapshot.find(&fingerprint(1)).unwrap();
+    assert_eq!((credential.enabled(), credential.grants().gateway), (false, true));
+    assert_eq!(credential.kind().as_str(), "SERVICE_ACCOUNT");
+    assert_eq!(CredentialKind::ApiKey.as_str(), "API_KEY");
+    // Nothing that guesses could be tested with.
+    assert_eq!(format!("{:?}", fingerprint(1)), "Fingerprint(…)");
+    let told = "Credential { id: Id(5f0000000000000000000015), kind: ServiceAccount, .. }";
+    assert_eq!(format!("{credential:?}"), told);
+}

@@ -5,29 +5,20 @@ use std::collections::HashSet;
 
 use crate::access::id::Id;
 use crate::app::Chain;
+use crate::config::NamedOrganization;
 use crate::config::diagnostic::{Place, Problem, Problems};
-use crate::config::settings::{Gateway, Settings};
+use crate::config::settings::Settings;
 use crate::net::tls;
 
 /// One problem for each organization that a route or an issuer names and the directory does not have.
-pub fn unknown_organizations(place: &Place, gateway: &Gateway, known: impl IntoIterator<Item = Id>) -> Problems {
+pub fn unknown_organizations(named: &[NamedOrganization], known: impl IntoIterator<Item = Id>) -> Problems {
     let known: HashSet<Id> = known.into_iter().collect();
-    let routes = gateway.routes.iter().flat_map(|route| {
-        let listed = route.organizations.iter().flat_map(|listed| listed.iter());
-        listed.map(|id| (format!("the route with path `{}`", route.path), *id))
-    });
-    let issuers = gateway
-        .credentials
-        .issuers
-        .iter()
-        .flat_map(|issuer| issuer.organizations.iter().map(|id| (format!("issuer `{}`", issuer.issuer), *id)));
-    let unknown = routes.chain(issuers).filter(|(_, id)| !known.contains(id));
-    let problem = |(whose, id): (String, Id)| {
-        let message = format!("{whose} names organization `{id}`, which the directory does not have");
+    let problem = |named: &NamedOrganization| {
+        let message = format!("the directory does not have organization `{}`", named.id);
         let help = "add the organization to the directory, or take its id out of the configuration";
-        Problem::error(place.clone(), message).with_help(help)
+        Problem::error(named.place.clone(), message).with_help(help)
     };
-    unknown.map(problem).collect()
+    named.iter().filter(|named| !known.contains(&named.id)).map(problem).collect()
 }
 
 /// One problem for each certificate, key or CA file that can't be used.

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::agree;
+use crate::access::id::Id;
 use crate::access::snapshot::Snapshot;
 use crate::app::{Chain, Origin, key_refresh};
 use crate::clock::Clock;
 use crate::config::diagnostic::{Place, Problem, Problems};
 use crate::config::document::Override;
 use crate::config::settings::{DirectorySource, Settings};
+use crate::config::{Examined, NamedOrganization};
 use crate::directory;
 use crate::live::key_sets::KeySets;
 
@@ -20,6 +22,8 @@ use crate::live::key_sets::KeySets;
 #[derive(Debug, Clone)]
 pub(super) struct Configuration {
     pub(super) settings: Settings,
+    /// What the directory has to have.
+    pub(super) organizations: Vec<NamedOrganization>,
     pub(super) digest: [u8; 32],
 }
 
@@ -32,6 +36,9 @@ pub(super) struct Compiled {
     pub(super) took: Duration,
 }
 
+/// A directory with its warnings, or everything that refuses it.
+pub(super) type Judged = Result<(Compiled, Problems), Problems>;
+
 /// What problems of the configuration as a whole are reported with.
 pub(super) fn named(origin: &Origin) -> Place {
     match origin {
@@ -43,24 +50,35 @@ pub(super) fn named(origin: &Origin) -> Place {
 
 /// Reads the configuration.
 pub(super) fn configuration(origin: &Origin) -> Result<(Configuration, Problems), Problems> {
-    let (text, loaded) = match origin {
+    let (examined, digest) = examined(origin);
+    let Examined { settings, problems, organizations, .. } = examined;
+    let (settings, warnings) = problems.unless_refused(settings)?;
+    Ok((Configuration { settings, organizations, digest }, warnings))
+}
+
+/// Reads the configuration, good or not, with its digest.
+pub(super) fn examined(origin: &Origin) -> (Examined, [u8; 32]) {
+    let (text, examined) = match origin {
         Origin::File(path) => {
             // Read for the digest first: a change in between is found by the next look.
             let text = std::fs::read(path).unwrap_or_default();
-            (text, crate::config::load(Some(path), Override::from_environment())?)
+            (text, crate::config::examine(Some(path), Override::from_environment()))
         }
-        Origin::Defaults => (Vec::new(), crate::config::load(None, Override::from_environment())?),
+        Origin::Defaults => (Vec::new(), crate::config::examine(None, Override::from_environment())),
         Origin::Text(text) => {
-            (text.as_bytes().to_vec(), crate::config::parse("the demo", text, Path::new("."), Vec::new())?)
+            (text.as_bytes().to_vec(), crate::config::examine_text("the demo", text, Path::new("."), Vec::new()))
         }
     };
-    let (settings, warnings) = loaded;
-    let digest = crate::live::fingerprint::of_key(&text).0;
-    Ok((Configuration { settings, digest }, warnings))
+    (examined, crate::live::fingerprint::of_key(&text).0)
 }
 
 /// Reads and compiles the directory.
-pub(super) fn directory(source: &DirectorySource, revision: u64) -> Result<(Compiled, Problems), Problems> {
+pub(super) fn directory(source: &DirectorySource, revision: u64) -> Judged {
+    directory_with_organizations(source, revision).0
+}
+
+/// Reads and compiles the directory; with it its organizations, where they can be told even if it is faulty.
+pub(super) fn directory_with_organizations(source: &DirectorySource, revision: u64) -> (Judged, Option<Vec<Id>>) {
     let begin = Instant::now();
     let (directory, warnings, digest, files, place) = match source {
         DirectorySource::Demonstration => {
@@ -68,14 +86,21 @@ pub(super) fn directory(source: &DirectorySource, revision: u64) -> Result<(Comp
             (directory::demonstration(), Problems::default(), [0; 32], Vec::new(), place)
         }
         DirectorySource::File(path) => {
-            let loaded = directory::load(path, &directory::LoadOptions::default())?;
+            let directory::Examined { loaded, organizations } =
+                directory::examine(path, &directory::LoadOptions::default());
+            let loaded = match loaded {
+                Ok(loaded) => loaded,
+                Err(problems) => return (Err(problems), organizations),
+            };
             let place = Place::file(path.display().to_string());
             (loaded.directory, loaded.warnings, loaded.digest, loaded.files_read, place)
         }
     };
-    let compiled = directory.compile(revision);
-    let snapshot = Arc::new(compiled.map_err(|fault| Problems::from(Problem::error(place, fault.to_string())))?);
-    Ok((Compiled { snapshot, digest, files, took: begin.elapsed() }, warnings))
+    let organizations = directory.organizations.iter().map(|one| one.id).collect();
+    let compiled = directory.compile(revision).map_err(|fault| Problem::error(place, fault.to_string()).into());
+    let compiled = compiled
+        .map(|snapshot| (Compiled { snapshot: Arc::new(snapshot), digest, files, took: begin.elapsed() }, warnings));
+    (compiled, Some(organizations))
 }
 
 /// What the settings need besides themselves: key sets, and certificates that can be used.
@@ -94,9 +119,9 @@ pub(super) fn material(origin: &Origin, settings: &Settings, before: &KeySets) -
     Err(problems)
 }
 
-/// Whether the organizations that the settings name are there.
-pub(super) fn agreement(origin: &Origin, settings: &Settings, snapshot: &Snapshot) -> Result<(), Problems> {
+/// Whether the organizations that the configuration names are there.
+pub(super) fn agreement(named: &[NamedOrganization], snapshot: &Snapshot) -> Result<(), Problems> {
     let known = snapshot.organizations().map(|organization| organization.id());
-    let problems = agree::unknown_organizations(&named(origin), &settings.gateway, known);
+    let problems = agree::unknown_organizations(named, known);
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }

@@ -247,12 +247,12 @@ impl Reloader {
         });
         let (mut configuration, mut in_configuration) = apart(with_keys);
         let (mut directory, mut in_directory) = apart(directory);
-        let goes = |settings: Option<&Settings>, compiled: Option<&Compiled>| {
-            let settings = settings.unwrap_or(&self.configuration.settings);
+        let goes = |configuration: Option<&Configuration>, compiled: Option<&Compiled>| {
+            let configuration = configuration.unwrap_or(&self.configuration);
             let compiled = compiled.unwrap_or(&self.directory);
-            read::agreement(&self.origin, settings, &compiled.snapshot)
+            read::agreement(&configuration.organizations, &compiled.snapshot)
         };
-        let settings = configuration.as_ref().map(|(new, ..)| &new.settings);
+        let settings = configuration.as_ref().map(|(new, ..)| new);
         let compiled = directory.as_ref().map(|(new, _)| new);
         if let Err(problems) = goes(settings, compiled) {
             // What goes with the state that serves is taken by itself.
@@ -337,7 +337,7 @@ impl Reloader {
             }
         }
         let settings = Settings { gateway: new.settings.gateway, ..old.clone() };
-        self.configuration = Configuration { settings, digest: new.digest };
+        self.configuration = Configuration { settings, organizations: new.organizations, digest: new.digest };
     }
 }
 

@@ -29,8 +29,42 @@ fn a_configuration_is_checked_with_its_directory() {
     let checked = read(Some(&config), None);
     // `serve` would refuse it too.
     assert!(checked.problems.has_errors());
-    assert!(checked.problems.to_string().contains("names organization `5f0000000000000000000009`"));
+    let problem = checked.problems.iter().next().unwrap();
+    assert_eq!((problem.place.line, problem.place.column), (2, 45), "{problem}");
+    assert!(problem.message.contains("does not have organization `5f0000000000000000000009`"));
     assert_eq!(checked.summary(), "1 route, 1 upstream, 1 organization, no credentials");
+}
+
+#[test]
+fn a_faulty_configuration_and_its_faulty_directory_are_told_in_one_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("c.yaml");
+    let gateway = "gateway:\n  wrokers: 2\n  drain_timeout: soon\n  routes:\n    - {upstream: echo, organizations: [5f0000000000000000000009, 5f0000000000000000000001]}\n";
+    std::fs::write(&config, format!("{gateway}directory: {{file: d.yaml}}\n")).unwrap();
+    std::fs::write(
+        folder.path().join("d.yaml"),
+        format!("{HEAD}  projcts: []\n  network_sets: [{{name: o, networks: [1.2.3]}}]\n"),
+    )
+    .unwrap();
+    let problems = read(Some(&config), None).problems;
+    let told: Vec<String> = problems
+        .iter()
+        .map(|one| format!("{}:{}", one.place.to_string().rsplit('/').next().unwrap(), one.message))
+        .collect();
+    let parts = [
+        "c.yaml:2:3:key `wrokers`",
+        "c.yaml:3:18:`soon`",
+        "d.yaml:5:3:key `projcts`",
+        "d.yaml:6:39:`1.2.3`",
+        "c.yaml:5:40:the directory does not have",
+    ];
+    assert_eq!(told.len(), parts.len(), "{told:#?}");
+    for (told, part) in told.iter().zip(parts) {
+        assert!(told.starts_with(part), "{told} is not {part}");
+    }
+    let served = crate::app::prepare(crate::app::Origin::File(config)).unwrap_err();
+    let sorted = |problems: &Problems| problems.clone().sorted();
+    assert_eq!(sorted(&served), sorted(&problems));
 }
 
 #[test]

@@ -210,6 +210,22 @@ impl Node {
         (mark, true)
     }
 
+    /// The mark of the scalar at a path.
+    pub(super) fn scalar_mark_of(&self, path: &[Step]) -> Option<&Mark> {
+        let mut node = self;
+        for step in path {
+            node = match (step, &node.content) {
+                (Step::Key(wanted), Content::Mapping(pairs)) => pairs
+                    .iter()
+                    .find(|(key, _)| matches!(&key.content, Content::Scalar { text, .. } if **text == **wanted))
+                    .map(|(_, value)| value)?,
+                (Step::Index(index), Content::Sequence(elements)) => elements.get(*index)?,
+                _ => return None,
+            };
+        }
+        matches!(node.content, Content::Scalar { .. }).then_some(&node.mark)
+    }
+
     /// Nothing was written after the key.
     fn is_empty(&self) -> bool {
         matches!(&self.content, Content::Scalar { text, plain: true } if text.is_empty() || **text == *"~")

@@ -13,7 +13,7 @@ const ALIKE: f64 = 0.82;
 
 /// Everything in the document that the schema does not allow.
 pub(super) fn check(root: &Node, schema: &Value) -> Vec<Found> {
-    Check { schema }.node(root, schema, "", false)
+    Shape { schema }.node(root, schema, "", false)
 }
 
 /// A key as a message may show it.
@@ -26,12 +26,13 @@ pub(super) fn named(key: &str) -> String {
     }
 }
 
-struct Check<'s> {
-    schema: &'s Value,
+/// The shape that a schema gives.
+pub(super) struct Shape<'s> {
+    pub(super) schema: &'s Value,
 }
 
-impl<'s> Check<'s> {
-    fn resolve(&self, mut schema: &'s Value) -> &'s Value {
+impl<'s> Shape<'s> {
+    pub(super) fn resolve(&self, mut schema: &'s Value) -> &'s Value {
         // Our own types refer to each other at most a few times in a row.
         for _ in 0..8 {
             let Some(name) = schema.get("$ref").and_then(Value::as_str) else {
@@ -43,7 +44,8 @@ impl<'s> Check<'s> {
         schema
     }
 
-    fn node(&self, node: &Node, schema: &'s Value, key: &str, secret: bool) -> Vec<Found> {
+    /// Everything in a node that differs.
+    pub(super) fn node(&self, node: &Node, schema: &'s Value, key: &str, secret: bool) -> Vec<Found> {
         let schema = self.resolve(schema);
         let secret = secret || blot::is_sensitive(key);
         let Some(rules) = schema.as_object() else {
@@ -158,7 +160,8 @@ fn scalar(node: &Node, text: &str, plain: bool, rules: &Map<String, Value>, secr
             "boolean" => plain && matches!(text, "true" | "false"),
             "integer" => plain && whole_number(text, rules),
             "number" => plain && text.parse::<f64>().is_ok(),
-            "null" => null,
+            // Nothing after a key reads as an empty list or mapping.
+            "null" | "array" | "object" => null,
             _ => false,
         })
     });
@@ -170,7 +173,11 @@ fn scalar(node: &Node, text: &str, plain: bool, rules: &Map<String, Value>, secr
         (_, true) => format!("expected {}, found nothing", expected(rules)),
         _ => format!("`{}` is not {}", short(text), expected(rules)),
     };
-    Some(found(node, message, secret))
+    let mut one = found(node, message, secret);
+    if plain && !null && !secret && kinds(rules).is_some_and(|kinds| kinds.contains(&"array")) {
+        one.help = Some(format!("write it as [{}]", short(text)));
+    }
+    Some(one)
 }
 
 fn whole_number(text: &str, rules: &Map<String, Value>) -> bool {
@@ -183,7 +190,7 @@ fn whole_number(text: &str, rules: &Map<String, Value>) -> bool {
 }
 
 /// The words that a schema allows, where it allows nothing else.
-fn words(schema: &Value) -> Vec<String> {
+pub(super) fn words(schema: &Value) -> Vec<String> {
     let listed = schema.get("enum").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     listed
         .iter()
@@ -213,7 +220,7 @@ fn unknown(name: &Node, text: &str, properties: &Map<String, Value>) -> Found {
     one
 }
 
-fn nearest<'w>(text: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
+pub(super) fn nearest<'w>(text: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
     let text = text.to_ascii_lowercase().replace('-', "_");
     let likeness = |word: &str| strsim::jaro_winkler(&text, &word.to_ascii_lowercase().replace('-', "_"));
     words
@@ -229,7 +236,7 @@ fn found(node: &Node, message: String, secret: bool) -> Found {
     one
 }
 
-fn kinds(rules: &Map<String, Value>) -> Option<Vec<&str>> {
+pub(super) fn kinds(rules: &Map<String, Value>) -> Option<Vec<&str>> {
     match rules.get("type")? {
         Value::String(kind) => Some(vec![kind]),
         Value::Array(kinds) => Some(kinds.iter().filter_map(Value::as_str).collect()),
@@ -237,7 +244,7 @@ fn kinds(rules: &Map<String, Value>) -> Option<Vec<&str>> {
     }
 }
 
-fn allows(rules: &Map<String, Value>, kind: &str) -> bool {
+pub(super) fn allows(rules: &Map<String, Value>, kind: &str) -> bool {
     if kinds(rules).is_none() && !words(&Value::Object(rules.clone())).is_empty() {
         return false;
     }

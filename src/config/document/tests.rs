@@ -114,3 +114,30 @@ fn a_path_that_is_not_there_shows_what_is_around() {
     let key: Path = path!["a", "b"];
     assert_eq!(document.place_of(&key, true).to_string(), "d.yaml:2:3");
 }
+
+#[test]
+fn what_has_the_wrong_shape_is_taken_out_and_the_rest_is_read() {
+    let mended = |text: &str| {
+        let document = Document::new("d.yaml", text).strict();
+        let (value, problems) = document.parse_mended::<Sample>();
+        (value, problems.len(), document)
+    };
+    let (value, problems, document) = mended("nmae: a\ncount: x\nflags: [true, yes, false]\ninner: {x: {}, y: 5}");
+    let value = value.unwrap();
+    assert_eq!((&*value.name, value.count, &*value.flags, problems), ("", None, &[true, false, false][..], 6));
+    assert_eq!(value.inner.keys().collect::<Vec<_>>(), ["x"]);
+    for (lost, path) in [
+        (true, path!["name"]),
+        (true, path!["count"]),
+        (true, path!["flags", 1]),
+        (false, path!["flags", 0]),
+        (true, path!["inner", "x", "level"]),
+        (true, path!["inner", "y"]),
+        (false, path!["secret_sha256"]),
+    ] {
+        assert_eq!(document.lost(&path), lost, "{path:?}");
+    }
+    assert!(mended("[]").0.is_none());
+    assert!(mended("name: a\n  b: c").0.is_none());
+    assert_eq!(mended("name: a\nname: b").0.unwrap().name, "a");
+}

@@ -43,6 +43,7 @@ impl Resolve<'_> {
         }
         if raw.bearer.is_some_and(|toggle| toggle.0)
             && raw.issuers.is_empty()
+            && !self.lost(&place)
             && raw.headers.as_ref().is_some_and(Vec::is_empty)
         {
             let message = "`bearer: on` takes effect with the first issuer, and there is none";
@@ -50,7 +51,12 @@ impl Resolve<'_> {
         }
         let basic = raw.basic.is_none_or(|toggle| toggle.0);
         let bearer = asked && !raw.issuers.is_empty();
-        if headers.is_empty() && !basic && !bearer && raw.headers.as_ref().is_some_and(Vec::is_empty) {
+        if headers.is_empty()
+            && !basic
+            && !bearer
+            && raw.headers.as_ref().is_some_and(Vec::is_empty)
+            && !self.lost(&place)
+        {
             self.error(
                 step(&at, "headers"),
                 "no credential could ever be read; name a header, or set `basic` or an issuer",
@@ -117,7 +123,10 @@ impl Resolve<'_> {
                 Some(id) if ids.contains(&id) => {
                     self.error(step(place, index), format!("`{id}` is listed twice; keep one"))
                 }
-                Some(id) => ids.push(id),
+                Some(id) => {
+                    self.organizations.push((step(place, index), id));
+                    ids.push(id);
+                }
                 None => {}
             }
         }
@@ -126,7 +135,7 @@ impl Resolve<'_> {
 
     fn jwks(&mut self, at: &Path, raw: &raw::Issuer) -> Option<JwksSource> {
         for (key, given) in [("jwks_ca", &raw.jwks_ca), ("jwks_token_file", &raw.jwks_token_file)] {
-            if given.is_some() && raw.jwks_url.is_none() {
+            if given.is_some() && raw.jwks_url.is_none() && !self.lost(&step(at, "jwks_url")) {
                 self.findings.push(Finding::error(step(at, key), format!("`{key}` needs `jwks_url`")).at_key());
             }
         }
@@ -144,6 +153,7 @@ impl Resolve<'_> {
                 self.findings.push(finding.at_key().with_related(step(at, "jwks_file"), "the file is named here"));
                 None
             }
+            (None, None) if ["jwks_file", "jwks_url"].iter().any(|key| self.lost(&step(at, *key))) => None,
             (None, None) => {
                 self.error(at.clone(), format!("issuer `{}` has no keys; name `jwks_file` or `jwks_url`", raw.issuer));
                 None

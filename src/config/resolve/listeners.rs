@@ -123,7 +123,7 @@ impl Resolve<'_> {
                 "`0` proxies can't be in front of trusted proxies; write 1 or more, or take `hops` out",
             );
         }
-        if raw.hops.is_some() && raw.trusted_proxies.is_empty() {
+        if raw.hops.is_some() && raw.trusted_proxies.is_empty() && !self.lost(&place) {
             let finding =
                 Finding::error(step(&at, "hops"), "`hops` needs `trusted_proxies`; name the networks of the proxies");
             self.findings.push(finding.at_key());

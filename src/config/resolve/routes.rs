@@ -35,6 +35,7 @@ impl Resolve<'_> {
                 preflight: Preflight::Require,
                 upstream: 0,
             }]),
+            (None, _) if self.lost(&at) || self.lost(&path!["gateway", "upstreams"]) => RouteTable::default(),
             (None, _) => {
                 let message = "there are several upstreams and no routes; say in `routes` what goes where";
                 self.findings.push(Finding::error(path!["gateway", "upstreams"], message).at_key());
@@ -82,7 +83,7 @@ impl Resolve<'_> {
             Some(raw::Preflight::Require) | None => Preflight::Require,
         };
         let upstream = upstreams.iter().position(|name| *name == raw.upstream.0);
-        if upstream.is_none() {
+        if upstream.is_none() && !self.lost(&path!["gateway", "upstreams"]) {
             let known = upstreams.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
             self.error(step(at, "upstream"), format!("there is no upstream `{}`; there is {known}", raw.upstream.0));
         }
@@ -139,6 +140,9 @@ impl Resolve<'_> {
                 bare => bare,
             };
             let methods: &[Box<str>] = if route.methods.is_empty() { &every } else { &route.methods };
+            if ["host", "path", "methods"].iter().any(|key| self.lost(&step(&step(at, index), *key))) {
+                continue;
+            }
             let clash = methods.iter().find_map(|method| {
                 let first = *seen.entry((format!("{:?}", route.host), path, method)).or_insert(index);
                 (first != index).then_some((first, method))

@@ -83,7 +83,7 @@ fn each_fault_is_refused_at_its_place() {
         ("gateway:\n  client_address:\n    trusted_proxies: [0.0.0.0/1, 128.0.0.0/1]", "3:5", "whole address family"),
         ("gateway:\n  client_address:\n    trusted_proxies: [\"::/0\"]", "3:5", "whole address family"),
         ("gateway:\n  client_address:\n    hops: 2", "3:5", "needs `trusted_proxies`"),
-        ("gateway:\n  client_address: {trusted_proxies: [10.0.0.1], hops: 0}", "2:55", "1 or more"),
+        ("gateway:\n  client_address: {trusted_proxies: [10.0.0.1], hops: 0}", "2:55", "from 1"),
         (
             "gateway:\n  client_address: {trusted_proxies: [10.0.0.1], header: cf-connecting-ip, hops: 2}",
             "2:81",
@@ -348,4 +348,60 @@ fn a_fault_of_a_variable_names_the_variable() {
             "{name}: {problems}"
         );
     }
+}
+
+/// Place and message of everything that is told about a text.
+#[track_caller]
+fn told(text: &str, expected: &[(&str, &str)]) {
+    let problems = read(text).map(|_| ()).unwrap_err();
+    let found: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(found.len(), expected.len(), "{problems}\nof:\n{text}");
+    for (found, (place, part)) in found.iter().zip(expected) {
+        assert!(found.starts_with(&format!("p.yaml:{place}:")) && found.contains(part), "no `{part}` in {found}");
+    }
+}
+
+#[test]
+fn faults_of_shape_and_of_value_come_at_once() {
+    told(
+        "gateway:\n  workrs: 2\n  drain_timeout: 10\n  routes:\n    - {upstream: api, organizations: [acme]}\n    - {path: api}\n",
+        &[
+            ("2:3", "did you mean `workers`?"),
+            ("3:18", "is not a duration"),
+            ("5:18", "there is no upstream `api`"),
+            ("5:39", "24 hexadecimal"),
+            ("6:7", "`upstream` is missing"),
+            ("6:14", "write `/api`"),
+        ],
+    );
+    told(
+        "gateway:\n  limits: {max_headers: 0, max_header_bytes: 1KiB}\n",
+        &[("2:25", "from 1 to 1024"), ("2:46", "8KiB")],
+    );
+}
+
+#[test]
+fn what_only_follows_from_a_fault_of_shape_is_held_back() {
+    for (text, expected) in [
+        ("gateway:\n  upstrems: {a: {endpoints: []}}\n  routes: [{upstream: a}]", ("2:3", "`upstreams`?")),
+        ("gateway:\n  upstreams: http://a\n  routes: [{upstream: a}]", ("2:14", "")),
+        (
+            "gateway:\n  upstreams: {a: {endpoints: ['http://a']}, b: {endpoints: ['http://b']}}\n  rotes: []",
+            ("3:3", "`routes`?"),
+        ),
+        ("gateway:\n  routes: [{upstream: echo}, {upstream: echo, paht: /a}]", ("2:47", "`path`?")),
+        ("gateway:\n  client_address: {trusted_proxies: 10.0.0.1, hops: 1}", ("2:37", "write it as [10.0.0.1]")),
+        ("directory: {fiel: d.yaml}", ("1:13", "did you mean `file`?")),
+        ("directory: d.yaml", ("1:12", "expected a mapping")),
+        ("telemetry: {access_log: {to: file, fille: a}}", ("1:36", "did you mean `file`?")),
+        ("telemetry: {listen: !x 127.0.0.1}", ("1:21", "tags")),
+    ] {
+        told(text, &[expected]);
+    }
+}
+
+#[test]
+fn nothing_after_a_key_is_an_empty_mapping_or_list() {
+    taken("gateway:\n  client_address:\n    trusted_proxies:\n  limits:\ntelemetry:\n");
+    told("gateway:\n  upstreams:\n    a:\n      endpoints:\n", &[("4:7", "has no endpoints")]);
 }

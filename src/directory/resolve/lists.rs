@@ -58,7 +58,7 @@ impl Resolve<'_> {
             entries.push(Entry { target: Admits::Network(network), expires_at, comment });
         }
         entries.shrink_to_fit();
-        if entries.len() > self.entries_per_list {
+        if entries.len() > self.entries_per_list && !self.limits_lost() {
             let message = self.too_many("this list", entries.len());
             self.fault(at.key("access_list"), message);
         }
@@ -99,6 +99,7 @@ impl Resolve<'_> {
             }
             (None, None, Some(name)) => match of.sets.get(name.as_str()) {
                 Some(set) => entries.push(Entry { target: Admits::Set(*set), expires_at, comment }),
+                None if self.lost(&of.parts, "network_sets") => {}
                 None => {
                     let known = of.organization.network_sets.iter().map(|set| format!("`{}`", set.name));
                     let known = known.collect::<Vec<_>>().join(", ");
@@ -109,6 +110,7 @@ impl Resolve<'_> {
                     );
                 }
             },
+            _ if ["cidr", "file", "set"].iter().any(|key| self.lost_at(&spot(Some(key)))) => {}
             _ => self.fault(spot(None), "an entry has exactly one of `cidr`, `file` and `set`"),
         }
         None

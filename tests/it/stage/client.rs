@@ -153,7 +153,8 @@ impl Client {
         if let Ok(1) = outcome {
             self.buffer.push(byte[0]);
         }
-        matches!(outcome, Err(fault) if matches!(fault.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut))
+        let nothing = [std::io::ErrorKind::WouldBlock, std::io::ErrorKind::TimedOut];
+        matches!(outcome, Err(fault) if nothing.contains(&fault.kind()))
     }
 
     /// Closes the sending side.
