@@ -68,12 +68,24 @@ impl Context {
         self.watch.head.clear();
     }
 
+    /// A body is on its way: what comes belongs to it, and not to the next head, even when its answer is over.
+    pub(super) fn carry(&self) {
+        self.exchanges.set(self.exchanges.get() + 1);
+    }
+
+    /// The body is over.
+    pub(super) fn put_down(&self) {
+        self.exchanges.set(self.exchanges.get().saturating_sub(1));
+        if self.exchanges.get() == 0 {
+            self.watch.head.set(self.worker.ticks.after(self.timeouts.keep_alive));
+        }
+    }
+
     /// An exchange has ended.
     pub(super) fn end(&self) {
-        self.exchanges.set(self.exchanges.get().saturating_sub(1));
         self.watch.read.clear();
         self.watch.upstream.clear();
-        self.watch.head.set(self.worker.ticks.after(self.timeouts.keep_alive));
+        self.put_down();
     }
 
     pub(super) fn is_between_exchanges(&self) -> bool {

@@ -87,7 +87,7 @@ pub(super) async fn forward(permit: Permit<'_>, outgoing: Outgoing, mut ledger: 
                 // would keep the rest of its own request from being sent.
                 Some(progress) => {
                     progress.answer_began();
-                    lease.detach();
+                    lease.detach(progress, upstream.idle_timeout);
                     None
                 }
                 None => Some(lease),

@@ -191,6 +191,9 @@ impl Drop for Ledger {
         worker.exchanges.borrow_mut().try_remove(self.place);
         worker.stripe.exchange_closed();
         self.context.end();
+        if let Some(progress) = &self.progress {
+            progress.answer_ended();
+        }
         let duration = self.started.elapsed();
         worker.stripe.request(self.outcome, duration);
         // A panic while a line was being written leaves the recorder borrowed; the line is lost, the worker is not.

@@ -77,6 +77,27 @@ fn f1_doubtful_framing_never_makes_two_requests() {
     }
 }
 
+/// F1: framed twice is framed by chunks for us, and nothing is believed of what follows: the connection ends by our doing.
+#[test]
+fn f1_a_message_that_is_framed_twice_is_the_last_of_its_connection() {
+    for lines in [
+        ["Content-Length: 6", "Transfer-Encoding: chunked"],
+        ["Transfer-Encoding: chunked", "Content-Length: 6"],
+        ["Content-Length: 0", "Transfer-Encoding: chunked"],
+        ["Transfer-Encoding: chunked", "Content-Length: nonsense"],
+    ] {
+        let stage = Stage::new();
+        let mut client = stage.connect();
+        client.write(raw("POST /one HTTP/1.1", &lines, "0\r\n\r\n") + &raw("GET /smuggled HTTP/1.1", &[], ""));
+        let answer = client.read(false);
+        assert!(matches!(answer.status, 200 | 400), "{lines:?}: {answer:?}");
+        assert!(client.is_closed(), "{lines:?}");
+        let seen = stage.upstream.seen();
+        assert!(seen.iter().all(|seen| seen.line == "POST /one HTTP/1.1" && seen.header("content-length").is_none()));
+        assert_eq!(stage.log_of(1).len(), 1);
+    }
+}
+
 /// F1: HTTP/1.0 knows no chunks.
 #[test]
 fn f1_chunks_on_http_1_0_are_refused() {

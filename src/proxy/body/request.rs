@@ -21,6 +21,7 @@ use crate::proxy::worker::Held;
 pub(in crate::proxy) struct Progress {
     done: Cell<bool>,
     answered: Cell<bool>,
+    over: Cell<bool>,
     fault: Cell<Option<Code>>,
     bytes: Cell<u64>,
 }
@@ -34,6 +35,15 @@ impl Progress {
     /// The answer has begun: the upstream's deadline is the answer's from now on.
     pub(in crate::proxy) fn answer_began(&self) {
         self.answered.set(true);
+    }
+
+    /// The answer has ended, whatever becomes of the body.
+    pub(in crate::proxy) fn answer_ended(&self) {
+        self.over.set(true);
+    }
+
+    pub(in crate::proxy) fn is_over(&self) -> bool {
+        self.over.get()
     }
 
     /// What the client did wrong, where it was the client.
@@ -84,6 +94,7 @@ impl RequestBody {
         rules: Rules,
     ) -> (Self, Rc<Progress>) {
         let progress = Rc::new(Progress::default());
+        context.carry();
         let streaming = Streaming { incoming, context, held, progress: Rc::clone(&progress), rules };
         (Self(Some(Box::new(streaming))), progress)
     }
@@ -157,6 +168,7 @@ impl Drop for Streaming {
             self.context.linger();
             self.context.watch.read.clear();
         }
+        self.context.put_down();
     }
 }
 

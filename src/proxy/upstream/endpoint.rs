@@ -6,6 +6,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{self, Poll};
+use std::time::Duration;
 
 use http::HeaderValue;
 
@@ -13,6 +14,7 @@ use super::ClientTls;
 use super::connect::{self, ConnectFault, Resolved};
 use super::link::Link;
 use crate::config::settings::{self, Upstream, UpstreamTls};
+use crate::proxy::body::Progress;
 use crate::proxy::watch::Ticks;
 
 /// Kept connections in a row that must have been good before one that has waited less than a tick is trusted blindly.
@@ -161,7 +163,7 @@ impl Lease {
     }
 
     /// Lets the connection run on by itself until its exchange is over; it is not used again.
-    pub(in crate::proxy) fn detach(self) {
-        self.link.detach();
+    pub(in crate::proxy) fn detach(self, progress: Rc<Progress>, patience: Duration) {
+        self.link.detach(progress, patience);
     }
 }

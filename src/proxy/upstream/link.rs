@@ -5,7 +5,9 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::rc::Rc;
 use std::task::{self, Poll};
+use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{Request, Response, StatusCode};
@@ -15,7 +17,7 @@ use hyper_util::rt::TokioIo;
 use tokio::task::coop::unconstrained;
 
 use super::connect::Stream;
-use crate::proxy::body::RequestBody;
+use crate::proxy::body::{Progress, RequestBody};
 use crate::proxy::context::Context;
 
 /// Room for the heads of answers.
@@ -83,15 +85,24 @@ impl Link {
         ready(self) || self.poll_drive(&mut task::Context::from_waker(task::Waker::noop())).is_pending() && ready(self)
     }
 
-    pub(super) fn detach(self) {
-        let Self { sender, connection, ended } = self;
+    /// Goes on by itself until the request's body has been sent. Whoever stands still after the answer is over ends it: an
+    /// upstream that answers early, and then neither reads nor closes, must not hold two sockets for ever.
+    pub(super) fn detach(self, progress: Rc<Progress>, patience: Duration) {
+        let Self { sender, mut connection, ended } = self;
         drop(sender);
-        if !ended {
-            tokio::task::spawn_local(async move {
-                // How it ends is told by the bodies, which have their own ends of it.
-                let _ = connection.await;
-            });
+        if ended {
+            return;
         }
+        tokio::task::spawn_local(async move {
+            loop {
+                let before = progress.bytes();
+                // How it ends is told by the bodies, which have their own ends of it.
+                let ended = tokio::time::timeout(patience, &mut connection).await.is_ok();
+                if ended || progress.is_over() && progress.bytes() == before {
+                    return;
+                }
+            }
+        });
     }
 
     /// Sends a request and waits for the head of its answer.

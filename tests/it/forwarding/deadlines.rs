@@ -220,6 +220,60 @@ fn a_client_that_leaves_is_logged_once_and_its_upstream_let_go() {
     wait_for("the exchanges to end", || stage.metric("portcullis_open_exchanges") == 0.0);
 }
 
+/// An upstream that answers early and then neither reads nor closes holds nobody for ever, and what the client goes on sending
+/// is no request.
+#[test]
+fn an_early_answer_does_not_leave_a_connection_behind() {
+    for leaves in [true, false] {
+        let (upstream, connections) = Upstream::by_hand();
+        let gateway = format!("{UPSTREAM_SHORT}\n{CLIENT_SHORT}");
+        let stage = Setting::new().gateway(&gateway).set_before(upstream);
+        let mut client = stage.connect();
+        client.write(raw("POST / HTTP/1.1", &["Content-Length: 100000000"], "begin"));
+        let mut upstream = accept(&connections);
+        upstream.head().unwrap();
+        upstream.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        assert_eq!(client.read(false).text(), "ok");
+        // More than all buffers on the way hold; nobody takes it.
+        client.fill_up();
+        if leaves {
+            drop(client);
+        } else {
+            assert!(client.is_closed());
+        }
+        wait_for("the connection to end", || stage.metric("portcullis_open_connections") == 0.0);
+        // What was sent is still there to be read, and then the end.
+        upstream.rest();
+        let log = stage.log_of(1);
+        assert_eq!((log.len(), log[0]["status"].as_u64()), (1, Some(200)), "{log:#?}");
+        assert_eq!(stage.metric("portcullis_requests_total{outcome=\"error\",code=\"REQUEST_TIMEOUT\"}"), 0.0);
+    }
+}
+
+/// A body may go on for longer than a head, or a pause between requests, after its answer.
+#[test]
+fn a_body_that_outlasts_its_answer_is_read_to_its_end() {
+    let (upstream, connections) = Upstream::by_hand();
+    let stage = Setting::new().gateway(&CLIENT_SHORT.replace("body_idle: 300ms", "body_idle: 5s")).set_before(upstream);
+    let mut client = stage.connect();
+    client.write(raw("POST /1 HTTP/1.1", &["Content-Length: 20"], "0"));
+    let mut upstream = accept(&connections);
+    upstream.head().unwrap();
+    upstream.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    assert_eq!(client.read(false).text(), "ok");
+    for _ in 1..20 {
+        assert!(client.is_silent_for(Duration::from_millis(50)), "cut off");
+        client.write("0");
+    }
+    assert_eq!(upstream.take(20).len(), 20);
+    client.write(get("/2"));
+    let mut next = accept(&connections);
+    assert_eq!(next.head().unwrap().0, "GET /2 HTTP/1.1");
+    next.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    assert_eq!(client.read(false).text(), "ok");
+    assert_eq!(stage.log_of(2).len(), 2);
+}
+
 #[test]
 fn a_kept_connection_that_the_upstream_has_closed_costs_nobody_a_request() {
     // It answers, and closes right after it.

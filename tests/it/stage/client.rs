@@ -52,6 +52,13 @@ impl Client {
         let _ = self.stream.write_all(raw.as_ref());
     }
 
+    /// Sends until nobody has taken anything for a while, or the peer has closed.
+    pub fn fill_up(&mut self) {
+        self.stream.set_write_timeout(Some(std::time::Duration::from_millis(100))).expect("the time is not zero");
+        while self.stream.write(&[0; 64 * 1024]).is_ok() {}
+        self.stream.set_write_timeout(Some(DEADLINE)).expect("the deadline is not zero");
+    }
+
     /// Sends bytes and reads one answer.
     pub fn send(&mut self, raw: impl AsRef<[u8]>) -> Answer {
         let head_only = raw.as_ref().starts_with(b"HEAD ");
