@@ -11,6 +11,7 @@ mod ranges;
 mod raw;
 mod resolve;
 mod source;
+pub mod sqlite;
 
 use std::path::{Path, PathBuf};
 

@@ -79,6 +79,76 @@ codes! {
     NotReady = "NOT_READY", 503, "Service Unavailable";
     /// The upstream was too slow.
     UpstreamTimeout = "UPSTREAM_TIMEOUT", 504, "Gateway Timeout";
+
+    // From here on: the admin API alone.
+
+    /// The body is no JSON, or not of the shape that is expected.
+    InvalidJson = "INVALID_JSON", 400, "Bad Request";
+    /// An attribute has a value that it can't have.
+    InvalidAttribute = "INVALID_ATTRIBUTE", 400, "Bad Request";
+    /// An attribute that nobody knows here.
+    UnknownAttribute = "UNKNOWN_ATTRIBUTE", 400, "Bad Request";
+    /// None of several attributes, of which one is needed.
+    MissingOneOfAttributes = "MISSING_ONE_OF_ATTRIBUTES", 400, "Bad Request";
+    /// A query parameter that is unknown or has a value that it can't have.
+    InvalidQueryParameter = "INVALID_QUERY_PARAMETER", 400, "Bad Request";
+    /// A part of the path that is no id, address or network.
+    PathParamParseError = "PATH_PARAM_PARSE_ERROR", 400, "Bad Request";
+    /// One network twice in one request.
+    DuplicateAddressesInInput = "DUPLICATE_ADDRESSES_IN_INPUT", 400, "Bad Request";
+    /// An entry with an address and a network.
+    BadAccessListAddRequest = "BAD_ACCESS_LIST_ADD_REQUEST", 400, "Bad Request";
+    /// An entry that the list can't take.
+    CannotAddIpAddress = "CANNOT_ADD_IP_ADDRESS_TO_API_KEY_ACCESS_LIST", 400, "Bad Request";
+    /// A credential would shut itself out by taking an entry from its own list.
+    CannotRemoveCaller = "CANNOT_REMOVE_CALLER_FROM_ACCESS_LIST", 400, "Bad Request";
+    /// Nothing is at this path.
+    ResourceNotFound = "RESOURCE_NOT_FOUND", 404, "Not Found";
+    /// No such organization, or none that the caller may know of.
+    OrgNotFound = "ORG_NOT_FOUND", 404, "Not Found";
+    /// No such project, or none that the caller may know of.
+    GroupNotFound = "GROUP_NOT_FOUND", 404, "Not Found";
+    /// No such API key.
+    ApiKeyNotFound = "API_KEY_NOT_FOUND", 404, "Not Found";
+    /// No such entry.
+    AccessListEntryNotFound = "API_KEY_ACCESS_LIST_NOT_FOUND", 404, "Not Found";
+    /// No such secret of the credential.
+    SecretNotFound = "SECRET_NOT_FOUND", 404, "Not Found";
+    /// No such event.
+    EventNotFound = "EVENT_NOT_FOUND", 404, "Not Found";
+    /// What is at this path does not know the method.
+    MethodNotAllowed = "METHOD_NOT_ALLOWED", 405, "Method Not Allowed";
+    /// Something of this name, or this very thing, is there already.
+    AlreadyExists = "ALREADY_EXISTS", 409, "Conflict";
+    /// There are as many as are allowed.
+    LimitReached = "LIMIT_REACHED", 409, "Conflict";
+    /// An organization that still has projects.
+    CannotDeleteOrgActiveGroups = "CANNOT_DELETE_ORG_ACTIVE_GROUPS", 409, "Conflict";
+    /// Nobody could manage the organization any more.
+    CannotDeleteLastOwner = "CANNOT_DELETE_LAST_OWNER", 409, "Conflict";
+    /// The directory comes from elsewhere and is not changed here.
+    DirectoryReadOnly = "DIRECTORY_READ_ONLY", 409, "Conflict";
+    /// The calling credential would shut itself out.
+    ChangeExcludesCaller = "CHANGE_EXCLUDES_CALLER", 409, "Conflict";
+    /// A list would become empty, which means "from anywhere".
+    ChangeRemovesRestriction = "CHANGE_REMOVES_RESTRICTION", 409, "Conflict";
+    /// Lists cover everything, which the switch rules out.
+    ListsCoverEverything = "LISTS_COVER_EVERYTHING", 409, "Conflict";
+    /// The entry is there already, and the caller asked to be told.
+    AddressAlreadyInAccessList = "ADDRESS_ALREADY_IN_ACCESS_LIST", 409, "Conflict";
+    /// Somebody changed it since the caller read it.
+    VersionMismatch = "VERSION_MISMATCH", 412, "Precondition Failed";
+    /// The body is of another media type.
+    UnsupportedMediaType = "UNSUPPORTED_MEDIA_TYPE", 415, "Unsupported Media Type";
+    /// The store can't take changes now.
+    StoreUnavailable = "STORE_UNAVAILABLE", 503, "Service Unavailable";
+}
+
+impl Code {
+    /// Whether the admin API alone answers with it.
+    pub const fn is_administrative(self) -> bool {
+        self as usize > Self::UpstreamTimeout as usize
+    }
 }
 
 impl From<Reason> for Code {
@@ -137,6 +207,8 @@ impl Code {
             Self::UpstreamProtocolError => "The service behind the gateway gave no valid answer.".into(),
             Self::NotReady => "The gateway has no directory yet.".into(),
             Self::UpstreamTimeout => "The service behind the gateway did not answer in time.".into(),
+            // The admin API always says more; see `Refusal`.
+            code => format!("{}.", code.title()),
         }
     }
 
@@ -152,18 +224,66 @@ pub fn body(code: Code, client: Option<ClientAddress>, request_id: &str) -> Vec<
         true => client.iter().map(ToString::to_string).collect(),
         false => Vec::new(),
     };
-    let body = serde_json::json!({
+    shape(code, &code.detail(client), &parameters, request_id).to_string().into_bytes()
+}
+
+fn shape(code: Code, detail: &str, parameters: &[String], request_id: &str) -> serde_json::Value {
+    serde_json::json!({
         "type": format!("{DOCUMENTATION}{}", code.as_str()),
         "title": code.title(),
         "status": code.status(),
-        "detail": code.detail(client),
+        "detail": detail,
         "error": code.status(),
         "errorCode": code.as_str(),
         "parameters": parameters,
         "reason": code.title(),
         "requestId": request_id,
-    });
-    body.to_string().into_bytes()
+    })
+}
+
+/// A refusal of the admin API: a code, with what exactly is wrong and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {detail}", code.as_str())]
+pub struct Refusal {
+    /// The code.
+    pub code: Code,
+    /// For the caller.
+    pub detail: String,
+    /// Values that a program may want: an id, an address, the name of a field.
+    pub parameters: Vec<String>,
+    /// The fields of the body that are at fault, each with what is wrong.
+    pub fields: Vec<(String, String)>,
+}
+
+impl Refusal {
+    /// A refusal that says no more.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), parameters: Vec::new(), fields: Vec::new() }
+    }
+
+    /// With a value that a program may want.
+    pub fn with(mut self, parameter: impl ToString) -> Self {
+        self.parameters.push(parameter.to_string());
+        self
+    }
+
+    /// One field of a body that is at fault.
+    pub fn field(code: Code, field: impl Into<String>, wrong: impl Into<String>) -> Self {
+        let (field, wrong) = (field.into(), wrong.into());
+        let refusal = Self::new(code, format!("`{field}`: {wrong}")).with(&field);
+        Self { fields: vec![(field, wrong)], ..refusal }
+    }
+
+    /// The JSON body.
+    pub fn body(&self, request_id: &str) -> serde_json::Value {
+        let mut body = shape(self.code, &self.detail, &self.parameters, request_id);
+        if !self.fields.is_empty() {
+            let field = |(field, wrong): &(String, String)| serde_json::json!({"field": field, "description": wrong});
+            let fields: Vec<_> = self.fields.iter().map(field).collect();
+            body["badRequestDetail"] = serde_json::json!({ "fields": fields });
+        }
+        body
+    }
 }
 
 #[cfg(test)]

@@ -86,6 +86,8 @@ pub struct Organization {
     pub(super) name: Arc<str>,
     pub(super) mode: AccessListMode,
     pub(super) sets: Vec<Arc<NetworkSet>>,
+    /// Keeps the place of an organization that was removed.
+    pub(super) gone: bool,
 }
 
 impl Organization {

@@ -13,7 +13,7 @@ use hashbrown::HashTable;
 use super::credential::{Credential, Fingerprint, Organization};
 use super::id::Id;
 
-pub use draft::{CredentialSpec, Draft, DraftFault, EntrySpec, NetworkSetSpec, OrganizationSpec, Target};
+pub use draft::{Before, CredentialSpec, Delta, Draft, DraftFault, EntrySpec, NetworkSetSpec, OrganizationSpec, Target};
 
 const SHARDS: usize = 1_024;
 const CHUNK: usize = 256;
@@ -100,7 +100,7 @@ impl Snapshot {
 
     /// All organizations.
     pub fn organizations(&self) -> impl Iterator<Item = &Arc<Organization>> {
-        self.organizations.iter().flat_map(|chunk| chunk.iter())
+        self.organizations.iter().flat_map(|chunk| chunk.iter()).filter(|one| !one.gone)
     }
 
     /// All credentials, each once, in no particular order. A scan: not for the way of a request.

@@ -79,6 +79,27 @@ pub enum Target {
     Set(Arc<str>),
 }
 
+/// A change of a directory: what goes, then what comes. What is replaced goes and comes.
+#[derive(Debug, Clone, Default)]
+pub struct Delta {
+    /// One fingerprint each of credentials that go, or go to come again.
+    pub removed: Vec<Fingerprint>,
+    /// Organizations that go; their credentials have to go too.
+    pub removed_organizations: Vec<Id>,
+    /// Organizations that come, or replace the one with their id.
+    pub organizations: Vec<OrganizationSpec>,
+    /// Credentials that come.
+    pub credentials: Vec<CredentialSpec>,
+}
+
+/// What a draft was before a [`Delta`].
+#[derive(Debug)]
+#[must_use = "a change that is not kept has to be undone"]
+pub struct Before {
+    snapshot: Snapshot,
+    organizations: Vec<(Id, Option<u32>)>,
+}
+
 /// Why something can't be part of a snapshot. Never names a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the message says it")]
@@ -158,13 +179,13 @@ impl Draft {
                 None => sets.push(compiled),
             }
         }
-        let organization = Arc::new(Organization { id: spec.id, name: spec.name, mode: spec.mode, sets });
+        let organization = Arc::new(Organization { id: spec.id, name: spec.name, mode: spec.mode, sets, gone: false });
         let chunks = &mut self.snapshot.organizations;
         if let Some(at) = known {
             Arc::make_mut(&mut chunks[at as usize / CHUNK])[at as usize % CHUNK] = organization;
             return Ok(());
         }
-        let at = self.organizations.len();
+        let at = chunks.iter().map(|chunk| chunk.len()).sum();
         self.organizations.insert(spec.id, u32::try_from(at).map_err(|_| DraftFault::TooMany(at))?);
         match chunks.last_mut().filter(|chunk| chunk.len() < CHUNK) {
             Some(chunk) => Arc::make_mut(chunk).push(organization),
@@ -217,6 +238,56 @@ impl Draft {
         }
         self.snapshot.credentials += 1;
         Ok(())
+    }
+
+    /// Applies a change whole, or nothing of it. Costs what the change does.
+    ///
+    /// # Errors
+    /// A [`DraftFault`]; the draft is as it was.
+    pub fn apply(&mut self, delta: Delta) -> Result<Before, DraftFault> {
+        let ids = delta.organizations.iter().map(|one| one.id).chain(delta.removed_organizations.iter().copied());
+        let organizations = ids.map(|id| (id, self.organizations.get(&id).copied())).collect();
+        let before = Before { snapshot: self.snapshot.clone(), organizations };
+        match self.apply_in_order(delta) {
+            Ok(()) => Ok(before),
+            Err(fault) => {
+                self.undo(before);
+                Err(fault)
+            }
+        }
+    }
+
+    fn apply_in_order(&mut self, delta: Delta) -> Result<(), DraftFault> {
+        for fingerprint in &delta.removed {
+            self.remove(fingerprint);
+        }
+        for id in delta.removed_organizations {
+            self.remove_organization(id);
+        }
+        for organization in delta.organizations {
+            self.organization(organization)?;
+        }
+        delta.credentials.into_iter().try_for_each(|credential| self.credential(credential))
+    }
+
+    /// Takes back the last [`Self::apply`].
+    pub fn undo(&mut self, before: Before) {
+        self.snapshot = before.snapshot;
+        for (id, place) in before.organizations {
+            match place {
+                Some(place) => self.organizations.insert(id, place),
+                None => self.organizations.remove(&id),
+            };
+        }
+    }
+
+    /// Removes an organization. Its place is not taken again: a credential that was left behind would find itself in
+    /// another organization; so it finds one that requires lists and lets nobody in by a set.
+    fn remove_organization(&mut self, id: Id) {
+        let Some(at) = self.organizations.remove(&id) else { return };
+        let gone = Organization { id, name: "".into(), mode: AccessListMode::Required, sets: Vec::new(), gone: true };
+        let at = at as usize;
+        Arc::make_mut(&mut self.snapshot.organizations[at / CHUNK])[at % CHUNK] = Arc::new(gone);
     }
 
     /// Removes the credential that has this fingerprint, with all its other fingerprints.

@@ -6,11 +6,8 @@ use crate::access::credential::{CredentialKind, Enforcement, Fingerprint};
 use crate::access::id::Id;
 use crate::clock::Timestamp;
 use crate::config::document::Step;
-use crate::directory::model::{Credential, Role};
+use crate::directory::model::{Credential, ORGANIZATION_ROLES, PROJECT_ROLES, Role};
 use crate::live::fingerprint;
-
-const ORGANIZATION_ROLES: [&str; 4] = ["ORG_OWNER", "ORG_GROUP_CREATOR", "ORG_MEMBER", "ORG_READ_ONLY"];
-const PROJECT_ROLES: [&str; 3] = ["GROUP_OWNER", "GROUP_USER_ADMIN", "GROUP_READ_ONLY"];
 
 /// What a `clientId` begins with.
 const CLIENT_ID: &str = "pcl_sa_id_";
@@ -248,18 +245,11 @@ fn is_on_a_project(text: &str) -> bool {
 
 fn role(of: &Gathered, text: &str) -> Result<Role, String> {
     let shown: String = text.chars().take(80).flat_map(char::escape_default).collect();
-    if text == "GATEWAY" {
-        return Ok(Role::Gateway);
+    if let Some(role) = Role::on_organization(text) {
+        return Ok(role);
     }
-    if let Some(known) = ORGANIZATION_ROLES.iter().find(|known| **known == text) {
-        return Ok(Role::Organization(known));
-    }
-    if let Some(name) = text.strip_prefix("app:") {
-        let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
-        return match (1..=64).contains(&name.len()) && name.bytes().all(legal) {
-            true => Ok(Role::Application(text.into())),
-            false => Err(format!("role `{shown}` is not `app:` and 1 to 64 letters, digits, `_`, `.` and `-`")),
-        };
+    if text.starts_with("app:") {
+        return Err(format!("role `{shown}` is not `app:` and 1 to 64 letters, digits, `_`, `.` and `-`"));
     }
     if let Some((project, role)) = text.rsplit_once(':') {
         let known = PROJECT_ROLES.iter().find(|known| **known == role);

@@ -1,0 +1,225 @@
+//! Every change of the directory, and every look at it that is not a request's.
+//!
+//! A change goes through one function, `commit`: rights, domain rules and guards are asked within one transaction; what it
+//! changes is compiled before it is stored; and it is enforced here before it is answered. Never speaks HTTP or SQL.
+
+mod access_lists;
+mod actor;
+mod api_keys;
+mod audit;
+mod bootstrap;
+mod commit;
+mod draw;
+mod events;
+mod guards;
+mod organizations;
+mod projects;
+mod rights;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::oneshot;
+
+use crate::clock::Clock;
+use crate::directory::sqlite::{CompileFault, Reader, Rows, Store, StoreFault};
+use crate::live::published::Published;
+use crate::problem::{Code, Refusal};
+
+pub use access_lists::{EntryEdit, Listed, NewEntry};
+pub use actor::{Actor, ActorKind};
+pub use api_keys::{ApiKey, KeyEdit, NewKey, NewSecret, Place, ShownOnce};
+pub use bootstrap::{Begun, Bootstrap, BootstrapFault, KEY_VARIABLE, ORGANIZATION_VARIABLE};
+pub use commit::{Committed, SnapshotSeen};
+pub use guards::Guards;
+pub use organizations::{NewOrganization, OrganizationEdit};
+pub use rights::GrantedRole;
+
+pub use crate::directory::model::Role;
+pub use crate::directory::sqlite::{EntryRow, EventFilter, EventRow, OrganizationRow, ProjectRow, SecretRow};
+
+/// How much of everything there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Entries of one list.
+    pub entries_per_list: usize,
+    /// API keys of one organization.
+    pub api_keys_per_organization: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { entries_per_list: 200, api_keys_per_organization: 500 }
+    }
+}
+
+/// Why something was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// It may not be, or can't be as it was asked.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The store did not take or give it.
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+    /// What the store would hold could not be enforced.
+    #[error("the change can't be enforced; nothing was changed")]
+    Compile(#[source] CompileFault),
+    /// Whoever makes changes has ended.
+    #[error("the program is stopping; nothing was changed")]
+    Stopping,
+}
+
+impl From<CompileFault> for Fault {
+    fn from(fault: CompileFault) -> Self {
+        match fault {
+            CompileFault::Store(fault) => Self::Store(fault),
+            fault => Self::Compile(fault),
+        }
+    }
+}
+
+impl Fault {
+    /// What the caller is told.
+    pub fn refusal(&self) -> Refusal {
+        match self {
+            Self::Refused(refusal) => refusal.clone(),
+            Self::Store(StoreFault::Taken(what)) => {
+                Refusal::new(Code::AlreadyExists, format!("Something else has the same {what}; choose another."))
+            }
+            Self::Store(StoreFault::Unavailable(_)) => Refusal::new(
+                Code::StoreUnavailable,
+                "The store can't be reached or written at the moment; nothing was changed. Try again.",
+            ),
+            Self::Stopping => {
+                Refusal::new(Code::StoreUnavailable, "The program is stopping; nothing was changed. Try again.")
+            }
+            Self::Store(_) | Self::Compile(_) => Refusal::new(Code::InternalError, "The store failed; nothing was changed."),
+        }
+    }
+}
+
+/// Why the store can't be served.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenFault {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+    /// Its content.
+    #[error("the store holds what can't be enforced: {0}")]
+    Compile(#[from] CompileFault),
+    /// The bootstrap variables.
+    #[error(transparent)]
+    Bootstrap(#[from] BootstrapFault),
+    /// No thread for the writer.
+    #[error("a thread can't be started; raise the limit of processes")]
+    Thread(#[source] std::io::Error),
+}
+
+/// The control plane of one store.
+#[derive(Debug)]
+pub struct Control {
+    desk: std::sync::mpsc::Sender<commit::Job>,
+    readers: Mutex<Vec<Reader>>,
+    path: std::path::PathBuf,
+    clock: Clock,
+    limits: Limits,
+}
+
+/// A store that was read and compiled, and that nobody serves yet.
+#[derive(Debug)]
+pub struct Opened {
+    desk: commit::Desk,
+    reader: Reader,
+    /// What an empty store was begun with.
+    pub begun: Option<Begun>,
+}
+
+impl Opened {
+    /// Opens the store, begins it where it is empty, and compiles it.
+    ///
+    /// # Errors
+    /// An [`OpenFault`]. The store is as it was.
+    pub fn new(path: &Path, bootstrap: Bootstrap, clock: &Clock) -> Result<Self, OpenFault> {
+        let store = Store::open(path, clock.now())?;
+        let reader = store.reader()?;
+        let mut desk = commit::Desk::new(store, clock.clone())?;
+        let begun = match desk.is_empty()? {
+            true => Some(bootstrap::begin(&mut desk, bootstrap)?),
+            false => None,
+        };
+        Ok(Self { desk, reader, begun })
+    }
+
+    /// What is enforced from the first request on.
+    pub fn snapshot(&self) -> &Arc<crate::access::snapshot::Snapshot> {
+        self.desk.snapshot()
+    }
+
+    /// Takes changes from now on and publishes them; `told` hears of every snapshot that was published.
+    ///
+    /// # Errors
+    /// No thread could be started.
+    pub fn serve(self, published: Arc<Published>, limits: Limits, told: SnapshotSeen) -> std::io::Result<Arc<Control>> {
+        let Self { desk, reader, .. } = self;
+        let (path, clock) = (desk.path().to_owned(), desk.clock().clone());
+        let desk = desk.serve(published, told)?;
+        Ok(Arc::new(Control { desk, readers: Mutex::new(vec![reader]), path, clock, limits }))
+    }
+}
+
+impl Control {
+    /// The limits that changes are held to.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// The present second.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Where the store is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads within one view of the store. Waits for no change and holds none up.
+    async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce(Rows<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let own = Arc::clone(self);
+        let reading = tokio::task::spawn_blocking(move || own.read_now(read));
+        reading.await.unwrap_or(Err(Fault::Stopping))
+    }
+
+    fn read_now<T>(&self, read: impl FnOnce(Rows<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
+        let idle = self.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut reader = match idle {
+            Some(reader) => reader,
+            None => Reader::open(&self.path)?,
+        };
+        let read = reader.view(read);
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
+        read
+    }
+
+    /// Changes the directory; see `commit`. Once begun, a change goes through whether or not anybody waits for its answer.
+    async fn change<T: Send + 'static>(
+        &self,
+        actor: &Actor,
+        change: impl FnOnce(&mut commit::Change<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<Committed<T>, Fault> {
+        let (answer, answered) = oneshot::channel();
+        let actor = actor.clone();
+        let limits = self.limits;
+        let job: commit::Job = Box::new(move |desk| {
+            // Whoever asked may have gone; the change holds all the same.
+            let _ = answer.send(desk.commit(actor, limits, change));
+        });
+        self.desk.send(job).map_err(|_| Fault::Stopping)?;
+        answered.await.unwrap_or(Err(Fault::Stopping))
+    }
+}
+

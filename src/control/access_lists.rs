@@ -1,0 +1,288 @@
+//! Access lists of credentials.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::api_keys::{Place, check_expiry, find};
+use super::audit::{Event, EventType};
+use super::commit::Change;
+use super::organizations::expect;
+use super::rights::{Rights, no_organization};
+use super::{Actor, Committed, Control, Fault, Guards, guards};
+use crate::access::id::Id;
+use crate::access::network::Network;
+use crate::clock::Timestamp;
+use crate::directory::sqlite::{CredentialRow, EntryRow, OrganizationRow, Rows};
+use crate::problem::{Code, Refusal};
+
+/// Longest comment, in characters.
+const LONGEST_COMMENT: usize = 250;
+
+/// An entry to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEntry {
+    /// What it admits.
+    pub network: Network,
+    /// For people.
+    pub comment: Option<String>,
+    /// When it stops admitting; [`Timestamp::NEVER`] where it does not.
+    pub expires_at: Timestamp,
+}
+
+/// What is to be changed of an entry; the outer `None` stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EntryEdit {
+    /// Another comment, or none.
+    pub comment: Option<Option<String>>,
+    /// Another end.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// One page of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The entries, oldest first.
+    pub entries: Vec<EntryRow>,
+    /// How many there are in all.
+    pub total: u64,
+    /// The revision that last changed the credential or its list.
+    pub revision: u64,
+}
+
+/// A credential whose list is being changed.
+struct Held {
+    organization: OrganizationRow,
+    credential: CredentialRow,
+    entries: Vec<EntryRow>,
+}
+
+impl Control {
+    /// One page of the list of a key.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub async fn access_list(
+        self: &Arc<Self>,
+        actor: &Actor,
+        place: Place,
+        key: Id,
+        (skip, most): (u64, u64),
+    ) -> Result<Listed, Fault> {
+        let actor = actor.clone();
+        self.read(move |rows| {
+            let key = find(rows, &Rights::of(rows, &actor)?, place, key)?;
+            page(rows, &key.row, (skip, most))
+        })
+        .await
+    }
+
+    /// The entry for exactly this network.
+    ///
+    /// # Errors
+    /// `API_KEY_ACCESS_LIST_NOT_FOUND`, or another [`Fault`].
+    pub async fn access_list_entry(
+        self: &Arc<Self>,
+        actor: &Actor,
+        place: Place,
+        key: Id,
+        network: Network,
+    ) -> Result<EntryRow, Fault> {
+        let actor = actor.clone();
+        self.read(move |rows| {
+            let key = find(rows, &Rights::of(rows, &actor)?, place, key)?;
+            rows.entry(key.row.pk, network)?.ok_or_else(|| no_entry(network))
+        })
+        .await
+    }
+
+    /// Adds entries. What is there already stays as it is, unless `strict`.
+    ///
+    /// # Errors
+    /// A [`Fault`]; then nothing was added.
+    pub async fn add_to_access_list(
+        &self,
+        actor: &Actor,
+        guards: Guards,
+        (place, key): (Place, Id),
+        new: Vec<NewEntry>,
+        strict: bool,
+    ) -> Result<Committed<Listed>, Fault> {
+        self.change(actor, move |change| {
+            let held = hold(change, place, key)?;
+            let mut after = held.entries.clone();
+            for entry in check_input(change, new)? {
+                match held.entries.iter().any(|known| known.network == entry.network) {
+                    true if strict => {
+                        let detail = format!("{} is on the list already.", entry.network);
+                        return Err(Refusal::new(Code::AddressAlreadyInAccessList, detail).with(entry.network).into());
+                    }
+                    true => {}
+                    false => after.push(entry),
+                }
+            }
+            replace(change, guards, held, after)
+        })
+        .await
+    }
+
+    /// Makes the list exactly this.
+    ///
+    /// # Errors
+    /// `VERSION_MISMATCH` where it is of another revision than `expected`, or another [`Fault`].
+    pub async fn replace_access_list(
+        &self,
+        actor: &Actor,
+        guards: Guards,
+        (place, key): (Place, Id),
+        new: Vec<NewEntry>,
+        expected: Option<u64>,
+    ) -> Result<Committed<Listed>, Fault> {
+        self.change(actor, move |change| {
+            let held = hold(change, place, key)?;
+            expect(expected, held.credential.revision)?;
+            let mut after = check_input(change, new)?;
+            for entry in &mut after {
+                // What stays keeps its age.
+                if let Some(known) = held.entries.iter().find(|known| known.network == entry.network) {
+                    entry.created_at = known.created_at;
+                }
+            }
+            replace(change, guards, held, after)
+        })
+        .await
+    }
+
+    /// Changes comment or end of an entry.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub async fn edit_access_list_entry(
+        &self,
+        actor: &Actor,
+        guards: Guards,
+        (place, key): (Place, Id),
+        network: Network,
+        edit: EntryEdit,
+    ) -> Result<Committed<EntryRow>, Fault> {
+        self.change(actor, move |change| {
+            let held = hold(change, place, key)?;
+            let mut after = held.entries.clone();
+            let entry = after.iter_mut().find(|entry| entry.network == network).ok_or_else(|| no_entry(network))?;
+            if let Some(comment) = edit.comment {
+                check_comment(comment.as_deref())?;
+                entry.comment = comment;
+            }
+            if let Some(expires_at) = edit.expires_at.filter(|at| *at != entry.expires_at) {
+                check_expiry(expires_at, change.now())?;
+                entry.expires_at = expires_at;
+            }
+            let edited = entry.clone();
+            replace(change, guards, held, after)?;
+            Ok(edited)
+        })
+        .await
+    }
+
+    /// Removes an entry.
+    ///
+    /// # Errors
+    /// A guard, `API_KEY_ACCESS_LIST_NOT_FOUND`, or another [`Fault`].
+    pub async fn remove_from_access_list(
+        &self,
+        actor: &Actor,
+        guards: Guards,
+        (place, key): (Place, Id),
+        network: Network,
+    ) -> Result<Committed<()>, Fault> {
+        self.change(actor, move |change| {
+            let held = hold(change, place, key)?;
+            let after: Vec<EntryRow> =
+                held.entries.iter().filter(|entry| entry.network != network).cloned().collect();
+            if after.len() == held.entries.len() {
+                return Err(no_entry(network));
+            }
+            replace(change, guards, held, after).map(drop)
+        })
+        .await
+    }
+}
+
+fn no_entry(network: Network) -> Fault {
+    Refusal::new(Code::AccessListEntryNotFound, format!("{network} is not an entry of this access list.")).with(network).into()
+}
+
+fn page(rows: Rows<'_>, credential: &CredentialRow, (skip, most): (u64, u64)) -> Result<Listed, Fault> {
+    let (entries, total) = rows.entries_page(credential.pk, skip, most)?;
+    Ok(Listed { entries, total, revision: credential.revision })
+}
+
+/// The key and its list, where the actor may change it.
+fn hold(change: &Change<'_>, place: Place, key: Id) -> Result<Held, Fault> {
+    let rows = change.rows();
+    let rights = Rights::of(rows, change.actor())?;
+    let key = find(rows, &rights, place, key)?;
+    rights.manage_key(rows, &key.row, &key.roles)?;
+    let organization =
+        rows.organization(key.row.organization)?.ok_or_else(|| no_organization(key.row.organization))?;
+    Ok(Held { organization, entries: rows.entries(key.row.pk)?, credential: key.row })
+}
+
+/// The entries of a request, each network once.
+fn check_input(change: &Change<'_>, new: Vec<NewEntry>) -> Result<Vec<EntryRow>, Fault> {
+    let mut seen = BTreeMap::new();
+    let mut entries = Vec::with_capacity(new.len());
+    for (at, NewEntry { network, comment, expires_at }) in new.into_iter().enumerate() {
+        if let Some(first) = seen.insert(network, at) {
+            let detail = format!("Entries {first} and {at} are both {network}; keep one.");
+            return Err(Refusal::new(Code::DuplicateAddressesInInput, detail).with(network).into());
+        }
+        check_comment(comment.as_deref())?;
+        check_expiry(expires_at, change.now())?;
+        entries.push(EntryRow { network, comment, expires_at, created_at: change.now() });
+    }
+    Ok(entries)
+}
+
+fn check_comment(comment: Option<&str>) -> Result<(), Fault> {
+    let legal = |text: &str| text.chars().count() <= LONGEST_COMMENT && !text.chars().any(char::is_control);
+    match comment.is_none_or(legal) {
+        true => Ok(()),
+        false => {
+            let wrong = format!("a comment has up to {LONGEST_COMMENT} characters and no control characters");
+            Err(Refusal::field(Code::InvalidAttribute, "comment", wrong).into())
+        }
+    }
+}
+
+/// Makes the list what it is to be: asks the guards, writes the difference, records it.
+fn replace(change: &mut Change<'_>, guards: Guards, held: Held, after: Vec<EntryRow>) -> Result<Listed, Fault> {
+    let Held { organization, mut credential, entries: before } = held;
+    let most = change.limits().entries_per_list;
+    if after.len() > most && after.len() > before.len() {
+        let detail = format!("The list would have {} entries; {most} are allowed.", after.len());
+        return Err(Refusal::new(Code::LimitReached, detail).with(most).into());
+    }
+    let known: BTreeMap<Network, &EntryRow> = before.iter().map(|entry| (entry.network, entry)).collect();
+    let kept: BTreeMap<Network, &EntryRow> = after.iter().map(|entry| (entry.network, entry)).collect();
+    if known == kept {
+        return page(change.rows(), &credential, (0, 100));
+    }
+    guards::list(change, guards, &organization, &credential, (&before, &after))?;
+    change.touch_credential(credential.pk)?;
+    for entry in before.iter().filter(|entry| !kept.contains_key(&entry.network)) {
+        change.store().remove_entry(credential.pk, entry.network)?;
+        change.record(Event::on(EventType::EntryDeleted, &credential).entry(entry.network))?;
+    }
+    for entry in &after {
+        let event = match known.get(&entry.network) {
+            None => EventType::EntryAdded,
+            Some(known) if *known != entry => EventType::EntryChanged,
+            Some(_) => continue,
+        };
+        change.store().put_entry(credential.pk, entry)?;
+        change.record(Event::on(event, &credential).entry(entry.network))?;
+    }
+    credential.revision = change.revision();
+    change.store().update_credential(&credential)?;
+    page(change.rows(), &credential, (0, 100))
+}

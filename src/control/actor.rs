@@ -1,0 +1,69 @@
+//! Who asks for something: a credential, or the program itself.
+
+use std::sync::Arc;
+
+use super::{Control, Fault};
+use crate::access::client_address::ClientAddress;
+use crate::access::credential::CredentialKind;
+use crate::access::id::Id;
+use crate::problem::{Code, Refusal};
+
+/// Whoever changes or reads something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// Who it is.
+    pub kind: ActorKind,
+    /// Where from; `None` for the program itself.
+    pub address: Option<ClientAddress>,
+}
+
+/// Who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ActorKind {
+    /// A credential. Its roles are looked up in the very transaction that they decide on.
+    Credential {
+        /// Its id.
+        id: Id,
+        /// API key or service account.
+        kind: CredentialKind,
+        /// Public key or name.
+        name: String,
+    },
+    /// The program on behalf of whoever may run it on this machine; the text names the command.
+    System(&'static str),
+}
+
+impl Actor {
+    /// The program itself.
+    pub fn system(command: &'static str) -> Self {
+        Self { kind: ActorKind::System(command), address: None }
+    }
+
+    /// The calling credential, where it is one.
+    pub fn credential_id(&self) -> Option<Id> {
+        match self.kind {
+            ActorKind::Credential { id, .. } => Some(id),
+            ActorKind::System(_) => None,
+        }
+    }
+}
+
+impl Control {
+    /// The actor that a credential is, which was proven and admitted from this address.
+    ///
+    /// # Errors
+    /// It has been removed since, or the store can't be read.
+    pub async fn identify(
+        self: &Arc<Self>,
+        kind: CredentialKind,
+        id: Id,
+        address: ClientAddress,
+    ) -> Result<Actor, Fault> {
+        let found = self.read(move |rows| Ok(rows.credential(kind, id)?)).await?;
+        let row = found.ok_or_else(|| {
+            Refusal::new(Code::InvalidCredentials, Code::InvalidCredentials.detail(Some(address)))
+        })?;
+        let name = row.public_key.unwrap_or(row.name);
+        Ok(Actor { kind: ActorKind::Credential { id, kind, name }, address: Some(address) })
+    }
+}

@@ -1,0 +1,111 @@
+//! The record of who did what; every name that an event may have.
+
+use super::actor::{Actor, ActorKind};
+use crate::access::id::Id;
+use crate::access::network::Network;
+use crate::clock::Timestamp;
+use crate::directory::sqlite::{CredentialRow, EventRow};
+
+macro_rules! event_types {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal;)*) => {
+        /// What can happen.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum EventType { $($(#[$doc])* $variant,)* }
+
+        impl EventType {
+            /// Every name, as the filter of the API takes it.
+            pub(super) const NAMES: &'static [&'static str] = &[$($name,)*];
+
+            pub(super) const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+        }
+    };
+}
+
+event_types! {
+    OrgCreated = "ORG_CREATED";
+    OrgRenamed = "ORG_RENAMED";
+    OrgDeleted = "ORG_DELETED";
+    ListRequired = "ORG_PUBLIC_API_ACCESS_LIST_REQUIRED";
+    ListReported = "ORG_PUBLIC_API_ACCESS_LIST_REPORTED";
+    ListNotRequired = "ORG_PUBLIC_API_ACCESS_LIST_NOT_REQUIRED";
+    GroupCreated = "GROUP_CREATED";
+    GroupDeleted = "GROUP_DELETED";
+    KeyCreated = "API_KEY_CREATED";
+    KeyDeleted = "API_KEY_DELETED";
+    KeyRolesChanged = "API_KEY_ROLES_CHANGED";
+    KeyDescriptionChanged = "API_KEY_DESCRIPTION_CHANGED";
+    KeyEnabled = "API_KEY_ENABLED";
+    KeyDisabled = "API_KEY_DISABLED";
+    KeyExpiryChanged = "API_KEY_EXPIRY_CHANGED";
+    KeyEnforcementChanged = "API_KEY_ENFORCEMENT_CHANGED";
+    KeyAddedToGroup = "API_KEY_ADDED_TO_GROUP";
+    KeyRemovedFromGroup = "API_KEY_REMOVED_FROM_GROUP";
+    SecretAdded = "API_KEY_SECRET_ADDED";
+    SecretDeleted = "API_KEY_SECRET_DELETED";
+    EntryAdded = "API_KEY_ACCESS_LIST_ENTRY_ADDED";
+    EntryChanged = "API_KEY_ACCESS_LIST_ENTRY_CHANGED";
+    EntryDeleted = "API_KEY_ACCESS_LIST_ENTRY_DELETED";
+    GuardOverridden = "ACCESS_LIST_GUARD_OVERRIDDEN";
+}
+
+/// Something that happened.
+#[derive(Debug, Clone)]
+pub(super) struct Event {
+    event: EventType,
+    organization: Id,
+    project: Option<Id>,
+    target: Option<Id>,
+    target_public_key: Option<String>,
+    entry: Option<String>,
+    detail: Option<String>,
+}
+
+impl Event {
+    pub(super) fn new(event: EventType, organization: Id) -> Self {
+        let (project, target, target_public_key, entry, detail) = (None, None, None, None, None);
+        Self { event, organization, project, target, target_public_key, entry, detail }
+    }
+
+    /// Something that happened to a credential.
+    pub(super) fn on(event: EventType, credential: &CredentialRow) -> Self {
+        let target_public_key = credential.public_key.clone();
+        Self { target: Some(credential.id), target_public_key, ..Self::new(event, credential.organization) }
+    }
+
+    pub(super) fn in_project(self, project: Id) -> Self {
+        Self { project: Some(project), ..self }
+    }
+
+    pub(super) fn entry(self, network: Network) -> Self {
+        Self { entry: Some(network.to_string()), ..self }
+    }
+
+    pub(super) fn detail(self, detail: impl Into<String>) -> Self {
+        Self { detail: Some(detail.into()), ..self }
+    }
+
+    pub(super) fn row(self, id: Id, actor: &Actor, now: Timestamp, revision: u64) -> EventRow {
+        let (actor_kind, actor_id, actor_name) = match &actor.kind {
+            ActorKind::Credential { id, name, kind } => (kind.as_str(), Some(id.to_string()), name.clone()),
+            ActorKind::System(command) => ("SYSTEM", None, (*command).to_owned()),
+        };
+        EventRow {
+            id,
+            event: self.event.as_str().to_owned(),
+            created_at: now,
+            revision,
+            organization: self.organization,
+            project: self.project,
+            actor_kind: actor_kind.to_owned(),
+            actor_id,
+            actor_name,
+            remote_address: actor.address.map(|address| address.to_string()),
+            target: self.target.map(|id| id.to_string()),
+            target_public_key: self.target_public_key,
+            entry: self.entry,
+            detail: self.detail,
+        }
+    }
+}

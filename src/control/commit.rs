@@ -1,0 +1,263 @@
+//! The single mutation function: check → write rows, events and revision → compile → store → publish → answer.
+//!
+//! One thread makes all changes, one after the other. Compiling comes before storing: what is stored can be enforced, and
+//! what is enforced is stored. Never publishes what may not be on the disk.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::time::Instant;
+
+use super::actor::Actor;
+use super::audit::Event;
+use super::{Fault, Limits, OpenFault, draw};
+use crate::access::credential::Fingerprint;
+use crate::access::id::Id;
+use crate::access::snapshot::{Delta, Draft, Snapshot};
+use crate::clock::{Clock, Timestamp};
+use crate::directory::sqlite::{self, CompileFault, EventRow, Rows, Store, StoreFault};
+use crate::live::published::Published;
+
+/// Hears of each snapshot that was published, and how long it took from the change to there.
+pub type SnapshotSeen = Box<dyn Fn(&Arc<Snapshot>, std::time::Duration) + Send>;
+
+/// Something to be done at the desk.
+pub(super) type Job = Box<dyn FnOnce(&mut Desk) + Send>;
+
+/// What a change brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed<T> {
+    /// What was made or found.
+    pub value: T,
+    /// The revision that is enforced here now, with the change in it.
+    pub revision: u64,
+}
+
+/// Where changes are made.
+pub(super) struct Desk {
+    store: Store,
+    draft: Draft,
+    snapshot: Arc<Snapshot>,
+    clock: Clock,
+    published: Option<(Arc<Published>, SnapshotSeen)>,
+}
+
+impl std::fmt::Debug for Desk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Desk").field("snapshot", &self.snapshot).finish_non_exhaustive()
+    }
+}
+
+/// A change being made: what it sees, writes, and will have to be compiled again.
+pub(super) struct Change<'t> {
+    store: &'t sqlite::Change<'t>,
+    actor: &'t Actor,
+    limits: Limits,
+    now: Timestamp,
+    revision: u64,
+    removed: Vec<Fingerprint>,
+    organizations: Vec<Id>,
+    credentials: Vec<i64>,
+    events: Vec<EventRow>,
+}
+
+impl Desk {
+    /// Compiles the store.
+    pub(super) fn new(store: Store, clock: Clock) -> Result<Self, OpenFault> {
+        let mut draft = store.rows().compile()?;
+        let snapshot = Arc::new(draft.finish(store.rows().revision()?));
+        Ok(Self { store, draft, snapshot, clock, published: None })
+    }
+
+    pub(super) fn is_empty(&self) -> Result<bool, StoreFault> {
+        Ok(self.store.rows().organizations()?.is_empty())
+    }
+
+    pub(super) fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.snapshot
+    }
+
+    pub(super) fn path(&self) -> &std::path::Path {
+        self.store.path()
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Makes changes on a thread of its own until nobody can ask for any.
+    pub(super) fn serve(
+        mut self,
+        published: Arc<Published>,
+        told: SnapshotSeen,
+    ) -> std::io::Result<Sender<Job>> {
+        self.published = Some((published, told));
+        let (sender, jobs) = channel::<Job>();
+        std::thread::Builder::new().name("control".into()).spawn(move || {
+            for job in jobs {
+                job(&mut self);
+            }
+        })?;
+        Ok(sender)
+    }
+
+    /// Makes one change. Whatever fails, the store and what is enforced are as they were, and agree.
+    pub(super) fn commit<T>(
+        &mut self,
+        actor: Actor,
+        limits: Limits,
+        change: impl FnOnce(&mut Change<'_>) -> Result<T, Fault>,
+    ) -> Result<Committed<T>, Fault> {
+        let begin = Instant::now();
+        self.catch_up()?;
+        let transaction = self.store.change()?;
+        let revision = self.snapshot.revision() + 1;
+        let mut making = Change::new(&transaction, &actor, limits, self.clock.now(), revision);
+        let value = change(&mut making)?;
+        if making.is_nothing() {
+            return Ok(Committed { value, revision: self.snapshot.revision() });
+        }
+        let delta = making.finish()?;
+        let before = self.draft.apply(delta).map_err(|fault| Fault::Compile(fault.into()))?;
+        let snapshot = Arc::new(self.draft.finish(revision));
+        if let Err(fault) = transaction.commit() {
+            // The answer may have been lost and not the change: the file says which.
+            if self.store.rows().revision().ok() != Some(revision) {
+                self.draft.undo(before);
+                return Err(fault.into());
+            }
+            tracing::warn!(revision, error = %fault, "a change was stored although storing it reported a fault");
+        }
+        self.publish(snapshot, begin);
+        Ok(Committed { value, revision })
+    }
+
+    /// Compiles anew where somebody else has written to the store, by hand or by a restored copy.
+    fn catch_up(&mut self) -> Result<(), Fault> {
+        let stored = self.store.rows().revision()?;
+        if stored == self.snapshot.revision() {
+            return Ok(());
+        }
+        tracing::warn!(stored, enforced = self.snapshot.revision(), "the store was changed by somebody else; reading it whole");
+        let begin = Instant::now();
+        self.draft = self.store.rows().compile()?;
+        // Readers refuse to go back, also where the copy that was put in place is older.
+        let revision = stored.max(self.snapshot.revision() + 1);
+        if revision != stored {
+            let change = self.store.change()?;
+            change.set_revision(revision)?;
+            change.commit()?;
+        }
+        let snapshot = Arc::new(self.draft.finish(revision));
+        self.publish(snapshot, begin);
+        Ok(())
+    }
+
+    fn publish(&mut self, snapshot: Arc<Snapshot>, begin: Instant) {
+        self.snapshot = Arc::clone(&snapshot);
+        let Some((published, told)) = &self.published else { return };
+        match published.publish_snapshot(Arc::clone(&snapshot)) {
+            Ok(()) => told(&snapshot, begin.elapsed()),
+            // Nobody else publishes where a store is served.
+            Err(outdated) => tracing::error!("{outdated}"),
+        }
+    }
+}
+
+impl<'t> Change<'t> {
+    fn new(
+        store: &'t sqlite::Change<'t>,
+        actor: &'t Actor,
+        limits: Limits,
+        now: Timestamp,
+        revision: u64,
+    ) -> Self {
+        Self {
+            store,
+            actor,
+            limits,
+            now,
+            revision,
+            removed: Vec::new(),
+            organizations: Vec::new(),
+            credentials: Vec::new(),
+            events: Vec::new(),
+        }
+    }
+
+    /// What the store holds, with what was written so far.
+    pub(super) fn rows(&self) -> Rows<'_> {
+        self.store.rows()
+    }
+
+    /// Writes.
+    pub(super) fn store(&self) -> &'t sqlite::Change<'t> {
+        self.store
+    }
+
+    pub(super) fn actor(&self) -> &'t Actor {
+        self.actor
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The revision that this change makes.
+    pub(super) fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Has a credential compiled again. Called before anything of it is written or removed.
+    pub(super) fn touch_credential(&mut self, pk: i64) -> Result<(), Fault> {
+        if self.credentials.contains(&pk) {
+            return Ok(());
+        }
+        // One of its fingerprints finds it, whichever it is.
+        let secrets = self.rows().secrets(pk)?;
+        self.removed.extend(secrets.first().map(|secret| secret.fingerprint));
+        self.credentials.push(pk);
+        Ok(())
+    }
+
+    /// Has an organization compiled again.
+    pub(super) fn touch_organization(&mut self, id: Id) {
+        if !self.organizations.contains(&id) {
+            self.organizations.push(id);
+        }
+    }
+
+    /// Records what was done.
+    pub(super) fn record(&mut self, event: Event) -> Result<(), Fault> {
+        let row = event.row(draw::id()?, self.actor, self.now, self.revision);
+        self.events.push(row);
+        Ok(())
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.events.is_empty() && self.credentials.is_empty() && self.organizations.is_empty()
+    }
+
+    /// Writes events and revision, and reads back what has to be compiled.
+    fn finish(self) -> Result<Delta, CompileFault> {
+        for event in &self.events {
+            self.store.add_event(event)?;
+        }
+        self.store.set_revision(self.revision)?;
+        let rows = self.store.rows();
+        let mut delta = Delta { removed: self.removed, ..Delta::default() };
+        for id in self.organizations {
+            match rows.organization_spec(id)? {
+                Some(spec) => delta.organizations.push(spec),
+                None => delta.removed_organizations.push(id),
+            }
+        }
+        for pk in self.credentials {
+            delta.credentials.extend(rows.credential_spec(pk)?);
+        }
+        Ok(delta)
+    }
+}

@@ -1,0 +1,223 @@
+//! Organizations and their switch.
+
+use std::sync::Arc;
+
+use super::api_keys::{self, NewKey, ShownOnce};
+use super::audit::{Event, EventType};
+use super::rights::Rights;
+use super::{Actor, Committed, Control, Fault, Guards, draw, guards};
+use crate::access::credential::{AccessListMode, CredentialKind};
+use crate::access::id::Id;
+use crate::directory::sqlite::{OrganizationRow, Rows};
+use crate::problem::{Code, Refusal};
+
+/// Longest name of an organization or a project, in characters.
+const LONGEST_NAME: usize = 64;
+
+/// An organization to be made.
+#[derive(Debug, Clone)]
+pub struct NewOrganization {
+    /// For people.
+    pub name: String,
+    /// Its switch.
+    pub mode: AccessListMode,
+    /// A key to be made with it, since a credential of another organization can't manage it.
+    pub key: Option<NewKey>,
+}
+
+/// What is to be changed of an organization.
+#[derive(Debug, Clone, Default)]
+pub struct OrganizationEdit {
+    /// Another name.
+    pub name: Option<String>,
+    /// Another position of the switch.
+    pub mode: Option<AccessListMode>,
+}
+
+/// Refuses names that are empty, too long, or would confuse whoever reads them.
+pub(super) fn check_name(field: &str, name: &str) -> Result<(), Fault> {
+    let length = name.chars().count();
+    match (1..=LONGEST_NAME).contains(&length) && !name.chars().any(char::is_control) && name.trim() == name {
+        true => Ok(()),
+        false => {
+            let wrong = format!(
+                "a name has 1 to {LONGEST_NAME} characters, none of them a control character or a blank at an end"
+            );
+            Err(Refusal::field(Code::InvalidAttribute, field, wrong).into())
+        }
+    }
+}
+
+impl Control {
+    /// The organizations that the actor may see.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub async fn organizations(self: &Arc<Self>, actor: &Actor) -> Result<Vec<OrganizationRow>, Fault> {
+        let actor = actor.clone();
+        self.read(move |rows| {
+            let rights = Rights::of(rows, &actor)?;
+            match rights.organization() {
+                None => Ok(rows.organizations()?),
+                Some(id) => match rights.see_organization(rows, id) {
+                    Ok(row) => Ok(vec![row]),
+                    // A credential without any role sees nothing.
+                    Err(Fault::Refused(_)) => Ok(Vec::new()),
+                    Err(fault) => Err(fault),
+                },
+            }
+        })
+        .await
+    }
+
+    /// One organization.
+    ///
+    /// # Errors
+    /// `ORG_NOT_FOUND`, also where the actor may not see it.
+    pub async fn organization(self: &Arc<Self>, actor: &Actor, id: Id) -> Result<OrganizationRow, Fault> {
+        let actor = actor.clone();
+        self.read(move |rows| Rights::of(rows, &actor)?.see_organization(rows, id)).await
+    }
+
+    /// Makes an organization, and a key that owns it where one is asked for.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub async fn create_organization(
+        &self,
+        actor: &Actor,
+        new: NewOrganization,
+    ) -> Result<Committed<(OrganizationRow, Option<ShownOnce>)>, Fault> {
+        self.change(actor, move |change| {
+            let rights = Rights::of(change.rows(), change.actor())?;
+            if let Some(own) = rights.organization() {
+                rights.own(change.rows(), own)?;
+            }
+            check_name("name", &new.name)?;
+            let organization = add(change, &new)?;
+            let key = match new.key {
+                Some(key) => Some(api_keys::create(change, &organization, key, None)?),
+                None => None,
+            };
+            Ok((organization, key))
+        })
+        .await
+    }
+
+    /// Renames an organization or turns its switch.
+    ///
+    /// # Errors
+    /// `VERSION_MISMATCH` where it is of another revision than `expected`, a guard, or another [`Fault`].
+    pub async fn edit_organization(
+        &self,
+        actor: &Actor,
+        guards: Guards,
+        id: Id,
+        edit: OrganizationEdit,
+        expected: Option<u64>,
+    ) -> Result<Committed<OrganizationRow>, Fault> {
+        self.change(actor, move |change| {
+            let rights = Rights::of(change.rows(), change.actor())?;
+            let mut row = rights.own(change.rows(), id)?;
+            expect(expected, row.revision)?;
+            let renamed = edit.name.filter(|name| *name != row.name);
+            let turned = edit.mode.filter(|mode| *mode != row.mode);
+            if renamed.is_none() && turned.is_none() {
+                return Ok(row);
+            }
+            if let Some(name) = renamed {
+                check_name("name", &name)?;
+                change.record(Event::new(EventType::OrgRenamed, id).detail(format!("{} → {name}", row.name)))?;
+                row.name = name;
+            }
+            if let Some(mode) = turned {
+                if mode == AccessListMode::Required {
+                    let caller = caller(change.rows(), change.actor(), id)?;
+                    guards::switch_on(change, guards, &row, caller.as_ref())?;
+                }
+                change.record(Event::new(event_of(mode), id))?;
+                row.mode = mode;
+            }
+            row.revision = change.revision();
+            change.store().update_organization(&row)?;
+            change.touch_organization(id);
+            Ok(row)
+        })
+        .await
+    }
+
+    /// Deletes an organization with its credentials.
+    ///
+    /// # Errors
+    /// `CANNOT_DELETE_ORG_ACTIVE_GROUPS` while it has projects, or another [`Fault`].
+    pub async fn delete_organization(&self, actor: &Actor, id: Id) -> Result<Committed<()>, Fault> {
+        self.change(actor, move |change| {
+            let row = Rights::of(change.rows(), change.actor())?.own(change.rows(), id)?;
+            let (_, projects) = change.rows().belongings(row.pk)?;
+            if projects > 0 {
+                let detail = format!("Organization {id} has {projects} projects; delete them first.");
+                return Err(Refusal::new(Code::CannotDeleteOrgActiveGroups, detail).with(id).into());
+            }
+            for pk in change.rows().credentials_of(row.pk)? {
+                change.touch_credential(pk)?;
+                change.store().remove_credential(pk)?;
+            }
+            change.touch_organization(id);
+            change.store().remove_organization(row.pk)?;
+            change.record(Event::new(EventType::OrgDeleted, id).detail(row.name))
+        })
+        .await
+    }
+}
+
+/// Adds an organization.
+pub(super) fn add(change: &mut super::commit::Change<'_>, new: &NewOrganization) -> Result<OrganizationRow, Fault> {
+    let mut row = OrganizationRow {
+        pk: 0,
+        id: draw::id()?,
+        name: new.name.clone(),
+        mode: new.mode,
+        created_at: change.now(),
+        revision: change.revision(),
+    };
+    row.pk = change.store().add_organization(&row)?;
+    change.touch_organization(row.id);
+    change.record(Event::new(EventType::OrgCreated, row.id).detail(row.name.clone()))?;
+    if row.mode != AccessListMode::Off {
+        change.record(Event::new(event_of(row.mode), row.id))?;
+    }
+    Ok(row)
+}
+
+/// Refuses where somebody changed a thing since the caller read it.
+pub(super) fn expect(expected: Option<u64>, found: u64) -> Result<(), Fault> {
+    match expected {
+        Some(expected) if expected != found => {
+            let detail = format!("It was changed by somebody else: its version is \"{found}\" and not \"{expected}\". Read it again.");
+            Err(Refusal::new(Code::VersionMismatch, detail).with(found).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn event_of(mode: AccessListMode) -> EventType {
+    match mode {
+        AccessListMode::Off => EventType::ListNotRequired,
+        AccessListMode::Report => EventType::ListReported,
+        AccessListMode::Required => EventType::ListRequired,
+    }
+}
+
+/// The calling credential, where it is one of this organization.
+fn caller(
+    rows: Rows<'_>,
+    actor: &Actor,
+    organization: Id,
+) -> Result<Option<crate::directory::sqlite::CredentialRow>, Fault> {
+    let Some(id) = actor.credential_id() else { return Ok(None) };
+    let found = match rows.credential(CredentialKind::ApiKey, id)? {
+        Some(found) => Some(found),
+        None => rows.credential(CredentialKind::ServiceAccount, id)?,
+    };
+    Ok(found.filter(|row| row.organization == organization))
+}

@@ -1,0 +1,95 @@
+//! Projects of organizations.
+
+use std::sync::Arc;
+
+use super::audit::{Event, EventType};
+use super::organizations::check_name;
+use super::rights::Rights;
+use super::{Actor, Committed, Control, Fault, draw};
+use crate::access::id::Id;
+use crate::directory::sqlite::ProjectRow;
+use crate::problem::{Code, Refusal};
+
+impl Control {
+    /// The projects that the actor may see: of one organization, or all.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub async fn projects(
+        self: &Arc<Self>,
+        actor: &Actor,
+        organization: Option<Id>,
+    ) -> Result<Vec<ProjectRow>, Fault> {
+        let actor = actor.clone();
+        self.read(move |rows| {
+            let rights = Rights::of(rows, &actor)?;
+            let organizations = match (organization, rights.organization()) {
+                (Some(id), _) => vec![rights.see_organization(rows, id)?.id],
+                (None, Some(own)) => vec![own],
+                (None, None) => rows.organizations()?.into_iter().map(|row| row.id).collect(),
+            };
+            let mut projects = Vec::new();
+            for id in organizations {
+                projects.extend(rows.projects(id)?.into_iter().filter(|one| rights.see_project(rows, one.id).is_ok()));
+            }
+            Ok(projects)
+        })
+        .await
+    }
+
+    /// One project.
+    ///
+    /// # Errors
+    /// `GROUP_NOT_FOUND`, also where the actor may not see it.
+    pub async fn project(self: &Arc<Self>, actor: &Actor, id: Id) -> Result<ProjectRow, Fault> {
+        let actor = actor.clone();
+        self.read(move |rows| Rights::of(rows, &actor)?.see_project(rows, id)).await
+    }
+
+    /// Makes a project.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub async fn create_project(
+        &self,
+        actor: &Actor,
+        organization: Id,
+        name: String,
+    ) -> Result<Committed<ProjectRow>, Fault> {
+        self.change(actor, move |change| {
+            let rights = Rights::of(change.rows(), change.actor())?;
+            let owner = rights.make_projects(change.rows(), organization)?;
+            check_name("name", &name)?;
+            if change.rows().has_project(owner.pk, &name)? {
+                let detail = format!("Organization {organization} has a project `{name}` already; choose another name.");
+                return Err(Refusal::new(Code::AlreadyExists, detail).with(&name).into());
+            }
+            let row = ProjectRow { pk: 0, id: draw::id()?, organization, name, created_at: change.now() };
+            change.store().add_project(owner.pk, &row, change.revision())?;
+            change.record(Event::new(EventType::GroupCreated, organization).in_project(row.id).detail(&row.name))?;
+            Ok(row)
+        })
+        .await
+    }
+
+    /// Deletes a project and every role on it.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub async fn delete_project(&self, actor: &Actor, id: Id) -> Result<Committed<()>, Fault> {
+        self.change(actor, move |change| {
+            let rights = Rights::of(change.rows(), change.actor())?;
+            let project = rights.see_project(change.rows(), id)?;
+            rights.grant(project.organization, None, &[crate::directory::model::Role::Project(id, "GROUP_OWNER")])?;
+            for pk in change.rows().credentials_on(id)? {
+                change.touch_credential(pk)?;
+                let roles: Vec<_> =
+                    change.rows().roles(pk)?.into_iter().filter(|role| role.project() != Some(id)).collect();
+                change.store().set_roles(pk, &roles)?;
+            }
+            change.store().remove_project(project.pk)?;
+            change.record(Event::new(EventType::GroupDeleted, project.organization).in_project(id).detail(project.name))
+        })
+        .await
+    }
+}

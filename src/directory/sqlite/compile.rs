@@ -1,0 +1,156 @@
+//! From rows to what a draft takes: all of them at start, and those that a change touched.
+//!
+//! Both go through the same functions, so that what a restart would enforce is what is enforced now.
+
+use rusqlite::{Row, Rows as Cursor};
+
+use super::credentials::role;
+use super::values::{ENFORCEMENTS, KINDS, expiry, parsed, word};
+use super::{OrganizationRow, Rows, StoreFault};
+use crate::access::credential::Fingerprint;
+use crate::access::id::Id;
+use crate::access::snapshot::{CredentialSpec, Draft, DraftFault, EntrySpec, OrganizationSpec, Target};
+use crate::directory::model::{Role, grants};
+
+/// Why a store can't be enforced.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileFault {
+    /// It can't be read.
+    #[error(transparent)]
+    Store(#[from] StoreFault),
+    /// What it says does not go together.
+    #[error(transparent)]
+    Draft(#[from] DraftFault),
+}
+
+impl From<rusqlite::Error> for CompileFault {
+    fn from(fault: rusqlite::Error) -> Self {
+        Self::Store(fault.into())
+    }
+}
+
+/// Rows that belong to credentials, in the order of credentials, taken as far as one is concerned.
+struct Merged<'s, T> {
+    rows: Cursor<'s>,
+    read: fn(&Row<'_>) -> rusqlite::Result<T>,
+    next: Option<(i64, T)>,
+}
+
+impl<'s, T> Merged<'s, T> {
+    fn new(rows: Cursor<'s>, read: fn(&Row<'_>) -> rusqlite::Result<T>) -> rusqlite::Result<Self> {
+        let mut new = Self { rows, read, next: None };
+        new.advance()?;
+        Ok(new)
+    }
+
+    fn advance(&mut self) -> rusqlite::Result<Option<(i64, T)>> {
+        let read = self.read;
+        let next = match self.rows.next()? {
+            Some(row) => Some((row.get(0)?, read(row)?)),
+            None => None,
+        };
+        Ok(std::mem::replace(&mut self.next, next))
+    }
+
+    /// All that belong to this credential. Asked in ascending order.
+    fn take(&mut self, credential: i64) -> rusqlite::Result<Vec<T>> {
+        let mut taken = Vec::new();
+        while self.next.as_ref().is_some_and(|(of, _)| *of <= credential) {
+            taken.extend(self.advance()?.map(|(_, value)| value));
+        }
+        Ok(taken)
+    }
+}
+
+fn entry(row: &Row<'_>) -> rusqlite::Result<EntrySpec> {
+    Ok(EntrySpec { target: Target::Network(parsed(row, 1)?), expires_at: expiry(row, 2)? })
+}
+
+fn fingerprint(row: &Row<'_>) -> rusqlite::Result<Fingerprint> {
+    row.get(1).map(Fingerprint)
+}
+
+fn organization(row: &OrganizationRow) -> OrganizationSpec {
+    OrganizationSpec { id: row.id, name: row.name.as_str().into(), mode: row.mode, network_sets: Vec::new() }
+}
+
+impl Rows<'_> {
+    /// Adds everything to an empty draft.
+    ///
+    /// # Errors
+    /// A [`CompileFault`].
+    pub fn compile(&self) -> Result<Draft, CompileFault> {
+        let mut draft = Draft::new();
+        for row in self.organizations()? {
+            draft.organization(organization(&row))?;
+        }
+        self.each_credential(None, |spec| Ok(draft.credential(spec)?))?;
+        Ok(draft)
+    }
+
+    /// What a draft takes of one organization.
+    ///
+    /// # Errors
+    /// A [`StoreFault`].
+    pub fn organization_spec(&self, id: Id) -> Result<Option<OrganizationSpec>, StoreFault> {
+        Ok(self.organization(id)?.map(|row| organization(&row)))
+    }
+
+    /// What a draft takes of one credential.
+    ///
+    /// # Errors
+    /// A [`CompileFault`].
+    pub fn credential_spec(&self, pk: i64) -> Result<Option<CredentialSpec>, CompileFault> {
+        let mut found = None;
+        self.each_credential(Some(pk), |spec| {
+            found = Some(spec);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Goes through all credentials, or looks at one.
+    fn each_credential(
+        &self,
+        one: Option<i64>,
+        mut take: impl FnMut(CredentialSpec) -> Result<(), CompileFault>,
+    ) -> Result<(), CompileFault> {
+        let (own, of) = match one {
+            Some(_) => ("WHERE credential.pk = ?1", "WHERE credential = ?1"),
+            None => ("", ""),
+        };
+        let only = rusqlite::params_from_iter(one);
+        let mut credentials = self.0.prepare_cached(&format!(
+            "SELECT credential.pk, credential.id, kind, organization.id, enabled, expires_at, enforcement
+             FROM credential JOIN organization ON organization.pk = credential.organization {own} ORDER BY credential.pk"
+        ))?;
+        let mut secrets =
+            self.0.prepare_cached(&format!("SELECT credential, sha256 FROM secret {of} ORDER BY credential, id"))?;
+        let mut roles = self
+            .0
+            .prepare_cached(&format!("SELECT credential, project, name FROM role {of} ORDER BY credential, project, name"))?;
+        let mut entries = self.0.prepare_cached(&format!(
+            "SELECT credential, network, expires_at FROM entry {of} ORDER BY credential, network"
+        ))?;
+        let mut secrets = Merged::new(secrets.query(only.clone())?, fingerprint)?;
+        let mut roles: Merged<'_, Role> = Merged::new(roles.query(only.clone())?, |row| role(row, 1))?;
+        let mut entries = Merged::new(entries.query(only.clone())?, entry)?;
+        let mut credentials = credentials.query(only)?;
+        while let Some(row) = credentials.next()? {
+            let pk = row.get(0)?;
+            take(CredentialSpec {
+                id: parsed(row, 1)?,
+                kind: word(row, 2, KINDS)?,
+                organization: parsed(row, 3)?,
+                fingerprints: secrets.take(pk)?,
+                enabled: row.get(4)?,
+                expires_at: expiry(row, 5)?,
+                enforcement: word(row, 6, ENFORCEMENTS)?,
+                grants: grants(&roles.take(pk)?),
+                access_list: entries.take(pk)?,
+            })?;
+        }
+        Ok(())
+    }
+}
+

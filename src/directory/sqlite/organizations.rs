@@ -1,0 +1,111 @@
+//! Rows of organizations.
+
+use rusqlite::{OptionalExtension as _, Row, params};
+
+use super::values::{MODES, parsed, time, word, word_for};
+use super::{Change, Rows, StoreFault};
+use crate::access::credential::AccessListMode;
+use crate::access::id::Id;
+use crate::clock::Timestamp;
+
+/// An organization.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrganizationRow {
+    /// The store's own number for it.
+    pub pk: i64,
+    /// Unique in the directory.
+    pub id: Id,
+    /// For people.
+    pub name: String,
+    /// The switch.
+    pub mode: AccessListMode,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// The revision that last changed it.
+    pub revision: u64,
+}
+
+const COLUMNS: &str = "pk, id, name, access_list_mode, created_at, revision";
+
+fn row(row: &Row<'_>) -> rusqlite::Result<OrganizationRow> {
+    Ok(OrganizationRow {
+        pk: row.get(0)?,
+        id: parsed(row, 1)?,
+        name: row.get(2)?,
+        mode: word(row, 3, MODES)?,
+        created_at: time(row, 4)?,
+        revision: row.get(5)?,
+    })
+}
+
+impl Rows<'_> {
+    /// The organization with this id.
+    ///
+    /// # Errors
+    /// A [`StoreFault`].
+    pub fn organization(&self, id: Id) -> Result<Option<OrganizationRow>, StoreFault> {
+        let mut statement = self.0.prepare_cached(&format!("SELECT {COLUMNS} FROM organization WHERE id = ?"))?;
+        Ok(statement.query_row([id.to_string()], row).optional()?)
+    }
+
+    /// All organizations, oldest first.
+    ///
+    /// # Errors
+    /// A [`StoreFault`].
+    pub fn organizations(&self) -> Result<Vec<OrganizationRow>, StoreFault> {
+        let mut statement = self.0.prepare_cached(&format!("SELECT {COLUMNS} FROM organization ORDER BY pk"))?;
+        let rows = statement.query_map([], row)?.collect::<Result<_, _>>()?;
+        Ok(rows)
+    }
+
+    /// Number of credentials and projects that belong to an organization.
+    ///
+    /// # Errors
+    /// A [`StoreFault`].
+    pub fn belongings(&self, organization: i64) -> Result<(u64, u64), StoreFault> {
+        let count = "SELECT (SELECT count(*) FROM credential WHERE organization = ?1), (SELECT count(*) FROM project WHERE organization = ?1)";
+        let mut statement = self.0.prepare_cached(count)?;
+        Ok(statement.query_row([organization], |row| Ok((row.get(0)?, row.get(1)?)))?)
+    }
+}
+
+impl Change<'_> {
+    /// Adds an organization and returns the store's number for it.
+    ///
+    /// # Errors
+    /// A [`StoreFault`].
+    pub fn add_organization(&self, new: &OrganizationRow) -> Result<i64, StoreFault> {
+        self.0.execute(
+            "INSERT INTO organization (id, name, access_list_mode, created_at, revision) VALUES (?, ?, ?, ?, ?)",
+            params![
+                new.id.to_string(),
+                new.name,
+                word_for(new.mode, MODES),
+                new.created_at.unix_seconds(),
+                new.revision
+            ],
+        )?;
+        Ok(self.0.last_insert_rowid())
+    }
+
+    /// Writes name, switch and revision of an organization.
+    ///
+    /// # Errors
+    /// A [`StoreFault`].
+    pub fn update_organization(&self, row: &OrganizationRow) -> Result<(), StoreFault> {
+        self.0.execute(
+            "UPDATE organization SET name = ?, access_list_mode = ?, revision = ? WHERE pk = ?",
+            params![row.name, word_for(row.mode, MODES), row.revision, row.pk],
+        )?;
+        Ok(())
+    }
+
+    /// Removes an organization that has neither projects nor credentials.
+    ///
+    /// # Errors
+    /// A [`StoreFault`], also where something belongs to it.
+    pub fn remove_organization(&self, pk: i64) -> Result<(), StoreFault> {
+        self.0.execute("DELETE FROM organization WHERE pk = ?", [pk])?;
+        Ok(())
+    }
+}
