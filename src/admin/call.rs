@@ -1,0 +1,369 @@
+//! One call: who makes it, what it asks for, and the one door that every answer leaves by.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::http::header::{ACCEPT, CONTENT_TYPE, HOST, IF_MATCH};
+use axum::http::request::Parts;
+use axum::http::HeaderValue;
+use axum::response::Response;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+
+use super::answer::{Answer, allowing, refused};
+use super::operation::{EVERYWHERE, Kind, Operation, PAGED, Parameter};
+use super::{Admin, Prefix};
+use crate::access::client_address::ClientAddress;
+use crate::access::id::Id;
+use crate::clock::Timestamp;
+use crate::control::{Actor, Control, Fault, Guards};
+use crate::gate::caller::Refused;
+use crate::net::peer::Peer;
+use crate::problem::{Code, Refusal};
+
+/// Most bytes of a body.
+const LARGEST_BODY: usize = 1024 * 1024;
+
+/// A call of an operation by somebody who was admitted.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) control: Arc<Control>,
+    pub(super) actor: Actor,
+    pub(super) prefix: Prefix,
+    pub(super) query: Query,
+    /// `https://host` or `http://host`, and the prefix.
+    pub(super) base: String,
+    path: Vec<(String, String)>,
+    if_match: Option<String>,
+    body: Option<Bytes>,
+}
+
+/// The query of a call; every parameter is known and has a value that it may have.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Query(Vec<(String, String)>);
+
+/// Answers a call.
+pub(super) async fn answer(
+    admin: Admin,
+    prefix: Prefix,
+    operation: &'static Operation,
+    peer: &Peer,
+    path: Vec<(String, String)>,
+    request: Request,
+) -> Response {
+    let (head, body) = request.into_parts();
+    let id = request_id();
+    let begin = std::time::Instant::now();
+    // Told as it was asked, also where the call is refused.
+    let lenient = Query::lenient(&head);
+    let outcome = admitted(&admin, prefix, operation, peer, path, &head, body).await;
+    let (answer, code) = match outcome {
+        Ok((answer, query, here)) => (answer.into_response(operation.status, &query, &here, media_type(&head)), None),
+        Err(refusal) => (refused(&refusal, &id, &lenient), Some(refusal)),
+    };
+    let status = answer.status().as_u16();
+    let micros = u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX);
+    let code = code.as_ref().map(|refusal| refusal.code.as_str());
+    tracing::debug!(operation = operation.id, request_id = id, status, code, duration_us = micros, peer = %peer.address, "admin call");
+    answer
+}
+
+async fn admitted(
+    admin: &Admin,
+    prefix: Prefix,
+    operation: &'static Operation,
+    peer: &Peer,
+    path: Vec<(String, String)>,
+    head: &Parts,
+    body: Body,
+) -> Result<(Answer, Query, String), Refusal> {
+    let caller = admin.callers.judge(peer, head).map_err(told)?;
+    let control = admin.control.clone().ok_or_else(|| elsewhere(admin))?;
+    let query = Query::strict(head, operation)?;
+    let actor = control.identify(caller.kind, caller.credential, caller.address).await.map_err(|fault| logged(&fault))?;
+    let body = read(head, operation, body).await?;
+    let base = format!("{}{}", origin(admin, head), prefix.path());
+    let here = format!("{}{}", origin(admin, head), head.uri.path());
+    let if_match = head.headers.get(IF_MATCH).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let call = Call { control, actor, prefix, query: query.clone(), base, path, if_match, body };
+    let answer = (operation.handler)(call).await.map_err(|fault| logged(&fault))?;
+    Ok((answer, query, here))
+}
+
+/// A path that is not there.
+pub(super) fn unknown(admin: &Admin, peer: &Peer, request: Request) -> Response {
+    let (head, _) = request.into_parts();
+    let refusal = admin.callers.judge(peer, &head).map_err(told).err().unwrap_or_else(|| {
+        Refusal::new(Code::ResourceNotFound, "There is nothing at this path; `/api/v1/docs` lists what there is.")
+    });
+    refused(&refusal, &request_id(), &Query::lenient(&head))
+}
+
+/// A method that a path does not know.
+pub(super) fn other_method(admin: &Admin, peer: &Peer, allowed: &'static str, request: Request) -> Response {
+    let (head, _) = request.into_parts();
+    match admin.callers.judge(peer, &head).map_err(told) {
+        Err(refusal) => refused(&refusal, &request_id(), &Query::lenient(&head)),
+        Ok(_) => {
+            let refusal = Refusal::new(Code::MethodNotAllowed, format!("This path knows {allowed}."));
+            allowing(refused(&refusal, &request_id(), &Query::lenient(&head)), allowed)
+        }
+    }
+}
+
+/// The same words as on the gateway.
+fn told(refused: Refused) -> Refusal {
+    let Refused { code, address, reason } = refused;
+    let client = address.map(|address| address.to_string());
+    tracing::info!(code = code.as_str(), client, reason, "an admin call was refused");
+    let parameters = match code {
+        Code::IpAddressNotOnAccessList | Code::OrgRequiresAccessList => client.into_iter().collect(),
+        _ => Vec::new(),
+    };
+    Refusal { parameters, ..Refusal::new(code, code.detail(address)) }
+}
+
+/// What the caller hears of a fault; what only the operator may know goes into the log.
+fn logged(fault: &Fault) -> Refusal {
+    let refusal = fault.refusal();
+    if refusal.code.status() >= 500 {
+        let source = std::error::Error::source(fault).map(ToString::to_string);
+        tracing::error!(error = %fault, source, "a change or a look at the directory failed");
+    }
+    refusal
+}
+
+fn elsewhere(admin: &Admin) -> Refusal {
+    let detail = format!("The directory comes from {} and is changed there.", admin.origin);
+    Refusal::new(Code::DirectoryReadOnly, detail).with(&admin.origin)
+}
+
+/// Reads a body of at most a mebibyte, where the operation takes one.
+async fn read(head: &Parts, operation: &Operation, body: Body) -> Result<Option<Bytes>, Refusal> {
+    let limited = Limited::new(body, LARGEST_BODY).collect().await;
+    let bytes = limited.map_err(|fault| match fault.downcast_ref::<LengthLimitError>() {
+        Some(_) => Refusal::new(Code::ContentTooLarge, format!("A body has at most {LARGEST_BODY} bytes.")),
+        None => Refusal::new(Code::InvalidJson, "The body ended early."),
+    })?;
+    let bytes = bytes.to_bytes();
+    if operation.body.is_none() {
+        return match bytes.is_empty() {
+            true => Ok(None),
+            false => Err(Refusal::new(Code::InvalidJson, "This operation takes no body.")),
+        };
+    }
+    let media_type = head.headers.get(CONTENT_TYPE).map_or(Ok("application/json"), HeaderValue::to_str).unwrap_or_default();
+    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence == "application/json" || is_atlas(&essence) {
+        true => Ok(Some(bytes)),
+        false => Err(Refusal::new(Code::UnsupportedMediaType, "The body has to be `application/json`.")),
+    }
+}
+
+/// `application/vnd.atlas.2024-08-05+json`, as Atlas clients say which version they mean.
+fn is_atlas(media_type: &str) -> bool {
+    let version = media_type.strip_prefix("application/vnd.atlas.").and_then(|rest| rest.strip_suffix("+json"));
+    version.is_some_and(|version| {
+        version.len() <= 20 && version.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    })
+}
+
+/// The media type of an answer: Atlas clients get theirs back.
+fn media_type(head: &Parts) -> HeaderValue {
+    let accepted = head.headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let atlas = accepted.split(',').map(|one| one.split(';').next().unwrap_or_default().trim()).find(|one| is_atlas(one));
+    let atlas = atlas.and_then(|name| HeaderValue::from_str(name).ok());
+    atlas.unwrap_or(HeaderValue::from_static("application/json"))
+}
+
+/// Scheme and host, as the caller names them.
+fn origin(admin: &Admin, head: &Parts) -> String {
+    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
+    let legal = |host: &&str| {
+        host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']' | b'_'))
+    };
+    let local = admin.local.to_string();
+    let scheme = if admin.secure { "https" } else { "http" };
+    format!("{scheme}://{}", host.filter(legal).unwrap_or(&local))
+}
+
+/// 16 random hexadecimal digits: enough to find a line in a log.
+pub(super) fn request_id() -> String {
+    let mut bytes = [0; 8];
+    // Without random numbers there is an id less and nothing worse.
+    let _ = aws_lc_rs::rand::fill(&mut bytes);
+    format!("{:016x}", u64::from_be_bytes(bytes))
+}
+
+impl Call {
+    fn segment(&self, name: &str) -> &str {
+        // The table of operations names every part of its paths.
+        self.path.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+
+    /// A part of the path that is an id.
+    pub(super) fn id(&self, name: &str) -> Result<Id, Fault> {
+        self.parsed(name)
+    }
+
+    /// A part of the path, parsed.
+    pub(super) fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(&self, name: &str) -> Result<T, Fault> {
+        let text = self.segment(name);
+        text.parse().map_err(|fault: T::Err| {
+            Refusal::new(Code::PathParamParseError, format!("`{name}` in the path: {fault}")).with(name).into()
+        })
+    }
+
+    /// The body, with the place of whatever is wrong in it.
+    pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, Fault> {
+        let bytes = self.body.as_deref().unwrap_or_default();
+        let value: serde_json::Value = serde_json::from_slice(bytes).map_err(|fault| {
+            let detail = match bytes.is_empty() {
+                true => "The body is missing; send a JSON document.".to_owned(),
+                false => format!("The body is no JSON: {fault}."),
+            };
+            Fault::from(Refusal::new(Code::InvalidJson, detail))
+        })?;
+        serde_path_to_error::deserialize(value).map_err(|fault| {
+            let place = fault.path().to_string();
+            let wrong = fault.inner().to_string();
+            let code = if wrong.starts_with("unknown field") { Code::UnknownAttribute } else { Code::InvalidAttribute };
+            let place = if place == "." { "the body".to_owned() } else { place };
+            Refusal::field(code, place, wrong).into()
+        })
+    }
+
+    /// How much to pass over and how much to take.
+    pub(super) fn page(&self) -> (u64, u64) {
+        let (number, size) = (self.query.page_number(), self.query.page_size());
+        ((number - 1).saturating_mul(size), size)
+    }
+
+    /// Which guards refuse: on the prefixes of others only theirs.
+    pub(super) fn guards(&self) -> Guards {
+        match (self.prefix, self.query.flag("force")) {
+            (Prefix::Own, false) => Guards::All,
+            (Prefix::Own, true) => Guards::Forced,
+            (Prefix::CloudManager | Prefix::Atlas, _) => Guards::CloudManagers,
+        }
+    }
+
+    /// The version that the caller has read; `*` is any.
+    pub(super) fn if_match(&self) -> Result<Option<u64>, Fault> {
+        let Some(text) = self.if_match.as_deref().map(str::trim).filter(|text| *text != "*") else { return Ok(None) };
+        let bare = text.strip_prefix("W/").unwrap_or(text).trim_matches('"');
+        bare.parse().map(Some).map_err(|_| {
+            let detail = "`If-Match` has to be an `ETag` that was answered for this, such as \"42\".";
+            Refusal::new(Code::VersionMismatch, detail).into()
+        })
+    }
+}
+
+impl Query {
+    /// Only how the answer is to look, for refusals.
+    fn lenient(head: &Parts) -> Self {
+        let pairs = pairs(head).into_iter();
+        Self(pairs.filter(|(name, value)| EVERYWHERE.iter().any(|one| one.name == name) && value == "true").collect())
+    }
+
+    fn strict(head: &Parts, operation: &Operation) -> Result<Self, Refusal> {
+        let pairs = pairs(head);
+        for (at, (name, value)) in pairs.iter().enumerate() {
+            let shown: String = name.chars().take(80).flat_map(char::escape_default).collect();
+            let wrong = |wrong: String| Refusal::new(Code::InvalidQueryParameter, wrong).with(&shown);
+            let known = EVERYWHERE.iter().chain(operation.query).find(|one| one.name == name);
+            let Some(parameter) = known else {
+                let names: Vec<&str> = EVERYWHERE.iter().chain(operation.query).map(|one| one.name).collect();
+                return Err(wrong(format!("Query parameter `{shown}` is unknown here; known are {}.", names.join(", "))));
+            };
+            if pairs[..at].iter().any(|(other, _)| other == name) && parameter.kind != Kind::Text {
+                return Err(wrong(format!("Query parameter `{shown}` is there twice.")));
+            }
+            check(parameter, value).map_err(|why| wrong(format!("Query parameter `{shown}`: {why}.")))?;
+        }
+        Ok(Self(pairs))
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Every value of a parameter.
+    pub(super) fn texts(&self, name: &str) -> Vec<String> {
+        self.0.iter().filter(|(known, _)| known == name).map(|(_, value)| value.clone()).collect()
+    }
+
+    pub(super) fn flag(&self, name: &str) -> bool {
+        self.text(name) == Some("true")
+    }
+
+    /// A time; checked when the query was read.
+    pub(super) fn time(&self, name: &str) -> Option<Timestamp> {
+        self.text(name).and_then(parse_time)
+    }
+
+    fn number(&self, name: &str, default: u64) -> u64 {
+        self.text(name).and_then(|text| text.parse().ok()).unwrap_or(default)
+    }
+
+    pub(super) fn page_number(&self) -> u64 {
+        self.number(PAGED[0].name, 1)
+    }
+
+    pub(super) fn page_size(&self) -> u64 {
+        self.number(PAGED[1].name, 100)
+    }
+
+    pub(super) fn includes_count(&self) -> bool {
+        self.text(PAGED[2].name) != Some("false")
+    }
+
+    pub(super) fn is_enveloped(&self) -> bool {
+        self.flag(EVERYWHERE[0].name)
+    }
+
+    pub(super) fn is_pretty(&self) -> bool {
+        self.flag(EVERYWHERE[1].name)
+    }
+
+    /// The address of another page of the same.
+    pub(super) fn address(&self, here: &str, page: u64) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        for (name, value) in self.0.iter().filter(|(name, _)| name != PAGED[0].name) {
+            query.append_pair(name, value);
+        }
+        query.append_pair(PAGED[0].name, &page.to_string());
+        format!("{here}?{}", query.finish())
+    }
+}
+
+fn pairs(head: &Parts) -> Vec<(String, String)> {
+    form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes()).into_owned().collect()
+}
+
+fn check(parameter: &Parameter, value: &str) -> Result<(), String> {
+    match parameter.kind {
+        Kind::Flag if matches!(value, "true" | "false") => Ok(()),
+        Kind::Flag => Err("it is `true` or `false`".into()),
+        Kind::Number { least, most } => match value.parse::<u64>() {
+            Ok(number) if (least..=most).contains(&number) => Ok(()),
+            _ => Err(format!("it is a number from {least} to {most}")),
+        },
+        Kind::Time => parse_time(value).map(drop).ok_or_else(|| "it is a time like 2027-06-01T00:00:00Z".into()),
+        Kind::Text if value.len() <= 200 => Ok(()),
+        Kind::Text => Err("it is too long".into()),
+    }
+}
+
+/// ISO 8601, to the second.
+pub(super) fn parse_time(text: &str) -> Option<Timestamp> {
+    text.parse::<jiff::Timestamp>().ok().map(|at| Timestamp::from_unix_seconds(at.as_second()))
+}
+
+/// The address that a caller is seen with.
+pub(super) fn seen_address(admin: &Admin, remote: SocketAddr, head: &Parts) -> Result<ClientAddress, Code> {
+    admin.callers.address(&Peer::tcp(remote, admin.local), head)
+}
+

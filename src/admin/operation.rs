@@ -1,0 +1,163 @@
+//! The table of operations: what the router serves and what the OpenAPI document tells.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::pin::Pin;
+
+use axum::extract::{ConnectInfo, RawPathParams, Request, State};
+use axum::routing::{MethodFilter, MethodRouter, on};
+use schemars::{Schema, SchemaGenerator};
+
+use super::answer::Answer;
+use super::call::{self, Call};
+use super::{Admin, Prefix};
+use crate::control::Fault;
+use crate::net::peer::Peer;
+
+/// What an operation does with a call.
+pub(super) type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Result<Answer, Fault>> + Send>>;
+
+/// The JSON Schema of a body or an answer.
+pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
+/// One operation.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Operation {
+    pub(super) method: Verb,
+    /// Below the prefix, with `{names}`.
+    pub(super) path: &'static str,
+    /// Unique; what generated clients call it.
+    pub(super) id: &'static str,
+    /// One sentence.
+    pub(super) summary: &'static str,
+    /// Query parameters besides those that every operation has.
+    pub(super) query: &'static [Parameter],
+    pub(super) body: Option<SchemaOf>,
+    pub(super) status: u16,
+    pub(super) answer: Option<SchemaOf>,
+    pub(super) handler: Handler,
+}
+
+/// Methods that operations have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "the names are HTTP's")]
+pub(super) enum Verb {
+    Get,
+    Post,
+    Put,
+    Patch,
+    Delete,
+}
+
+impl Verb {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::Post => "post",
+            Self::Put => "put",
+            Self::Patch => "patch",
+            Self::Delete => "delete",
+        }
+    }
+
+    fn filter(self) -> MethodFilter {
+        match self {
+            Self::Get => MethodFilter::GET,
+            Self::Post => MethodFilter::POST,
+            Self::Put => MethodFilter::PUT,
+            Self::Patch => MethodFilter::PATCH,
+            Self::Delete => MethodFilter::DELETE,
+        }
+    }
+}
+
+/// A query parameter.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Parameter {
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    pub(super) about: &'static str,
+}
+
+/// What a query parameter's value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Flag,
+    Number { least: u64, most: u64 },
+    Time,
+    Text,
+}
+
+/// What every operation takes.
+pub(super) const EVERYWHERE: [Parameter; 2] = [
+    Parameter { name: "envelope", kind: Kind::Flag, about: "Put the status into the body, for clients that can't see it." },
+    Parameter { name: "pretty", kind: Kind::Flag, about: "Indent the answer." },
+];
+
+/// What every operation takes that answers with a page.
+pub(super) const PAGED: [Parameter; 3] = [
+    Parameter { name: "pageNum", kind: Kind::Number { least: 1, most: 1_000_000 }, about: "The page, from 1." },
+    Parameter { name: "itemsPerPage", kind: Kind::Number { least: 1, most: 500 }, about: "Items of a page; 100 by default." },
+    Parameter { name: "includeCount", kind: Kind::Flag, about: "Tell how many there are in all; on by default." },
+];
+
+/// `force`, of operations that guards watch.
+pub(super) const FORCE: Parameter = Parameter {
+    name: "force",
+    kind: Kind::Flag,
+    about: "Do it although a guard would refuse it; the override is recorded. Under /api/v1 only.",
+};
+
+/// Every operation there is.
+pub(super) fn all() -> impl Iterator<Item = &'static Operation> {
+    [
+        super::organizations::OPERATIONS,
+        super::projects::OPERATIONS,
+        super::api_keys::OPERATIONS,
+        super::access_lists::OPERATIONS,
+        super::events::OPERATIONS,
+        super::explorer::OPERATIONS,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// All operations, by their paths.
+pub(super) fn by_path() -> BTreeMap<&'static str, Vec<&'static Operation>> {
+    let mut paths: BTreeMap<&'static str, Vec<&'static Operation>> = BTreeMap::new();
+    for operation in all() {
+        paths.entry(operation.path).or_default().push(operation);
+    }
+    paths
+}
+
+/// Serves the operations of one path; other methods are told which there are.
+pub(super) fn served(prefix: Prefix, operations: Vec<&'static Operation>) -> MethodRouter<Admin> {
+    let allowed: &'static str = {
+        let mut names: Vec<String> = operations.iter().map(|one| one.method.as_str().to_uppercase()).collect();
+        if names.iter().any(|name| name == "GET") {
+            names.push("HEAD".into());
+        }
+        // Once for each path of the program.
+        Box::leak(names.join(", ").into_boxed_str())
+    };
+    let mut router = MethodRouter::new();
+    for operation in operations {
+        router = router.merge(on(
+            operation.method.filter(),
+            move |State(admin): State<Admin>,
+                  ConnectInfo(remote): ConnectInfo<SocketAddr>,
+                  path: RawPathParams,
+                  request: Request| async move {
+                let peer = Peer::tcp(remote, admin.local);
+                let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+                call::answer(admin, prefix, operation, &peer, path, request).await
+            },
+        ));
+    }
+    router.fallback(move |State(admin): State<Admin>, ConnectInfo(remote): ConnectInfo<SocketAddr>, request: Request| async move {
+        let peer = Peer::tcp(remote, admin.local);
+        call::other_method(&admin, &peer, allowed, request)
+    })
+}
+

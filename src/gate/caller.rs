@@ -1,0 +1,133 @@
+//! Judges calls of the control plane: the very decision that traffic meets, with the listener's own rule for addresses.
+//!
+//! Never knows what a caller may do; that is the control plane's to say. Not for the way of a request through the gateway.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::request::Parts;
+
+use super::judge::{Judge, Outcome};
+use crate::access::client_address::ClientAddress;
+use crate::access::credential::CredentialKind;
+use crate::access::decision::{Grant, NoTrace};
+use crate::access::id::Id;
+use crate::access::route::{Access, Preflight, Route, RouteTable};
+use crate::clock::Clock;
+use crate::config::settings::{ClientAddressRule, Gateway};
+use crate::live::published::{Current, Published};
+use crate::net::peer::Peer;
+use crate::problem::Code;
+
+/// A credential that was proven and admitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller {
+    /// Its id.
+    pub credential: Id,
+    /// API key or service account.
+    pub kind: CredentialKind,
+    /// Where it calls from.
+    pub address: ClientAddress,
+}
+
+/// A call that is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Why.
+    pub code: Code,
+    /// Where it came from, where that could be told.
+    pub address: Option<ClientAddress>,
+    /// For the operator: what the caller is not told.
+    pub reason: String,
+}
+
+/// Judges calls; shared by all connections of the listener.
+pub struct CallerJudge {
+    published: Arc<Published>,
+    rule: ClientAddressRule,
+    clock: Clock,
+    held: Mutex<Held>,
+}
+
+/// What calls are judged on: the published value, with the listener's own settings in place of the gateway's.
+struct Held {
+    judge: Judge,
+    current: Arc<Current>,
+    /// The generation of the published value that it was made from.
+    generation: u64,
+}
+
+impl std::fmt::Debug for CallerJudge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CallerJudge").field("rule", &self.rule).finish_non_exhaustive()
+    }
+}
+
+impl CallerJudge {
+    /// Judges by what is published, and by this rule for addresses.
+    pub fn new(published: Arc<Published>, rule: ClientAddressRule, clock: Clock) -> Self {
+        let current = published.current();
+        let held = Held { judge: Judge::new(), generation: current.generation, current: of_listener(&current, &rule) };
+        Self { published, rule, clock, held: Mutex::new(held) }
+    }
+
+    /// Judges a call.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn judge(&self, peer: &Peer, head: &Parts) -> Result<Caller, Refused> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let published = self.published.current();
+        if published.generation != held.generation {
+            (held.generation, held.current) = (published.generation, of_listener(&published, &self.rule));
+        }
+        let current = Arc::clone(&held.current);
+        let verdict = held.judge.judge(&current, peer, head, self.clock.now(), &mut NoTrace);
+        let address = verdict.derived.client.ok();
+        let refuse = |code, reason: String| Err(Refused { code, address, reason });
+        match verdict.outcome {
+            Outcome::Allow(permit) => match permit.grant() {
+                Grant::Credential { credential, .. } => {
+                    Ok(Caller { credential: credential.id(), kind: credential.kind(), address: permit.client() })
+                }
+                // The one route there is needs a credential.
+                Grant::Public => refuse(Code::CredentialsRequired, "no credential was needed".into()),
+            },
+            Outcome::Deny(denial) => refuse(denial.reason.into(), format!("{:?}", denial.reason)),
+            Outcome::NotReady => refuse(Code::NotReady, "there is no snapshot yet".into()),
+        }
+    }
+
+    /// The address that a call is seen with, whoever makes it.
+    ///
+    /// # Errors
+    /// [`Code::ClientAddressUnresolved`].
+    pub fn address(&self, peer: &Peer, head: &Parts) -> Result<ClientAddress, Code> {
+        let derived = super::forwarded::derive(peer.address, &self.rule, &head.headers, &mut NoTrace);
+        derived.client.map_err(|_| Code::ClientAddressUnresolved)
+    }
+}
+
+/// Everything needs a credential, whatever the gateway's routes say.
+fn of_listener(published: &Current, rule: &ClientAddressRule) -> Arc<Current> {
+    let everything = Route {
+        host: None,
+        path: "/".into(),
+        methods: Box::default(),
+        access: Access::Required,
+        require_access_list: false,
+        organizations: None,
+        preflight: Preflight::Require,
+        upstream: 0,
+    };
+    let gateway = &published.settings;
+    let settings = Gateway {
+        client_address: rule.clone(),
+        credentials: gateway.credentials.clone(),
+        routes: RouteTable::new(vec![everything]),
+        upstreams: Vec::new(),
+        limits: gateway.limits,
+        timeouts: gateway.timeouts,
+        outbound: gateway.outbound,
+    };
+    Arc::new(Current { settings: Arc::new(settings), ..published.clone() })
+}
