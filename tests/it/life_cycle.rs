@@ -1,9 +1,11 @@
 //! From the first snapshot to the last answer: probes, signals, exit codes, and expiry by the data plane's own clock.
 
+use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis::app::{self, Origin};
 use portcullis::clock::{Clock, Timestamp};
 use portcullis::config;
 use portcullis::live::key_sets::KeySets;
@@ -12,7 +14,7 @@ use portcullis::proxy::{self, ProxyParts};
 use portcullis::telemetry::access_log::AccessLog;
 use portcullis::telemetry::metrics::Metrics;
 
-use crate::programs::{PORTCULLIS, free_port, output};
+use crate::programs::{PORTCULLIS, free_port, output, succeed};
 use crate::served::Served;
 use crate::stage::{Client, KEY, KEY_OPEN, START, Setting, Stage, Upstream, directory, wait_for};
 
@@ -59,6 +61,62 @@ fn nothing_is_allowed_before_the_first_snapshot() {
     running.drain(Duration::from_secs(1));
     running.join();
     access_log.close();
+}
+
+/// While the directory is read the gateway is alive and refuses; from then on it decides.
+#[test]
+fn a_gateway_listens_before_it_has_read_its_directory() {
+    let folder = folder("echo:", "");
+    let outlined = app::outline(Origin::File(folder.path().join("portcullis.yaml"))).unwrap();
+    let opened = app::open_with(outlined, Clock::manual(START)).unwrap();
+    let (gateway, telemetry) = (opened.gateway_addresses()[0], opened.telemetry_address());
+    let get = |address: SocketAddr, path: &str| {
+        let raw = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{}\r\n\r\n", header(KEY));
+        Client::connect(address).send(raw)
+    };
+    let mut kept = Client::connect(gateway);
+    let request = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n\r\n", header(KEY));
+    assert_eq!(kept.send(&request).outcome(), (503, "NOT_READY".into()));
+    assert_eq!(get(telemetry, "/livez").status, 200);
+    let ready = get(telemetry, "/readyz");
+    assert_eq!((ready.status, ready.text().as_str()), (503, "not ready: no directory yet\n"));
+    let running = opened.load().unwrap();
+    assert_eq!(kept.send(&request).status, 200);
+    assert_eq!(get(telemetry, "/readyz").status, 200);
+    running.stop();
+}
+
+/// A pipe that nobody writes to is a directory that takes for ever.
+fn endless(folder: &tempfile::TempDir) {
+    let path = folder.path().join("directory.yaml");
+    std::fs::remove_file(&path).unwrap();
+    succeed(Command::new("mkfifo").arg(path));
+}
+
+#[test]
+fn a_gateway_that_is_still_reading_ends_when_it_is_told_to() {
+    let folder = folder("echo:", "");
+    endless(&folder);
+    let mut served = Served::open(folder.path(), "portcullis.yaml");
+    wait_for("not ready", || served.telemetry("/readyz").status == 503);
+    assert_eq!(served.telemetry("/livez").status, 200);
+    assert_eq!(served.get("/", &[&header(KEY)]).outcome(), (503, "NOT_READY".into()));
+    served.signal("TERM");
+    assert_eq!(served.ended().code(), Some(0));
+}
+
+#[test]
+fn a_directory_that_is_refused_ends_a_gateway_that_has_none() {
+    let folder = folder("echo:", "");
+    endless(&folder);
+    let mut served = Served::open(folder.path(), "portcullis.yaml");
+    assert_eq!(served.get("/", &[&header(KEY)]).outcome(), (503, "NOT_READY".into()));
+    // Whoever opens the other end lets it see that this is no file.
+    drop(std::fs::OpenOptions::new().write(true).open(folder.path().join("directory.yaml")).unwrap());
+    assert_eq!(served.ended().code(), Some(78));
+    wait_for("the reason", || {
+        served.log_has(|line| line.as_str().is_some_and(|text| text.contains("no ordinary file")))
+    });
 }
 
 #[test]
