@@ -39,6 +39,12 @@ fn documents() -> Vec<PathBuf> {
     all
 }
 
+/// Whether a Rust file below this folder has a function of this name.
+pub fn function_exists(folder: &str, name: &str) -> bool {
+    let definition = format!("fn {name}(");
+    files(folder, "rs").iter().any(|path| fs::read_to_string(path).unwrap().contains(&definition))
+}
+
 /// Words that start with `portcullis_` and are spelled like a metric.
 fn metric_names(text: &str) -> BTreeSet<String> {
     text.split(|letter: char| !(letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_'))
