@@ -22,7 +22,7 @@ fn header(key: &str) -> String {
     format!("X-API-Key: {key}")
 }
 
-/// THREATS L1: the data plane runs, and there is no snapshot.
+/// threats.md L1: the data plane runs, and there is no snapshot.
 #[test]
 fn nothing_is_allowed_before_the_first_snapshot() {
     let text = "gateway:\n  listen: [{ address: \"127.0.0.1:0\" }]\n  workers: 1\n  \
@@ -51,7 +51,7 @@ fn nothing_is_allowed_before_the_first_snapshot() {
     let (first, _) = portcullis::directory::parse("test", &directory(), std::path::Path::new(".")).unwrap();
     published.publish_snapshot(Arc::new(first.compile(7).unwrap())).unwrap();
     assert_eq!(get("/").0, 200);
-    // THREATS L5: an older revision that arrives late changes nothing.
+    // threats.md L5: an older revision that arrives late changes nothing.
     let empty = portcullis::directory::Directory::default();
     for revision in [6, 7] {
         let late = published.publish_snapshot(Arc::new(empty.compile(revision).unwrap()));
@@ -160,7 +160,7 @@ fn entries_and_credentials_expire_on_the_data_planes_clock() {
     assert!(reason["reason"].as_str().unwrap().contains("expired"), "{reason}");
 }
 
-/// THREATS L7: whatever is published in between, each line of the log is decided by the state that it names, whole.
+/// threats.md L7: whatever is published in between, each line of the log is decided by the state that it names, whole.
 #[test]
 fn a_request_never_mixes_two_revisions() {
     // In odd revisions the key has this machine on its list; in even ones it has not, and another key is the one that has.
@@ -186,7 +186,7 @@ fn a_request_never_mixes_two_revisions() {
     }
 }
 
-/// THREATS L9, as far as there is use to count: a refused request reaches no upstream and admits by no entry.
+/// threats.md L9, as far as there is use to count: a refused request reaches no upstream and admits by no entry.
 #[test]
 fn a_refused_request_counts_as_refused_only() {
     let stage = Setting::new().directory(&directory().replace(", 127.0.0.1]", "]")).set();
@@ -214,7 +214,7 @@ fn folder(upstream: &str, more: &str) -> tempfile::TempDir {
     folder
 }
 
-/// THREATS L13 for HTTP/1.1: not ready, no new connection, the open request ends as if nothing were, exit 0.
+/// threats.md L13 for HTTP/1.1: not ready, no new connection, the open request ends as if nothing were, exit 0.
 #[test]
 fn sigterm_drains() {
     let (let_go, held) = std::sync::mpsc::channel::<()>();

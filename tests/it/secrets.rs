@@ -1,4 +1,4 @@
-//! THREATS H6: the program itself, with everything it writes: no secret stands in a log, a metric, an explanation, a finding
+//! threats.md H6: the program itself, with everything it writes: no secret stands in a log, a metric, an explanation, a finding
 //! of `check`, or an answer.
 
 use std::io::Write;
