@@ -4,6 +4,7 @@
 //! runs on the admin runtime and touches requests only through what it publishes.
 
 pub mod key_refresh;
+mod opened;
 mod probes;
 mod reload;
 mod watch;
@@ -17,13 +18,15 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
 use crate::clock::Clock;
+use crate::config::diagnostic::Problems;
 use crate::live::key_sets::RefreshWish;
 use crate::live::published::Published;
 use crate::proxy;
 use crate::telemetry::access_log::{AccessLog, AccessLogFault};
 use crate::telemetry::metrics::{Metrics, MetricsFault};
 
-pub use reload::{Prepared, agree, prepare};
+pub use opened::{Opened, open, open_with};
+pub use reload::{Outlined, Prepared, agree, outline, prepare};
 
 /// Where the configuration comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +70,12 @@ pub enum StopFault {
     /// Signals can't be waited for.
     #[error("signals can't be waited for")]
     Signals(#[source] std::io::Error),
+    /// There is no directory to serve by.
+    #[error("the directory is refused")]
+    Refused(Problems),
+    /// A fault of the program itself.
+    #[error("reading the directory ended by a panic; report it with the log")]
+    Reading(#[source] tokio::task::JoinError),
 }
 
 /// A running gateway.
@@ -93,59 +102,8 @@ pub fn start(prepared: Prepared) -> Result<Running, StartFault> {
 /// # Errors
 /// A listener, thread or file that could not be had.
 pub fn start_with(prepared: Prepared, clock: Clock) -> Result<Running, StartFault> {
-    let settings = prepared.settings().clone();
-    let metrics = Arc::new(Metrics::new(clock.clone())?);
-    let access_log = AccessLog::open(&settings.access_log, Arc::clone(&metrics))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .thread_name("admin")
-        .enable_all()
-        .build()
-        .map_err(StartFault::Thread)?;
-    let bound = runtime.block_on(probes::bind(settings.telemetry.listen));
-    let in_telemetry = |source| StartFault::Telemetry { address: settings.telemetry.listen, source };
-    let listener = bound.map_err(in_telemetry)?;
-    let telemetry = listener.local_addr().map_err(in_telemetry)?;
-
-    let wish = prepared.wish().clone();
-    let (published, mut reloader) =
-        prepared.publish(Arc::clone(&metrics), clock.clone()).map_err(StartFault::Thread)?;
-    let proxy = proxy::start(proxy::ProxyParts {
-        sockets: &settings.sockets,
-        published: &published,
-        clock: &clock,
-        metrics: &metrics,
-        access_log: &access_log,
-    })?;
-
-    let certificates = proxy.certificates();
-    reloader.set_certificates(Box::new(move || certificates.reload()));
-
-    let (stopping, stop_seen) = tokio::sync::watch::channel(false);
-    let probes =
-        probes::Probes { metrics: Arc::clone(&metrics), published: Arc::clone(&published), stopping: stop_seen };
-    runtime.spawn(async move {
-        if let Err(fault) = probes::serve(listener, probes).await {
-            tracing::error!(error = %fault, "the telemetry listener ended");
-        }
-    });
-    runtime.spawn(refresh_keys(published, clock, wish, metrics));
-    // One place is enough: whoever finds it taken knows that a look is due already.
-    let (look_again, looks) = mpsc::channel(1);
-    runtime.spawn(watch::run(reloader, look_again.clone(), looks));
-    for address in proxy.local_addresses() {
-        tracing::info!(%address, "the gateway listens");
-    }
-    tracing::info!(address = %telemetry, "probes and metrics are served");
-    Ok(Running {
-        proxy,
-        telemetry,
-        runtime,
-        access_log,
-        stopping,
-        look_again,
-        drain_timeout: settings.sockets.drain_timeout,
-    })
+    let (outlined, directory) = prepared.into_parts();
+    Ok(open_with(outlined, clock)?.complete(directory))
 }
 
 async fn refresh_keys(published: Arc<Published>, clock: Clock, wish: RefreshWish, metrics: Arc<Metrics>) {
@@ -191,24 +149,7 @@ impl Running {
     /// # Errors
     /// Signals can't be waited for; the gateway is stopped all the same.
     pub fn until_told_to_stop(self) -> Result<(), StopFault> {
-        let look_again = self.look_again.clone();
-        let told = self.runtime.block_on(async {
-            use tokio::signal::unix::{SignalKind, signal};
-            let mut terminate = signal(SignalKind::terminate())?;
-            let mut interrupt = signal(SignalKind::interrupt())?;
-            let mut hang_up = signal(SignalKind::hangup())?;
-            loop {
-                tokio::select! {
-                    _ = terminate.recv() => return Ok(()),
-                    _ = interrupt.recv() => return Ok(()),
-                    _ = hang_up.recv() => {
-                        tracing::info!("told to read configuration and directory again");
-                        // A full channel means that a look is due already.
-                        let _ = look_again.try_send(reload::Look::Thorough);
-                    }
-                }
-            }
-        });
+        let told = self.runtime.block_on(told_to_stop(self.look_again.clone()));
         self.stop();
         told.map_err(StopFault::Signals)
     }
@@ -224,5 +165,24 @@ impl Running {
         self.access_log.close();
         self.runtime.shutdown_timeout(Duration::from_secs(1));
         tracing::info!(seconds = begin.elapsed().as_secs_f64(), "stopped");
+    }
+}
+
+/// Waits for SIGTERM or SIGINT. SIGHUP has everything read again.
+async fn told_to_stop(look_again: mpsc::Sender<reload::Look>) -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hang_up.recv() => {
+                tracing::info!("told to read configuration and directory again");
+                // A full channel means that a look is due already.
+                let _ = look_again.try_send(reload::Look::Thorough);
+            }
+        }
     }
 }

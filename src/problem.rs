@@ -1,4 +1,4 @@
-//! The closed set of error codes and the one body that every refusal has (SEMANTICS §2).
+//! The closed set of error codes and the one body that every refusal has (decision.md §2).
 //!
 //! The same code stands in the answer, the log line and the metric. Never carries a secret, nor anything that the caller did
 //! not send or is not entitled to know.
@@ -170,7 +170,8 @@ impl From<Reason> for Code {
     }
 }
 
-/// Where the page of each code is.
+/// What the `type` of a refusal begins with. A name and no address: `.invalid` never resolves (RFC 2606), so that nobody can
+/// publish anything under it.
 pub const DOCUMENTATION: &str = "https://portcullis.invalid/errors/";
 
 impl Code {

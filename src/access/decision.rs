@@ -1,4 +1,4 @@
-//! The one decision: from a derived address, a selected route and a proof to a permit or a denial (SEMANTICS §2).
+//! The one decision: from a derived address, a selected route and a proof to a permit or a denial (decision.md §2).
 //!
 //! Only [`authorize`] makes a [`Permit`]; forwarding needs one. Explanations come from this very function, by its trace.
 //!
@@ -61,7 +61,7 @@ pub struct Question<'s> {
     pub now: Timestamp,
 }
 
-/// Why no client address could be derived (SEMANTICS §3).
+/// Why no client address could be derived (decision.md §3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AddressFault {
     /// A trusted proxy sent something that is no address.
@@ -258,7 +258,7 @@ impl Trace for NoTrace {
     fn step(&mut self, _: Step<'_>) {}
 }
 
-/// Decides one request, in the order of SEMANTICS §2.
+/// Decides one request, in the order of decision.md §2.
 ///
 /// # Errors
 /// The [`Denial`], whose reason maps one to one to an error code.

@@ -1,6 +1,6 @@
 //! A network without host bits, the strict spelling of addresses, and plain sets of networks.
 //!
-//! Never guesses: what is not exactly one legal spelling is refused with the way out (SEMANTICS §3.4, §4).
+//! Never guesses: what is not exactly one legal spelling is refused with the way out (decision.md §3.4, §4).
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -12,31 +12,40 @@ use std::sync::Arc;
 
 use super::Origin;
 use crate::clock::Clock;
-use crate::config::Examined;
 use crate::config::diagnostic::{Problem, Problems, Severity};
-use crate::config::settings::Settings;
+use crate::config::settings::{DirectorySource, Settings};
+use crate::config::{Examined, NamedOrganization};
 use crate::live::key_sets::{KeySets, RefreshWish};
 use crate::live::published::Published;
 use crate::telemetry::metrics::Metrics;
-use read::{Compiled, Configuration};
+pub(in crate::app) use read::Compiled;
+use read::Configuration;
 pub(super) use reloader::{Interest, Look, Looked, Reloader};
 
-/// A configuration and a directory that have been read, judged and compiled, and that nobody serves yet.
+/// A configuration that has been read and judged with all that it names, but for the directory, which may take long.
 #[derive(Debug)]
-pub struct Prepared {
+pub struct Outlined {
     origin: Origin,
     configuration: Configuration,
-    directory: Compiled,
     keys: KeySets,
     wish: RefreshWish,
     warnings: Problems,
 }
 
-/// Reads and judges everything that serving needs.
+/// A configuration and a directory that have been read, judged and compiled, and that nobody serves yet.
+#[derive(Debug)]
+pub struct Prepared {
+    outlined: Outlined,
+    directory: Compiled,
+    warnings: Problems,
+}
+
+/// Reads and judges everything that listening needs. Where that is faulty the directory is read all the same, so that one
+/// run names every problem.
 ///
 /// # Errors
-/// Every problem of the configuration, of the directory that it names and of its other files.
-pub fn prepare(origin: Origin) -> Result<Prepared, Problems> {
+/// Every problem of the configuration and of its other files; with them, those of the directory.
+pub fn outline(origin: Origin) -> Result<Outlined, Problems> {
     let (examined, digest) = read::examined(&origin);
     let Examined { settings, mut problems, directory, organizations } = examined;
     let wish = RefreshWish::default();
@@ -44,57 +53,101 @@ pub fn prepare(origin: Origin) -> Result<Prepared, Problems> {
         let material = read::material(&origin, settings, &KeySets::new(wish.clone()));
         material.map_err(|found| problems.append(found)).ok()
     });
-    let compiled = directory.and_then(|source| {
-        let (compiled, known) = read::directory_with_organizations(&source, 1);
-        if let Some(known) = known {
-            problems.append(agree::unknown_organizations(&organizations, known));
+    match problems.unless_refused(settings.zip(keys)) {
+        Ok(((settings, keys), warnings)) => {
+            let configuration = Configuration { settings, organizations, digest };
+            Ok(Outlined { origin, configuration, keys, wish, warnings })
         }
-        let (compiled, found) = apart(compiled);
-        problems.append(found);
-        compiled
-    });
-    let whole = settings.zip(keys).zip(compiled);
-    let (((settings, keys), directory), warnings) = problems.unless_refused(whole)?;
-    let configuration = Configuration { settings, organizations, digest };
-    Ok(Prepared { origin, configuration, directory, keys, wish, warnings })
+        Err(mut problems) => {
+            if let Some(source) = directory {
+                problems.append(judged_directory(&source, &organizations).1);
+            }
+            Err(problems)
+        }
+    }
 }
 
-/// The value where there is one, and what was found, whether or not it refuses the value.
-fn apart<T>(read: Result<(T, Problems), Problems>) -> (Option<T>, Problems) {
-    match read {
-        Ok((value, warnings)) => (Some(value), warnings),
+/// Reads and judges everything that serving needs.
+///
+/// # Errors
+/// Every problem of the configuration, of the directory that it names and of its other files.
+pub fn prepare(origin: Origin) -> Result<Prepared, Problems> {
+    let outlined = outline(origin)?;
+    let (directory, warnings) = outlined.read_directory()?;
+    Ok(Prepared { outlined, directory, warnings })
+}
+
+/// The directory where it can be used, and what was found, also where it goes with the configuration.
+fn judged_directory(source: &DirectorySource, named: &[NamedOrganization]) -> (Option<Compiled>, Problems) {
+    let (compiled, known) = read::directory_with_organizations(source, 1);
+    let mut problems = known.map(|known| agree::unknown_organizations(named, known)).unwrap_or_default();
+    let (compiled, found) = match compiled {
+        Ok((compiled, warnings)) => (Some(compiled), warnings),
         Err(problems) => (None, problems),
+    };
+    problems.append(found);
+    (compiled, problems)
+}
+
+impl Outlined {
+    /// The settings.
+    pub fn settings(&self) -> &Settings {
+        &self.configuration.settings
+    }
+
+    /// Keeps the key sets of foreign issuers current.
+    pub(super) fn wish(&self) -> &RefreshWish {
+        &self.wish
+    }
+
+    /// Reads and compiles the directory, which takes as long as it is large.
+    ///
+    /// # Errors
+    /// Every problem of the directory, after the warnings of the configuration.
+    pub(super) fn read_directory(&self) -> Result<(Compiled, Problems), Problems> {
+        let (compiled, found) = judged_directory(&self.settings().directory, &self.configuration.organizations);
+        found.unless_refused(compiled).map_err(|found| {
+            let mut problems = self.warnings.clone();
+            problems.append(found);
+            problems
+        })
+    }
+
+    /// Publishes the settings without a directory: nothing is allowed yet.
+    pub(super) fn publish(&self, metrics: &Metrics) -> std::io::Result<Arc<Published>> {
+        tell(&self.warnings, "");
+        let gateway = Arc::clone(&self.configuration.settings.gateway);
+        let published = Published::new(gateway, Arc::new(self.keys.clone()))?;
+        metrics.configuration_applied();
+        Ok(published)
+    }
+
+    /// Publishes the first directory, and hands over what keeps everything current.
+    pub(super) fn complete(
+        self,
+        (directory, warnings): (Compiled, Problems),
+        published: &Arc<Published>,
+        metrics: Arc<Metrics>,
+        clock: Clock,
+    ) -> Reloader {
+        tell(&warnings, "");
+        // Nothing was published before, so that nothing is newer.
+        let _ = published.publish_snapshot(Arc::clone(&directory.snapshot));
+        metrics.snapshot_applied(&directory.snapshot, directory.took);
+        tell_applied(&directory);
+        Reloader::new(self.origin, self.configuration, directory, Arc::clone(published), metrics, clock)
     }
 }
 
 impl Prepared {
     /// The settings.
     pub fn settings(&self) -> &Settings {
-        &self.configuration.settings
+        self.outlined.settings()
     }
 
-    /// What somebody should look at.
-    pub fn warnings(&self) -> &Problems {
-        &self.warnings
-    }
-
-    pub(super) fn wish(&self) -> &RefreshWish {
-        &self.wish
-    }
-
-    /// Publishes it, and hands over what keeps it current.
-    pub(super) fn publish(self, metrics: Arc<Metrics>, clock: Clock) -> std::io::Result<(Arc<Published>, Reloader)> {
-        tell(&self.warnings, "");
-        let gateway = Arc::clone(&self.configuration.settings.gateway);
-        let published = Published::new(gateway, Arc::new(self.keys))?;
-        // Nothing was published before, so that nothing is newer.
-        let _ = published.publish_snapshot(Arc::clone(&self.directory.snapshot));
-        metrics.configuration_applied();
-        metrics.snapshot_applied(&self.directory.snapshot, self.directory.took);
-        tell_applied(&self.directory);
-        let reloader =
-            Reloader::new(self.origin, self.configuration, self.directory, Arc::clone(&published), metrics, clock);
-        Ok((published, reloader))
+    /// Its two halves.
+    pub(super) fn into_parts(self) -> (Outlined, (Compiled, Problems)) {
+        (self.outlined, (self.directory, self.warnings))
     }
 }
 

@@ -16,7 +16,7 @@ use serde_json::json;
 use super::check::Output;
 use crate::live::fingerprint;
 
-/// Lengths that a key may have (SEMANTICS §5).
+/// Lengths that a key may have (decision.md §5).
 const LENGTHS: std::ops::RangeInclusive<usize> = 16..=512;
 
 /// Estimated strength below which a key is refused.

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use super::EX_CONFIG;
-use crate::app::{self, Origin};
+use crate::app::{self, Origin, StopFault};
+use crate::config::diagnostic::Problems;
 use crate::telemetry::logging;
 
 /// Arguments of `serve`.
@@ -31,14 +32,20 @@ pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
         Some(path) => Origin::File(path),
         None => Origin::Defaults,
     };
-    let prepared = match app::prepare(origin) {
-        Ok(prepared) => prepared,
-        Err(problems) => {
-            eprintln!("{}", problems.render(std::io::IsTerminal::is_terminal(&std::io::stderr())));
-            return Ok(ExitCode::from(EX_CONFIG));
-        }
+    // The directory is read last, while probes are answered already: a large one takes seconds.
+    let outlined = match app::outline(origin) {
+        Ok(outlined) => outlined,
+        Err(problems) => return Ok(refused(&problems)),
     };
-    let running = app::start(prepared).context("the gateway can't start")?;
-    running.until_told_to_stop().context("the gateway can't be stopped in order")?;
-    Ok(ExitCode::SUCCESS)
+    let opened = app::open(outlined).context("the gateway can't start")?;
+    match opened.until_told_to_stop() {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(StopFault::Refused(problems)) => Ok(refused(&problems)),
+        Err(fault) => Err(fault).context("the gateway can't go on"),
+    }
+}
+
+fn refused(problems: &Problems) -> ExitCode {
+    eprintln!("{}", problems.render(std::io::IsTerminal::is_terminal(&std::io::stderr())));
+    ExitCode::from(EX_CONFIG)
 }

@@ -78,7 +78,7 @@ pub struct Gateway {
     pub outbound: Outbound,
 }
 
-/// SEMANTICS §3.
+/// decision.md §3.
 #[derive(Debug, Clone)]
 pub struct ClientAddressRule {
     /// Peers whose forwarding header is believed.

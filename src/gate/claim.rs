@@ -1,7 +1,7 @@
 //! What a request presents as its credential, before anything is verified.
 //!
 //! Reads only configured headers and enabled schemes, by their exact names; everything else belongs to the upstream. Never
-//! takes the first of two: a carrier that stands twice, or two carriers that differ, is refused (SEMANTICS §2, §5).
+//! takes the first of two: a carrier that stands twice, or two carriers that differ, is refused (decision.md §2, §5).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

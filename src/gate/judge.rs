@@ -1,4 +1,4 @@
-//! One call for the whole of SEMANTICS §2: client address → route matched → claim → proven → decided.
+//! One call for the whole of decision.md §2: client address → route matched → claim → proven → decided.
 //!
 //! Never waits, never logs, and keeps nothing of a request but the hash of a token that it verified. The proxy and every
 //! explanation call the same function; they differ only in who listens to the trace.

@@ -79,7 +79,7 @@ impl Published {
     /// Publishes a snapshot.
     ///
     /// # Errors
-    /// [`Outdated`] where a snapshot of this or a later revision is published already (THREATS L5).
+    /// [`Outdated`] where a snapshot of this or a later revision is published already (threats.md L5).
     pub fn publish_snapshot(&self, snapshot: Arc<Snapshot>) -> Result<(), Outdated> {
         self.publish(None, Some(snapshot))
     }

@@ -1,7 +1,7 @@
 //! The PROXY protocol, versions 1 and 2, on listeners that have it on.
 //!
 //! Stricter than the specification asks: only TCP sources and `LOCAL` pass, every TLV must be well-formed, and the header is
-//! bounded. A connection whose header is refused is closed; its bytes are never taken for HTTP (THREATS C10, C11).
+//! bounded. A connection whose header is refused is closed; its bytes are never taken for HTTP (threats.md C10, C11).
 
 use std::net::SocketAddr;
 

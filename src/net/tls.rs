@@ -1,6 +1,6 @@
 //! TLS on both sides: certificates from PEM files, replaceable while connections are served.
 //!
-//! TLS 1.2 and 1.3 only, no early data (THREATS F7), ALPN `http/1.1`. Never turns the verification of an upstream off.
+//! TLS 1.2 and 1.3 only, no early data (threats.md F7), ALPN `http/1.1`. Never turns the verification of an upstream off.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};

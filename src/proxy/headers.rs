@@ -1,4 +1,4 @@
-//! What is taken from a message and what is put into it on its way through (RFC 9110 §7.6.1, SEMANTICS §3.7 and §5).
+//! What is taken from a message and what is put into it on its way through (RFC 9110 §7.6.1, decision.md §3.7 and §5).
 //!
 //! Everything a client could say in our name is deleted first, in any spelling; then ours is set. Nothing that stands in
 //! `Connection` can remove what is set here.

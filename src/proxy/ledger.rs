@@ -168,7 +168,7 @@ fn explain(reason: Reason) -> Option<&'static str> {
 }
 
 /// A method as it is logged. What does not look like one may be anything, a key that slipped into the wrong place included
-/// (THREATS H6).
+/// (threats.md H6).
 fn shown(method: &Method) -> &str {
     let text = method.as_str();
     let is_usual = text.len() <= 32 && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');

@@ -12,7 +12,7 @@ use super::headers;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Insane(pub(super) &'static str);
 
-/// Checks a head (RFC 9112 §3.2, THREATS F1, F3, F5).
+/// Checks a head (RFC 9112 §3.2, threats.md F1, F3, F5).
 pub(super) fn check(head: &Parts, has_body: bool) -> Result<(), Insane> {
     if head.method == Method::CONNECT {
         return Err(Insane("CONNECT is not served here"));

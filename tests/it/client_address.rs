@@ -1,4 +1,4 @@
-//! THREATS C1–C9 and C12 through real sockets: what a client writes never becomes its address, and the upstream is told the
+//! threats.md C1–C9 and C12 through real sockets: what a client writes never becomes its address, and the upstream is told the
 //! very address that the decision was made on.
 //!
 //! The PROXY protocol (C10, C11) has a module of its own.

@@ -1,4 +1,4 @@
-//! THREATS H1–H5, H7, H10 and H11: what is read as a credential, what is refused without saying why, and what of it reaches
+//! threats.md H1–H5, H7, H10 and H11: what is read as a credential, what is refused without saying why, and what of it reaches
 //! the upstream.
 
 mod same_answer;

@@ -1,4 +1,4 @@
-//! SEMANTICS §2 through real sockets: the table, the switch in its three positions, the order of the steps, and what a
+//! decision.md §2 through real sockets: the table, the switch in its three positions, the order of the steps, and what a
 //! route may ask for.
 
 use crate::stage::{ACME, Answer, KEY, KEY_DISABLED, KEY_OPEN, OPEN, Setting, Stage, directory, sha256};

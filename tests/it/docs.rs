@@ -39,6 +39,90 @@ fn documents() -> Vec<PathBuf> {
     all
 }
 
+/// Whether a Rust file below this folder has a function of this name.
+pub fn function_exists(folder: &str, name: &str) -> bool {
+    let definition = format!("fn {name}(");
+    files(folder, "rs").iter().any(|path| fs::read_to_string(path).unwrap().contains(&definition))
+}
+
+/// The lines of the table of attacks: their number, and the tests that show each, as file and name.
+fn threats() -> BTreeMap<String, Vec<(String, String)>> {
+    let mut rows = BTreeMap::new();
+    for line in read("docs/reference/threats.md").lines() {
+        let Some((before, shown)) = line.strip_suffix(" |").and_then(|line| line.rsplit_once(" | ")) else { continue };
+        let number = before.trim_start_matches("| ").split(' ').next().unwrap().to_owned();
+        if !number.ends_with(|last: char| last.is_ascii_digit()) {
+            continue;
+        }
+        let (mut file, mut tests) = ("", Vec::new());
+        for word in shown.split('`').skip(1).step_by(2) {
+            match word.contains('/') {
+                true => file = word,
+                false => tests.push((file.to_owned(), word.to_owned())),
+            }
+        }
+        assert!(rows.insert(number.clone(), tests).is_none(), "{number} is there twice");
+    }
+    rows
+}
+
+#[test]
+fn every_attack_is_shown_by_a_test_that_exists() {
+    for (number, tests) in threats() {
+        assert!(!tests.is_empty(), "{number} is shown by nothing");
+        for (file, name) in tests {
+            let text = read(&file);
+            let definition = format!("fn {name}(");
+            let before =
+                text.split_once(&definition).unwrap_or_else(|| panic!("{number}: `{name}` is not in {file}")).0;
+            let attributes: Vec<&str> = before.lines().rev().take_while(|line| !line.is_empty()).collect();
+            assert!(attributes.iter().any(|line| line.contains("test]")), "{number}: `{name}` in {file} is no test");
+        }
+    }
+}
+
+/// The numbers that follow `name.md ` somewhere in the code: `§3.4`, `C10`.
+fn cited(name: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let page = format!("{name}.md ");
+    for path in ["src", "tests", "benches", "fuzz/fuzz_targets"].iter().flat_map(|folder| files(folder, "rs")) {
+        let text = fs::read_to_string(&path).unwrap();
+        for rest in text.split(&page).skip(1) {
+            let is_number = |letter: char| letter.is_ascii_alphanumeric() || letter == '§' || letter == '.';
+            let words = rest.split([' ', ',', '–', ')', ':', '\n']).filter(|word| !matches!(*word, "" | "and"));
+            let numbers = words.map(|word| word.trim_end_matches(['.', ';'])).take_while(|word| {
+                word.chars().all(is_number) && word.contains(|letter: char| letter.is_ascii_digit())
+            });
+            found.extend(numbers.map(str::to_owned));
+        }
+    }
+    found
+}
+
+#[test]
+fn what_the_code_cites_is_there() {
+    let attacks = threats();
+    let cited_attacks = cited("threats");
+    assert!(!cited_attacks.is_empty());
+    for number in cited_attacks {
+        assert!(attacks.contains_key(&number), "threats.md has no {number}");
+    }
+    let decision = read("docs/reference/decision.md");
+    let cited_sections = cited("decision");
+    assert!(!cited_sections.is_empty());
+    for number in cited_sections {
+        let (section, point) = match number.trim_start_matches('§').split_once('.') {
+            Some((section, point)) => (section, Some(point)),
+            None => (number.trim_start_matches('§'), None),
+        };
+        let from = format!("\n## {section}. ");
+        let text = decision.split_once(&from).unwrap_or_else(|| panic!("decision.md has no {number}")).1;
+        let text = text.split("\n## ").next().unwrap();
+        let has_point = |point: &str| text.lines().any(|line| line.starts_with(&format!("{point}. ")));
+        assert!(point.is_none_or(has_point), "decision.md has no {number}");
+    }
+}
+
 /// Words that start with `portcullis_` and are spelled like a metric.
 fn metric_names(text: &str) -> BTreeSet<String> {
     text.split(|letter: char| !(letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_'))

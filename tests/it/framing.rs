@@ -1,4 +1,4 @@
-//! THREATS F: what a request or an answer may look like on the wire, and that the upstream sees exactly one request of what
+//! threats.md F: what a request or an answer may look like on the wire, and that the upstream sees exactly one request of what
 //! the client sent as one.
 
 use std::io::Write;

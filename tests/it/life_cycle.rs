@@ -1,9 +1,11 @@
 //! From the first snapshot to the last answer: probes, signals, exit codes, and expiry by the data plane's own clock.
 
+use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis::app::{self, Origin};
 use portcullis::clock::{Clock, Timestamp};
 use portcullis::config;
 use portcullis::live::key_sets::KeySets;
@@ -12,7 +14,7 @@ use portcullis::proxy::{self, ProxyParts};
 use portcullis::telemetry::access_log::AccessLog;
 use portcullis::telemetry::metrics::Metrics;
 
-use crate::programs::{PORTCULLIS, free_port, output};
+use crate::programs::{PORTCULLIS, free_port, output, succeed};
 use crate::served::Served;
 use crate::stage::{Client, KEY, KEY_OPEN, START, Setting, Stage, Upstream, directory, wait_for};
 
@@ -20,7 +22,7 @@ fn header(key: &str) -> String {
     format!("X-API-Key: {key}")
 }
 
-/// THREATS L1: the data plane runs, and there is no snapshot.
+/// threats.md L1: the data plane runs, and there is no snapshot.
 #[test]
 fn nothing_is_allowed_before_the_first_snapshot() {
     let text = "gateway:\n  listen: [{ address: \"127.0.0.1:0\" }]\n  workers: 1\n  \
@@ -49,7 +51,7 @@ fn nothing_is_allowed_before_the_first_snapshot() {
     let (first, _) = portcullis::directory::parse("test", &directory(), std::path::Path::new(".")).unwrap();
     published.publish_snapshot(Arc::new(first.compile(7).unwrap())).unwrap();
     assert_eq!(get("/").0, 200);
-    // THREATS L5: an older revision that arrives late changes nothing.
+    // threats.md L5: an older revision that arrives late changes nothing.
     let empty = portcullis::directory::Directory::default();
     for revision in [6, 7] {
         let late = published.publish_snapshot(Arc::new(empty.compile(revision).unwrap()));
@@ -59,6 +61,62 @@ fn nothing_is_allowed_before_the_first_snapshot() {
     running.drain(Duration::from_secs(1));
     running.join();
     access_log.close();
+}
+
+/// While the directory is read the gateway is alive and refuses; from then on it decides.
+#[test]
+fn a_gateway_listens_before_it_has_read_its_directory() {
+    let folder = folder("echo:", "");
+    let outlined = app::outline(Origin::File(folder.path().join("portcullis.yaml"))).unwrap();
+    let opened = app::open_with(outlined, Clock::manual(START)).unwrap();
+    let (gateway, telemetry) = (opened.gateway_addresses()[0], opened.telemetry_address());
+    let get = |address: SocketAddr, path: &str| {
+        let raw = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{}\r\n\r\n", header(KEY));
+        Client::connect(address).send(raw)
+    };
+    let mut kept = Client::connect(gateway);
+    let request = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n\r\n", header(KEY));
+    assert_eq!(kept.send(&request).outcome(), (503, "NOT_READY".into()));
+    assert_eq!(get(telemetry, "/livez").status, 200);
+    let ready = get(telemetry, "/readyz");
+    assert_eq!((ready.status, ready.text().as_str()), (503, "not ready: no directory yet\n"));
+    let running = opened.load().unwrap();
+    assert_eq!(kept.send(&request).status, 200);
+    assert_eq!(get(telemetry, "/readyz").status, 200);
+    running.stop();
+}
+
+/// A pipe that nobody writes to is a directory that takes for ever.
+fn endless(folder: &tempfile::TempDir) {
+    let path = folder.path().join("directory.yaml");
+    std::fs::remove_file(&path).unwrap();
+    succeed(Command::new("mkfifo").arg(path));
+}
+
+#[test]
+fn a_gateway_that_is_still_reading_ends_when_it_is_told_to() {
+    let folder = folder("echo:", "");
+    endless(&folder);
+    let mut served = Served::open(folder.path(), "portcullis.yaml");
+    wait_for("not ready", || served.telemetry("/readyz").status == 503);
+    assert_eq!(served.telemetry("/livez").status, 200);
+    assert_eq!(served.get("/", &[&header(KEY)]).outcome(), (503, "NOT_READY".into()));
+    served.signal("TERM");
+    assert_eq!(served.ended().code(), Some(0));
+}
+
+#[test]
+fn a_directory_that_is_refused_ends_a_gateway_that_has_none() {
+    let folder = folder("echo:", "");
+    endless(&folder);
+    let mut served = Served::open(folder.path(), "portcullis.yaml");
+    assert_eq!(served.get("/", &[&header(KEY)]).outcome(), (503, "NOT_READY".into()));
+    // Whoever opens the other end lets it see that this is no file.
+    drop(std::fs::OpenOptions::new().write(true).open(folder.path().join("directory.yaml")).unwrap());
+    assert_eq!(served.ended().code(), Some(78));
+    wait_for("the reason", || {
+        served.log_has(|line| line.as_str().is_some_and(|text| text.contains("no ordinary file")))
+    });
 }
 
 #[test]
@@ -102,7 +160,7 @@ fn entries_and_credentials_expire_on_the_data_planes_clock() {
     assert!(reason["reason"].as_str().unwrap().contains("expired"), "{reason}");
 }
 
-/// THREATS L7: whatever is published in between, each line of the log is decided by the state that it names, whole.
+/// threats.md L7: whatever is published in between, each line of the log is decided by the state that it names, whole.
 #[test]
 fn a_request_never_mixes_two_revisions() {
     // In odd revisions the key has this machine on its list; in even ones it has not, and another key is the one that has.
@@ -128,7 +186,7 @@ fn a_request_never_mixes_two_revisions() {
     }
 }
 
-/// THREATS L9, as far as there is use to count: a refused request reaches no upstream and admits by no entry.
+/// threats.md L9, as far as there is use to count: a refused request reaches no upstream and admits by no entry.
 #[test]
 fn a_refused_request_counts_as_refused_only() {
     let stage = Setting::new().directory(&directory().replace(", 127.0.0.1]", "]")).set();
@@ -156,7 +214,7 @@ fn folder(upstream: &str, more: &str) -> tempfile::TempDir {
     folder
 }
 
-/// THREATS L13 for HTTP/1.1: not ready, no new connection, the open request ends as if nothing were, exit 0.
+/// threats.md L13 for HTTP/1.1: not ready, no new connection, the open request ends as if nothing were, exit 0.
 #[test]
 fn sigterm_drains() {
     let (let_go, held) = std::sync::mpsc::channel::<()>();

@@ -1,4 +1,4 @@
-//! THREATS I: addresses and networks mean the same in a directory, in the configuration and in a header, and what is not
+//! threats.md I: addresses and networks mean the same in a directory, in the configuration and in a header, and what is not
 //! exactly one legal spelling is refused in all of them.
 
 use std::path::Path;
@@ -323,7 +323,7 @@ fn i3_i5_refused_in_a_list_file_and_on_reload() {
 #[test]
 fn i3_i5_refused_in_a_header() {
     let stage = behind_a_proxy().routes("[{ path: /, access: public, upstream: api }]").set();
-    // With a port or in brackets they are addresses there (SEMANTICS §3.4).
+    // With a port or in brackets they are addresses there (decision.md §3.4).
     for (threat, text, _) in REFUSED.iter().filter(|row| !matches!(row.1, "10.0.0.1:80" | "[2001:db8::1]")) {
         for line in [format!("X-Forwarded-For: {text}"), format!("X-Forwarded-For: 203.0.113.9, {text}")] {
             let answer = stage.get("/", &[&line]);

@@ -109,6 +109,17 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
+/// Waits until an HTTP server on this port of the loopback answers, and answers something else than that it is not ready.
+#[track_caller]
+pub fn serves(port: u16, path: &str) {
+    eventually(&format!("port {port} serves"), Duration::from_secs(20), || {
+        match curl::<String>(None, &[format!("http://127.0.0.1:{port}{path}")])? {
+            (503, body) => Err(body),
+            _ => Ok(()),
+        }
+    });
+}
+
 /// What `curl` gets: status and body.
 #[track_caller]
 pub fn curl<I: AsRef<OsStr>>(before: Option<&mut Command>, arguments: &[I]) -> Result<(u16, String), String> {

@@ -11,7 +11,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use crate::programs::{PORTCULLIS, Running, curl, eventually, free_port, output, package, succeed};
+use crate::programs::{PORTCULLIS, Running, free_port, output, package, serves, succeed};
 
 fn readme() -> String {
     fs::read_to_string(package().join("README.md")).unwrap()
@@ -158,8 +158,7 @@ fn its_example_works() {
     };
     succeed(&mut portcullis("check"));
     let _running = Running::start(&mut portcullis("serve"));
-    let at = format!("http://127.0.0.1:{gateway}/");
-    eventually("the gateway listens", Duration::from_secs(20), || curl(None, &[&at]));
+    serves(gateway, "/");
 
     let calls = blocks(&text, "sh example").concat();
     let curls = curls_and_promises(&ports(&calls));

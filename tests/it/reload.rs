@@ -118,7 +118,7 @@ fn list_files_count_as_the_directory() {
     assert_eq!(outcome(&stage, KEY).0, 200);
 }
 
-/// THREATS L2, each fault by itself: the whole is refused, also the good change beside it.
+/// threats.md L2, each fault by itself: the whole is refused, also the good change beside it.
 #[test]
 fn a_faulty_directory_is_refused_whole_and_told_once() {
     let stage = Stage::new();

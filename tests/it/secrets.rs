@@ -1,4 +1,4 @@
-//! THREATS H6: the program itself, with everything it writes: no secret stands in a log, a metric, an explanation, a finding
+//! threats.md H6: the program itself, with everything it writes: no secret stands in a log, a metric, an explanation, a finding
 //! of `check`, or an answer.
 
 use std::io::Write;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::programs::{PORTCULLIS, Running, eventually, free_port, output};
+use crate::programs::{PORTCULLIS, Running, eventually, free_port, output, serves};
 use crate::stage::{Client, KEY, KEY_DISABLED, KEY_EXPIRED, KEY_OPEN, Upstream, directory, sha256};
 
 const UNKNOWN: &str = "unknownk.99995d07-a353-4881-853b-43efa4133999";
@@ -125,7 +125,7 @@ fn h6_nothing_that_is_written_holds_a_secret() {
         command.stdout(log("logs/access")).stderr(log("logs/program"));
         let _running = Running::start(&mut command);
         let address = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
-        eventually("the gateway", Duration::from_secs(20), || std::net::TcpStream::connect(address(gateway)).map(drop));
+        serves(telemetry, "/readyz");
         let mut statuses = std::collections::BTreeSet::new();
         for request in &requests {
             let answer = Client::connect(address(gateway)).send(request);

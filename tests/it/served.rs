@@ -16,9 +16,19 @@ pub struct Served {
 }
 
 impl Served {
-    /// Starts `serve --config FILE` in a folder, and returns when the gateway and the probes listen.
+    /// Starts `serve --config FILE` in a folder, and returns when requests are decided.
     #[track_caller]
     pub fn start(folder: &Path, config: &str) -> Self {
+        let served = Self::open(folder, config);
+        let has_directory = |line: &serde_json::Value| line["revision"].is_number();
+        wait_for("the directory", || served.log_has(has_directory) || served.log_has(serde_json::Value::is_string));
+        assert!(served.log_has(has_directory), "{:#?}", served.log());
+        served
+    }
+
+    /// Starts `serve --config FILE` in a folder, and returns when the gateway and the probes listen.
+    #[track_caller]
+    pub fn open(folder: &Path, config: &str) -> Self {
         let mut command = Command::new(PORTCULLIS);
         command.args(["serve", "--config", config]).current_dir(folder);
         Self::watch(&mut command)

@@ -74,7 +74,7 @@ fn both_versions_are_served_and_http_1_1_is_chosen() {
     assert!(stage.upstream.seen().iter().all(|seen| seen.header("x-forwarded-proto") == Some("https")));
 }
 
-/// THREATS F7: a session is resumed, but no data comes before its handshake.
+/// threats.md F7: a session is resumed, but no data comes before its handshake.
 #[test]
 fn f7_early_data_is_never_taken() {
     let made = certificate(&["api.example.com"]);

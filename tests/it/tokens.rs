@@ -1,4 +1,4 @@
-//! THREATS H9: a Kubernetes service-account token end to end, with keys from a file and from a URL, and every forgery of it.
+//! threats.md H9: a Kubernetes service-account token end to end, with keys from a file and from a URL, and every forgery of it.
 
 mod forge;
 

@@ -1,4 +1,4 @@
-//! The decision table of SEMANTICS §2, row by row, and what is told about each outcome.
+//! The decision table of decision.md §2, row by row, and what is told about each outcome.
 
 use super::*;
 use crate::access::credential::Grants;

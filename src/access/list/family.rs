@@ -80,7 +80,7 @@ impl<T: Bits> Family<T> {
                 open.pop();
             }
             parents.push(open.last().copied().unwrap_or(NONE));
-            // Lists are bounded to far fewer entries than 2^32 (SEMANTICS §4).
+            // Lists are bounded to far fewer entries than 2^32 (decision.md §4).
             open.push(at as u32);
         }
         if parents.iter().all(|parent| *parent == NONE) {

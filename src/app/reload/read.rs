@@ -29,11 +29,11 @@ pub(super) struct Configuration {
 
 /// A snapshot and what it was made from.
 #[derive(Debug, Clone)]
-pub(super) struct Compiled {
-    pub(super) snapshot: Arc<Snapshot>,
-    pub(super) digest: [u8; 32],
-    pub(super) files: Vec<PathBuf>,
-    pub(super) took: Duration,
+pub(in crate::app) struct Compiled {
+    pub(in crate::app) snapshot: Arc<Snapshot>,
+    pub(in crate::app) digest: [u8; 32],
+    pub(in crate::app) files: Vec<PathBuf>,
+    pub(in crate::app) took: Duration,
 }
 
 /// A directory with its warnings, or everything that refuses it.

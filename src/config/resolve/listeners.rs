@@ -1,4 +1,4 @@
-//! `gateway.listen`, workers, and `gateway.client_address` (SEMANTICS §3).
+//! `gateway.listen`, workers, and `gateway.client_address` (decision.md §3).
 //! Never binds an address; whether it can be had is found out at start.
 
 use std::net::SocketAddr;

@@ -180,7 +180,7 @@ impl Resolve<'_> {
         (faults == 0).then(|| networks.into())
     }
 
-    /// A list that admits everybody (SEMANTICS §4).
+    /// A list that admits everybody (decision.md §4).
     fn weigh(&mut self, of: &Gathered, at: At, entries: &[Entry]) {
         let networks = || entries.iter().flat_map(|entry| of.organization.networks_of(entry));
         // Of n networks that cover everything together, one is at least an n-th of it.

@@ -1,4 +1,4 @@
-//! THREATS H1, H2, H5 on the reading of claims alone.
+//! threats.md H1, H2, H5 on the reading of claims alone.
 
 use http::HeaderName;
 

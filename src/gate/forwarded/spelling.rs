@@ -1,4 +1,4 @@
-//! The spellings of an address that a forwarding header may use, and no others (SEMANTICS §3.4).
+//! The spellings of an address that a forwarding header may use, and no others (decision.md §3.4).
 //!
 //! Never resolves names, never guesses: `2001:db8::1:443` without brackets is an address, not an address and a port.
 

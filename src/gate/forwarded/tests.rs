@@ -1,4 +1,4 @@
-//! THREATS C1–C6, C8, C9, C12 on the derivation alone.
+//! threats.md C1–C6, C8, C9, C12 on the derivation alone.
 
 use std::num::NonZeroUsize;
 

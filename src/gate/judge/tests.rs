@@ -1,4 +1,4 @@
-//! The order of SEMANTICS §2, end to end through one call.
+//! The order of decision.md §2, end to end through one call.
 
 use std::net::IpAddr;
 use std::sync::Arc;

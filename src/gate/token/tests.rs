@@ -1,4 +1,4 @@
-//! THREATS H9: forged tokens of every kind, and what the verifier remembers.
+//! threats.md H9: forged tokens of every kind, and what the verifier remembers.
 
 use aws_lc_rs::hmac;
 use base64::Engine;

@@ -32,7 +32,7 @@ pub(super) enum Owner {
 const PREFIX: &str = "x-portcullis-";
 
 /// Names by which some server or framework learns the client's address. The upstream learns it from `X-Forwarded-For`, and
-/// from none that a client could write (THREATS C9).
+/// from none that a client could write (threats.md C9).
 const ADDRESSES: [&str; 9] = [
     "x-forwarded-for",
     "x-real-ip",
@@ -90,7 +90,7 @@ impl<'a> Names<'a> {
         self.owner(name.as_str()) == Owner::Client && !FRAMING.iter().any(|framing| is_same(name.as_str(), framing))
     }
 
-    /// Removes from trailers what may not pass (THREATS H4).
+    /// Removes from trailers what may not pass (threats.md H4).
     pub(crate) fn clean_trailers(self, trailers: &mut HeaderMap) {
         let stale: Vec<HeaderName> = trailers.keys().filter(|name| !self.passes_as_trailer(name)).cloned().collect();
         for name in stale {

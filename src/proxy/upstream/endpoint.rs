@@ -92,7 +92,7 @@ impl Endpoint {
         loop {
             let Idle { mut link, since } = self.idle.borrow_mut().pop()?;
             let is_young = since.saturating_add(self.idle_ms) > ticks.now();
-            // Polled once more: an upstream that has closed it, or sent what nobody asked for, shows now (THREATS F2).
+            // Polled once more: an upstream that has closed it, or sent what nobody asked for, shows now (threats.md F2).
             let is_clean = link.is_clean(cx);
             if !is_clean {
                 self.kept_well.set(0);

@@ -144,7 +144,7 @@ impl Link {
     }
 }
 
-/// Refuses answers whose end two parsers would see in different places (THREATS F2), and switches of protocol.
+/// Refuses answers whose end two parsers would see in different places (threats.md F2), and switches of protocol.
 fn accept(response: Response<Incoming>) -> Result<Response<Incoming>, SendFault> {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(SendFault::Unacceptable("it switches to a protocol that nobody asked for"));

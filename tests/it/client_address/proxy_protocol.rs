@@ -1,4 +1,4 @@
-//! THREATS C10 and C11: PROXY protocol headers, byte by byte.
+//! threats.md C10 and C11: PROXY protocol headers, byte by byte.
 
 use std::net::IpAddr;
 

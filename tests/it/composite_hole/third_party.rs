@@ -2,11 +2,10 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::programs::{PORTCULLIS, Running, curl, eventually, free_port, program, succeed};
+use crate::programs::{PORTCULLIS, Running, curl, free_port, program, serves, succeed};
 
 /// The key may be used from 198.51.100.0/24 alone; every request of these tests comes from 127.0.0.1.
 const KEY: &str = "c1f0a9d2b3e4857690817263544536271";
@@ -14,11 +13,6 @@ const FORGED: &str = "c1f0a9d2b3e4857690817263544536271@198.51.100.7";
 
 fn status(port: u16, key: &str) -> Result<u16, String> {
     curl(None, &["-H", &format!("x-api-key: {key}"), &format!("http://127.0.0.1:{port}/")]).map(|(status, _)| status)
-}
-
-#[track_caller]
-fn serves(port: u16) {
-    eventually("it listens", Duration::from_secs(20), || status(port, "nobody"));
 }
 
 /// A server that knows one key and its network, and what it takes to keep it running.
@@ -35,7 +29,7 @@ fn start(text: &str, command: impl FnOnce(&std::path::Path, u16) -> Command) -> 
     let text = text.replace("PORT", &port.to_string()).replace("KEY", KEY);
     fs::write(&path, text.replace("FOLDER", folder.path().to_str().unwrap())).unwrap();
     let running = Running::start(command(&path, port).stdout(Stdio::null()).stderr(Stdio::null()));
-    serves(port);
+    serves(port, "/");
     Server { port, _running: running, _folder: folder }
 }
 

@@ -1,4 +1,4 @@
-//! THREATS H7 and H11: one answer for everything that is no valid credential, and one credential for each secret.
+//! threats.md H7 and H11: one answer for everything that is no valid credential, and one credential for each secret.
 
 use std::collections::BTreeMap;
 use std::process::Command;

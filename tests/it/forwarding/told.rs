@@ -150,7 +150,7 @@ fn credentials_end_here_unless_they_are_to_be_forwarded() {
     assert_eq!((seen.header("authorization"), seen.header("cookie")), (Some("AWS4-HMAC-SHA256 x"), Some("a=1")));
 }
 
-/// Framing in a spelling that only some servers take for it (THREATS H2, F1).
+/// Framing in a spelling that only some servers take for it (threats.md H2, F1).
 #[test]
 fn other_spellings_of_the_framing_are_removed() {
     tells(

@@ -1,0 +1,158 @@
+//! The time between listening and having a directory: probes are answered, requests are refused as not ready, and a large
+//! directory may take its time.
+//!
+//! Never allows a request: the published value has no snapshot until the whole directory has been judged.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::reload::{Compiled, Look, Outlined};
+use super::{Running, StartFault, StopFault, probes, refresh_keys, told_to_stop, watch};
+use crate::clock::Clock;
+use crate::config::diagnostic::Problems;
+use crate::live::published::Published;
+use crate::proxy;
+use crate::telemetry::access_log::AccessLog;
+use crate::telemetry::metrics::Metrics;
+
+/// A gateway that listens, is alive and not ready.
+pub struct Opened {
+    running: Running,
+    waiting: Waiting,
+}
+
+/// What becomes of the configuration when the directory is there.
+struct Waiting {
+    outlined: Outlined,
+    published: Arc<Published>,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+    certificates: proxy::Certificates,
+    looks: mpsc::Receiver<Look>,
+}
+
+/// Listens, on the system's clock.
+///
+/// # Errors
+/// A listener, thread or file that could not be had.
+pub fn open(outlined: Outlined) -> Result<Opened, StartFault> {
+    open_with(outlined, Clock::system())
+}
+
+/// Listens, on this clock. Connections are accepted and probes answered when it returns; every request gets `NOT_READY`.
+///
+/// # Errors
+/// A listener, thread or file that could not be had.
+pub fn open_with(outlined: Outlined, clock: Clock) -> Result<Opened, StartFault> {
+    let settings = outlined.settings();
+    let metrics = Arc::new(Metrics::new(clock.clone())?);
+    let access_log = AccessLog::open(&settings.access_log, Arc::clone(&metrics))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("admin")
+        .enable_all()
+        .build()
+        .map_err(StartFault::Thread)?;
+    let bound = runtime.block_on(probes::bind(settings.telemetry.listen));
+    let in_telemetry = |source| StartFault::Telemetry { address: settings.telemetry.listen, source };
+    let listener = bound.map_err(in_telemetry)?;
+    let telemetry = listener.local_addr().map_err(in_telemetry)?;
+
+    let published = outlined.publish(&metrics).map_err(StartFault::Thread)?;
+    let proxy = proxy::start(proxy::ProxyParts {
+        sockets: &settings.sockets,
+        published: &published,
+        clock: &clock,
+        metrics: &metrics,
+        access_log: &access_log,
+    })?;
+
+    let (stopping, stop_seen) = tokio::sync::watch::channel(false);
+    let probes =
+        probes::Probes { metrics: Arc::clone(&metrics), published: Arc::clone(&published), stopping: stop_seen };
+    runtime.spawn(async move {
+        if let Err(fault) = probes::serve(listener, probes).await {
+            tracing::error!(error = %fault, "the telemetry listener ended");
+        }
+    });
+    let wish = outlined.wish().clone();
+    runtime.spawn(refresh_keys(Arc::clone(&published), clock.clone(), wish, Arc::clone(&metrics)));
+    for address in proxy.local_addresses() {
+        tracing::info!(%address, "the gateway listens");
+    }
+    tracing::info!(address = %telemetry, "probes and metrics are served");
+    // One place is enough: whoever finds it taken knows that a look is due already.
+    let (look_again, looks) = mpsc::channel(1);
+    let certificates = proxy.certificates();
+    let drain_timeout = settings.sockets.drain_timeout;
+    let running = Running { proxy, telemetry, runtime, access_log, stopping, look_again, drain_timeout };
+    Ok(Opened { running, waiting: Waiting { outlined, published, metrics, clock, certificates, looks } })
+}
+
+impl Waiting {
+    /// Publishes the first directory; from here on requests are decided and files are watched.
+    fn complete(self, directory: (Compiled, Problems), running: &Running) {
+        let Self { outlined, published, metrics, clock, certificates, looks } = self;
+        let mut reloader = outlined.complete(directory, &published, metrics, clock);
+        reloader.set_certificates(Box::new(move || certificates.reload()));
+        running.runtime.spawn(watch::run(reloader, running.look_again.clone(), looks));
+    }
+}
+
+impl Opened {
+    /// Where the gateway listens, in the order of the configuration.
+    pub fn gateway_addresses(&self) -> &[SocketAddr] {
+        self.running.gateway_addresses()
+    }
+
+    /// Where probes and metrics are.
+    pub fn telemetry_address(&self) -> SocketAddr {
+        self.running.telemetry_address()
+    }
+
+    /// Reads the directory. Requests are decided when it returns.
+    ///
+    /// # Errors
+    /// Every problem of the directory; then the gateway is stopped.
+    pub fn load(self) -> Result<Running, Problems> {
+        match self.waiting.outlined.read_directory() {
+            Ok(directory) => Ok(self.complete(directory)),
+            Err(problems) => {
+                self.running.stop();
+                Err(problems)
+            }
+        }
+    }
+
+    pub(super) fn complete(self, directory: (Compiled, Problems)) -> Running {
+        self.waiting.complete(directory, &self.running);
+        self.running
+    }
+
+    /// Reads the directory and serves until SIGTERM or SIGINT, which count from the beginning, then drains. SIGHUP reads
+    /// configuration and directory again.
+    ///
+    /// # Errors
+    /// A directory that is refused, or signals that can't be waited for; the gateway is stopped all the same.
+    pub fn until_told_to_stop(self) -> Result<(), StopFault> {
+        let Self { running, waiting } = self;
+        let ended = running.runtime.block_on(async {
+            let told = told_to_stop(running.look_again.clone());
+            tokio::pin!(told);
+            // Not on the runtime's threads, which answer the probes.
+            let reading = tokio::task::spawn_blocking(move || (waiting.outlined.read_directory(), waiting));
+            tokio::select! {
+                told = &mut told => return told.map_err(StopFault::Signals),
+                read = reading => {
+                    let (directory, waiting) = read.map_err(StopFault::Reading)?;
+                    waiting.complete(directory.map_err(StopFault::Refused)?, &running);
+                }
+            }
+            told.await.map_err(StopFault::Signals)
+        });
+        running.stop();
+        ended
+    }
+}
