@@ -90,5 +90,3 @@ async fn unknown(State(admin): State<Admin>, ConnectInfo(remote): ConnectInfo<So
     call::unknown(&admin, &peer, request)
 }
 
-#[cfg(test)]
-mod tests;

@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 pub mod access;
+pub mod admin;
 pub mod app;
 pub mod cli;
 pub mod clock;

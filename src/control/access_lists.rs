@@ -106,6 +106,7 @@ impl Control {
         (place, key): (Place, Id),
         new: Vec<NewEntry>,
         strict: bool,
+        shown: (u64, u64),
     ) -> Result<Committed<Listed>, Fault> {
         self.change(actor, move |change| {
             let held = hold(change, place, key)?;
@@ -120,7 +121,8 @@ impl Control {
                     false => after.push(entry),
                 }
             }
-            replace(change, guards, held, after)
+            let key = replace(change, guards, held, after)?;
+            page(change.rows(), &key, shown)
         })
         .await
     }
@@ -136,6 +138,7 @@ impl Control {
         (place, key): (Place, Id),
         new: Vec<NewEntry>,
         expected: Option<u64>,
+        shown: (u64, u64),
     ) -> Result<Committed<Listed>, Fault> {
         self.change(actor, move |change| {
             let held = hold(change, place, key)?;
@@ -147,7 +150,8 @@ impl Control {
                     entry.created_at = known.created_at;
                 }
             }
-            replace(change, guards, held, after)
+            let key = replace(change, guards, held, after)?;
+            page(change.rows(), &key, shown)
         })
         .await
     }
@@ -255,7 +259,7 @@ fn check_comment(comment: Option<&str>) -> Result<(), Fault> {
 }
 
 /// Makes the list what it is to be: asks the guards, writes the difference, records it.
-fn replace(change: &mut Change<'_>, guards: Guards, held: Held, after: Vec<EntryRow>) -> Result<Listed, Fault> {
+fn replace(change: &mut Change<'_>, guards: Guards, held: Held, after: Vec<EntryRow>) -> Result<CredentialRow, Fault> {
     let Held { organization, mut credential, entries: before } = held;
     let most = change.limits().entries_per_list;
     if after.len() > most && after.len() > before.len() {
@@ -265,7 +269,7 @@ fn replace(change: &mut Change<'_>, guards: Guards, held: Held, after: Vec<Entry
     let known: BTreeMap<Network, &EntryRow> = before.iter().map(|entry| (entry.network, entry)).collect();
     let kept: BTreeMap<Network, &EntryRow> = after.iter().map(|entry| (entry.network, entry)).collect();
     if known == kept {
-        return page(change.rows(), &credential, (0, 100));
+        return Ok(credential);
     }
     guards::list(change, guards, &organization, &credential, (&before, &after))?;
     change.touch_credential(credential.pk)?;
@@ -284,5 +288,5 @@ fn replace(change: &mut Change<'_>, guards: Guards, held: Held, after: Vec<Entry
     }
     credential.revision = change.revision();
     change.store().update_credential(&credential)?;
-    page(change.rows(), &credential, (0, 100))
+    Ok(credential)
 }

@@ -1,0 +1,163 @@
+//! `…/apiKeys/{apiUserId}/accessList`, by the organization's path and by the project's.
+
+use schemars::SchemaGenerator;
+
+use super::answer::Answer;
+use super::api_keys::{key_id, organization};
+use super::call::Call;
+use super::dto::{AskedEntry, Entry, EntryEdit, entries};
+use super::operation::{FORCE, Kind, Operation, PAGED, Parameter, Verb};
+use crate::access::network::Network;
+use crate::clock::Timestamp;
+use crate::control::{self, Committed, Fault, Listed, Place};
+
+const STRICT: Parameter = Parameter {
+    name: "strict",
+    kind: Kind::Flag,
+    about: "Refuse what is on the list already; otherwise adding it changes nothing.",
+};
+
+const ADD_QUERY: [Parameter; 5] = [FORCE, STRICT, PAGED[0], PAGED[1], PAGED[2]];
+
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation {
+        method: Verb::Get,
+        path: "/orgs/{orgId}/apiKeys/{apiUserId}/accessList",
+        id: "listAccessListEntries",
+        summary: "The access list of an API key.",
+        query: &PAGED,
+        body: None,
+        status: 200,
+        answer: Some(SchemaGenerator::subschema_for::<Vec<Entry>>),
+        handler: |call| Box::pin(list(call)),
+    },
+    Operation {
+        method: Verb::Post,
+        path: "/orgs/{orgId}/apiKeys/{apiUserId}/accessList",
+        id: "createAccessListEntries",
+        summary: "Adds entries, all of them or none. What is there already stays as it is.",
+        query: &ADD_QUERY,
+        body: Some(SchemaGenerator::subschema_for::<Vec<AskedEntry>>),
+        status: 200,
+        answer: Some(SchemaGenerator::subschema_for::<Vec<Entry>>),
+        handler: |call| Box::pin(add(call)),
+    },
+    Operation {
+        method: Verb::Put,
+        path: "/orgs/{orgId}/apiKeys/{apiUserId}/accessList",
+        id: "replaceAccessList",
+        summary: "Makes the list exactly this; with `If-Match` only where nobody changed it since.",
+        query: &[FORCE, PAGED[0], PAGED[1], PAGED[2]],
+        body: Some(SchemaGenerator::subschema_for::<Vec<AskedEntry>>),
+        status: 200,
+        answer: Some(SchemaGenerator::subschema_for::<Vec<Entry>>),
+        handler: |call| Box::pin(replace(call)),
+    },
+    Operation {
+        method: Verb::Get,
+        path: "/orgs/{orgId}/apiKeys/{apiUserId}/accessList/{entry}",
+        id: "getAccessListEntry",
+        summary: "The entry for exactly this address or network (its `/` as `%2F`).",
+        query: &[],
+        body: None,
+        status: 200,
+        answer: Some(SchemaGenerator::subschema_for::<Entry>),
+        handler: |call| Box::pin(show(call)),
+    },
+    Operation {
+        method: Verb::Patch,
+        path: "/orgs/{orgId}/apiKeys/{apiUserId}/accessList/{entry}",
+        id: "updateAccessListEntry",
+        summary: "Changes comment or end of an entry.",
+        query: &[FORCE],
+        body: Some(SchemaGenerator::subschema_for::<EntryEdit>),
+        status: 200,
+        answer: Some(SchemaGenerator::subschema_for::<Entry>),
+        handler: |call| Box::pin(edit(call)),
+    },
+    Operation {
+        method: Verb::Delete,
+        path: "/orgs/{orgId}/apiKeys/{apiUserId}/accessList/{entry}",
+        id: "deleteAccessListEntry",
+        summary: "Removes an entry.",
+        query: &[FORCE],
+        body: None,
+        status: 204,
+        answer: None,
+        handler: |call| Box::pin(delete(call)),
+    },
+];
+
+/// Where the list is.
+fn here(call: &Call) -> Result<(Place, crate::access::id::Id), Fault> {
+    Ok((organization(call)?, key_id(call)?))
+}
+
+/// Its address.
+fn address(call: &Call) -> Result<String, Fault> {
+    Ok(format!("{}/orgs/{}/apiKeys/{}/accessList", call.base, call.id("orgId")?, key_id(call)?))
+}
+
+fn shown(listed: &Listed, call: &Call) -> Result<Answer, Fault> {
+    let address = address(call)?;
+    let entries = listed.entries.iter().map(|entry| Entry::new(entry, &address)).collect();
+    Ok(Answer::page(entries, listed.total).version(listed.revision))
+}
+
+async fn list(call: Call) -> Result<Answer, Fault> {
+    let (place, key) = here(&call)?;
+    let listed = call.control.access_list(&call.actor, place, key, call.page()).await?;
+    shown(&listed, &call)
+}
+
+/// The resulting list, as the page that was asked for shows it.
+fn changed(call: &Call, made: Committed<Listed>) -> Result<Answer, Fault> {
+    Ok(shown(&made.value, call)?.revision(made.revision))
+}
+
+async fn add(call: Call) -> Result<Answer, Fault> {
+    let new = entries(call.json::<Vec<AskedEntry>>()?)?;
+    let strict = call.query.flag(STRICT.name);
+    let added =
+        call.control.add_to_access_list(&call.actor, call.guards(), here(&call)?, new, strict, call.page()).await?;
+    changed(&call, added)
+}
+
+async fn replace(call: Call) -> Result<Answer, Fault> {
+    let new = entries(call.json::<Vec<AskedEntry>>()?)?;
+    let expected = call.if_match()?;
+    let replaced = call
+        .control
+        .replace_access_list(&call.actor, call.guards(), here(&call)?, new, expected, call.page())
+        .await?;
+    changed(&call, replaced)
+}
+
+async fn show(call: Call) -> Result<Answer, Fault> {
+    let (place, key) = here(&call)?;
+    let row = call.control.access_list_entry(&call.actor, place, key, network(&call)?).await?;
+    Ok(Answer::of(Entry::new(&row, &address(&call)?)))
+}
+
+async fn edit(call: Call) -> Result<Answer, Fault> {
+    let asked: EntryEdit = call.json()?;
+    let edit = control::EntryEdit {
+        comment: asked.comment,
+        expires_at: asked.expires_at.map(|at| at.unwrap_or(Timestamp::NEVER)),
+    };
+    let network = network(&call)?;
+    let edited =
+        call.control.edit_access_list_entry(&call.actor, call.guards(), here(&call)?, network, edit).await?;
+    Ok(Answer::of(Entry::new(&edited.value, &address(&call)?)).revision(edited.revision))
+}
+
+async fn delete(call: Call) -> Result<Answer, Fault> {
+    let network = network(&call)?;
+    let gone = call.control.remove_from_access_list(&call.actor, call.guards(), here(&call)?, network).await?;
+    Ok(Answer::empty().revision(gone.revision))
+}
+
+/// The entry of the path: an address, or a network.
+fn network(call: &Call) -> Result<Network, Fault> {
+    call.parsed("entry")
+}
