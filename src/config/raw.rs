@@ -24,8 +24,8 @@ pub struct Configuration {
     pub directory: Option<Directory>,
     /// The listener for probes and metrics, and the access log.
     pub telemetry: Telemetry,
-    /// The admin API. Not in this version: refused.
-    pub admin: Option<serde_json::Value>,
+    /// The listener of the admin API, where the directory can be changed by it (`sqlite`).
+    pub admin: Option<Admin>,
 }
 
 /// What listens, how a request is judged, and where it goes.
@@ -267,12 +267,29 @@ pub struct Directory {
     pub file: Option<String>,
     /// The built-in demonstration directory; its keys are public knowledge. Default: `false` where `file` is given.
     pub demonstration: Option<bool>,
-    /// An embedded database. Not in this version: refused.
-    pub sqlite: Option<serde_json::Value>,
+    /// An embedded database, made on first start and changed by the admin API. Relative to this file.
+    /// Default where `directory` is left out: `portcullis.db`.
+    pub sqlite: Option<String>,
     /// A PostgreSQL database. Not in this version: refused.
     pub postgres: Option<serde_json::Value>,
     /// Another Portcullis. Not in this version: refused.
     pub follow: Option<serde_json::Value>,
+}
+
+/// The listener of the admin API.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Admin {
+    /// IP address and port. Default: `127.0.0.1:8081`. A change needs a restart.
+    pub listen: Option<Word>,
+    /// Something in front of it terminates TLS, so that it may listen on other than loopback. Default: `false`.
+    pub behind_tls: bool,
+    /// How the address of a caller is derived; by default without trusted proxies. A change needs a restart.
+    pub client_address: ClientAddress,
+    /// Most entries of one access list, up to 100000. Default: 200. A change needs a restart.
+    pub entries_per_list: Option<u32>,
+    /// Most API keys of one organization. Default: 500. A change needs a restart.
+    pub api_keys_per_organization: Option<u32>,
 }
 
 /// The listener for probes and metrics, and the access log.

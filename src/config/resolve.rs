@@ -3,6 +3,7 @@
 //! Never stops at the first fault and never skips a value that it does not like.
 //! The defaults of the program are here, each in one place.
 
+mod admin;
 mod credentials;
 mod listeners;
 mod names;
@@ -17,7 +18,7 @@ use std::time::Duration;
 use super::document::{Document, Finding, Path, Step, path};
 use super::raw;
 use super::settings::{
-    AccessLogSettings, AccessLogSink, DirectorySource, Gateway, Limits, Outbound, Settings, TelemetrySettings, Timeouts,
+    AccessLogSettings, AccessLogSink, AdminSettings, DirectorySource, Gateway, Limits, Outbound, Settings, TelemetrySettings, Timeouts,
 };
 use super::units;
 use crate::access::id::Id;
@@ -38,12 +39,8 @@ pub(super) struct Resolve<'a> {
 impl Resolve<'_> {
     /// The settings where anything could be made of them; the findings say whether they may be used.
     pub(super) fn settings(&mut self, raw: &raw::Configuration) -> Option<Settings> {
-        if raw.admin.is_some() {
-            let message = "the admin API is not in this version; take `admin` out";
-            self.findings.push(Finding::error(path!["admin"], message).at_key());
-        }
         let sockets = self.sockets(&raw.gateway);
-        let client_address = self.client_address(&raw.gateway.client_address);
+        let client_address = self.client_address(path!["gateway", "client_address"], &raw.gateway.client_address);
         let credentials = self.credentials(&raw.gateway.credentials);
         let (upstreams, names) = self.upstreams(raw.gateway.upstreams.as_ref());
         let routes = self.routes(raw.gateway.routes.as_deref(), &names);
@@ -55,7 +52,8 @@ impl Resolve<'_> {
         };
         let directory = self.directory(raw.directory.as_ref());
         self.directory.clone_from(&directory);
-        let telemetry = self.telemetry(&raw.telemetry, &sockets);
+        let admin = self.admin(raw.admin.as_ref(), directory.as_ref(), sockets.as_ref());
+        let telemetry = self.telemetry(&raw.telemetry, &sockets, admin.as_ref().and_then(Option::as_ref));
         let access_log = self.access_log(&raw.telemetry.access_log);
         let gateway = Gateway {
             client_address: client_address?,
@@ -70,6 +68,7 @@ impl Resolve<'_> {
             sockets: sockets?,
             gateway: Arc::new(gateway),
             directory: directory?,
+            admin: admin?,
             telemetry: telemetry?,
             access_log: access_log?,
         })
@@ -116,29 +115,37 @@ impl Resolve<'_> {
         let Some(raw) = raw else {
             return Some(DirectorySource::Demonstration);
         };
-        let later = [("sqlite", &raw.sqlite), ("postgres", &raw.postgres), ("follow", &raw.follow)];
+        let later = [("postgres", &raw.postgres), ("follow", &raw.follow)];
         for (kind, _) in later.iter().filter(|(_, given)| given.is_some()) {
-            let message = format!("a directory of kind `{kind}` is not in this version; use `file: directory.yaml`");
+            let message = format!(
+                "a directory of kind `{kind}` is not in this version; use `file: directory.yaml` or `sqlite: portcullis.db`"
+            );
             self.findings.push(Finding::error(path!["directory", *kind], message).at_key());
         }
-        match (&raw.file, raw.demonstration) {
-            (Some(file), None | Some(false)) => {
-                self.file_name(path!["directory", "file"], file).map(DirectorySource::File)
+        let demonstration = raw.demonstration == Some(true);
+        match (&raw.file, &raw.sqlite, demonstration) {
+            (Some(file), None, false) => self.file_name(path!["directory", "file"], file).map(DirectorySource::File),
+            (None, Some(file), false) => {
+                self.file_name(path!["directory", "sqlite"], file).map(DirectorySource::Sqlite)
             }
-            (None, Some(true)) => Some(DirectorySource::Demonstration),
-            (Some(_), Some(true)) => {
-                let message = "`file` and `demonstration: true` exclude each other; keep one";
+            (None, None, true) => Some(DirectorySource::Demonstration),
+            (None, None, false) => {
+                let kinds = ["file", "demonstration", "sqlite", "postgres", "follow"];
+                let unread = kinds.iter().any(|key| self.lost(&path!["directory", *key]));
+                if later.iter().all(|(_, given)| given.is_none()) && !unread {
+                    let message = "the directory names no source; write `file: directory.yaml` or `sqlite: portcullis.db`";
+                    self.findings.push(Finding::error(path!["directory"], message).at_key());
+                }
+                None
+            }
+            (_, _, true) => {
+                let message = "`demonstration: true` and another source exclude each other; keep one";
                 self.findings.push(Finding::error(path!["directory", "demonstration"], message).at_key());
                 None
             }
-            (None, _) => {
-                let unread = ["file", "demonstration", "sqlite", "postgres", "follow"]
-                    .iter()
-                    .any(|key| self.lost(&path!["directory", *key]));
-                if later.iter().all(|(_, given)| given.is_none()) && !unread {
-                    let message = "the directory names no source; write `file: directory.yaml`";
-                    self.findings.push(Finding::error(path!["directory"], message).at_key());
-                }
+            (Some(_), Some(_), false) => {
+                let message = "`file` and `sqlite` exclude each other; keep one";
+                self.findings.push(Finding::error(path!["directory", "sqlite"], message).at_key());
                 None
             }
         }
@@ -170,6 +177,7 @@ impl Resolve<'_> {
         &mut self,
         raw: &raw::Telemetry,
         sockets: &Option<super::settings::Sockets>,
+        admin: Option<&AdminSettings>,
     ) -> Option<TelemetrySettings> {
         let at = path!["telemetry", "listen"];
         let text = raw.listen.as_ref().map_or("127.0.0.1:8082", |word| word.0.as_str());
@@ -178,6 +186,8 @@ impl Resolve<'_> {
             sockets.iter().flat_map(|sockets| &sockets.listen).any(|one| listeners::collide(one.address, listen));
         if taken {
             self.error(at, format!("`{listen}` is an address of the gateway already; choose another port"));
+        } else if admin.is_some_and(|admin| listeners::collide(admin.listen, listen)) {
+            self.error(at, format!("`{listen}` is the address of the admin API already; choose another port"));
         }
         Some(TelemetrySettings { listen })
     }

@@ -22,6 +22,8 @@ pub struct Settings {
     pub gateway: Arc<Gateway>,
     /// Where the directory is read from. A change needs a restart.
     pub directory: DirectorySource,
+    /// The admin API; `None` where the directory can't be changed by it. A change needs a restart.
+    pub admin: Option<AdminSettings>,
     /// The telemetry listener. A change needs a restart.
     pub telemetry: TelemetrySettings,
     /// The access log. A change needs a restart.
@@ -79,7 +81,7 @@ pub struct Gateway {
 }
 
 /// decision.md §3.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientAddressRule {
     /// Peers whose forwarding header is believed.
     pub trusted_proxies: Networks,
@@ -251,8 +253,25 @@ pub struct Outbound {
 pub enum DirectorySource {
     /// A YAML file, a `.gz` of it, or a folder of them.
     File(PathBuf),
+    /// An SQLite file, made where there is none.
+    Sqlite(PathBuf),
     /// The built-in demonstration directory, in memory.
     Demonstration,
+}
+
+/// The admin API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminSettings {
+    /// Where it is served.
+    pub listen: SocketAddr,
+    /// Whether something in front terminates TLS.
+    pub behind_tls: bool,
+    /// How the address of a caller is derived.
+    pub client_address: ClientAddressRule,
+    /// Most entries of one access list.
+    pub entries_per_list: usize,
+    /// Most API keys of one organization.
+    pub api_keys_per_organization: u64,
 }
 
 /// The telemetry listener.

@@ -102,8 +102,7 @@ impl Resolve<'_> {
         parsed
     }
 
-    pub(super) fn client_address(&mut self, raw: &raw::ClientAddress) -> Option<ClientAddressRule> {
-        let at = path!["gateway", "client_address"];
+    pub(super) fn client_address(&mut self, at: Path, raw: &raw::ClientAddress) -> Option<ClientAddressRule> {
         let place = step(&at, "trusted_proxies");
         let trusted_proxies = self.networks(&place, &raw.trusted_proxies);
         self.weigh_trust(&place, &trusted_proxies, Some(raw.allow_any_proxy));

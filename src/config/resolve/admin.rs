@@ -1,0 +1,62 @@
+//! `admin`: the listener of the admin API.
+//! Never lets private keys pass in clear over a network by default.
+
+use super::{Resolve, listeners, step};
+use crate::config::document::path;
+use crate::config::raw;
+use crate::config::settings::{AdminSettings, DirectorySource, Sockets};
+
+/// Bounds of the limits that may be set.
+const MOST_ENTRIES: u32 = 100_000;
+const MOST_KEYS: u32 = 10_000_000;
+
+impl Resolve<'_> {
+    /// The listener where there is to be one: with a directory that the API can change, or where it was asked for.
+    pub(super) fn admin(
+        &mut self,
+        raw: Option<&raw::Admin>,
+        directory: Option<&DirectorySource>,
+        sockets: Option<&Sockets>,
+    ) -> Option<Option<AdminSettings>> {
+        if raw.is_none() && !matches!(directory, Some(DirectorySource::Sqlite(_))) {
+            return Some(None);
+        }
+        let default = raw::Admin::default();
+        let raw = raw.unwrap_or(&default);
+        let at = path!["admin"];
+        let text = raw.listen.as_ref().map_or("127.0.0.1:8081", |word| word.0.as_str());
+        let listen = self.socket_address(step(&at, "listen"), text);
+        let taken = |sockets: &Sockets| {
+            sockets.listen.iter().any(|one| listen.is_some_and(|listen| listeners::collide(one.address, listen)))
+        };
+        if sockets.is_some_and(taken) {
+            self.error(step(&at, "listen"), format!("`{text}` is an address of the gateway already; choose another port"));
+        }
+        if listen.is_some_and(|listen| !listen.ip().is_loopback()) && !raw.behind_tls {
+            let message = format!(
+                "private keys would pass in clear over the network to `{text}`; listen on 127.0.0.1, or say `behind_tls: true` \
+                 where something in front terminates TLS"
+            );
+            self.error(step(&at, "listen"), message);
+        }
+        let client_address = self.client_address(step(&at, "client_address"), &raw.client_address);
+        let entries_per_list = self.limit("entries_per_list", raw.entries_per_list, 200, MOST_ENTRIES);
+        let keys = self.limit("api_keys_per_organization", raw.api_keys_per_organization, 500, MOST_KEYS);
+        Some(Some(AdminSettings {
+            listen: listen?,
+            behind_tls: raw.behind_tls,
+            client_address: client_address?,
+            entries_per_list: entries_per_list? as usize,
+            api_keys_per_organization: keys?.into(),
+        }))
+    }
+
+    fn limit(&mut self, key: &str, given: Option<u32>, default: u32, most: u32) -> Option<u32> {
+        let number = given.unwrap_or(default);
+        if !(1..=most).contains(&number) {
+            self.error(step(&path!["admin"], key), format!("`{number}` is not between 1 and {most}"));
+            return None;
+        }
+        Some(number)
+    }
+}
