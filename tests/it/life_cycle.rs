@@ -25,7 +25,7 @@ fn header(key: &str) -> String {
 fn nothing_is_allowed_before_the_first_snapshot() {
     let text = "gateway:\n  listen: [{ address: \"127.0.0.1:0\" }]\n  workers: 1\n  \
                 routes: [{ path: /public, upstream: echo, access: public }, { path: /, upstream: echo }]\n\
-                telemetry: { access_log: { to: off } }\n";
+                telemetry: { access_log: { to: off } }\ndirectory: { file: unread.yaml }\n";
     let (settings, _) = config::parse("test", text, std::path::Path::new("."), Vec::new()).unwrap();
     let clock = Clock::manual(START);
     let metrics = Arc::new(Metrics::new(clock.clone()).unwrap());
