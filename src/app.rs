@@ -108,6 +108,7 @@ pub fn start_with(prepared: Prepared, clock: Clock) -> Result<Running, StartFaul
     let telemetry = listener.local_addr().map_err(in_telemetry)?;
 
     let wish = prepared.wish().clone();
+    let tls = prepared.tls().clone();
     let (published, mut reloader) =
         prepared.publish(Arc::clone(&metrics), clock.clone()).map_err(StartFault::Thread)?;
     let proxy = proxy::start(proxy::ProxyParts {
@@ -116,10 +117,9 @@ pub fn start_with(prepared: Prepared, clock: Clock) -> Result<Running, StartFaul
         clock: &clock,
         metrics: &metrics,
         access_log: &access_log,
+        tls: &tls,
     })?;
-
-    let certificates = proxy.certificates();
-    reloader.set_certificates(Box::new(move || certificates.reload()));
+    reloader.hand_tls_to(proxy.tls());
 
     let (stopping, stop_seen) = tokio::sync::watch::channel(false);
     let probes =
@@ -186,7 +186,7 @@ impl Running {
         self.telemetry
     }
 
-    /// Serves until SIGTERM or SIGINT, then drains. SIGHUP reads configuration and directory again.
+    /// Serves until SIGTERM or SIGINT, then drains. SIGHUP reads configuration, directory and certificates again.
     ///
     /// # Errors
     /// Signals can't be waited for; the gateway is stopped all the same.
@@ -202,7 +202,7 @@ impl Running {
                     _ = terminate.recv() => return Ok(()),
                     _ = interrupt.recv() => return Ok(()),
                     _ = hang_up.recv() => {
-                        tracing::info!("told to read configuration and directory again");
+                        tracing::info!("told to read configuration, directory and certificates again");
                         // A full channel means that a look is due already.
                         let _ = look_again.try_send(reload::Look::Thorough);
                     }

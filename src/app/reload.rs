@@ -4,6 +4,7 @@
 //! good state stays; nothing is ever applied in part.
 
 pub mod agree;
+mod interest;
 mod read;
 mod reloader;
 mod stamp;
@@ -17,9 +18,12 @@ use crate::config::diagnostic::{Problem, Problems, Severity};
 use crate::config::settings::Settings;
 use crate::live::key_sets::{KeySets, RefreshWish};
 use crate::live::published::Published;
+use crate::net::tls::files::TlsFiles;
 use crate::telemetry::metrics::Metrics;
+pub(super) use interest::Interest;
 use read::{Compiled, Configuration};
-pub(super) use reloader::{Interest, Look, Looked, Reloader};
+use reloader::Serving;
+pub(super) use reloader::{Look, Looked, Reloader};
 
 /// A configuration and a directory that have been read, judged and compiled, and that nobody serves yet.
 #[derive(Debug)]
@@ -28,6 +32,7 @@ pub struct Prepared {
     configuration: Configuration,
     directory: Compiled,
     keys: KeySets,
+    tls: TlsFiles,
     wish: RefreshWish,
     warnings: Problems,
 }
@@ -40,8 +45,9 @@ pub fn prepare(origin: Origin) -> Result<Prepared, Problems> {
     let (examined, digest) = read::examined(&origin);
     let Examined { settings, mut problems, directory, organizations } = examined;
     let wish = RefreshWish::default();
-    let keys = settings.as_ref().and_then(|settings| {
-        let material = read::material(&origin, settings, &KeySets::new(wish.clone()));
+    let material = settings.as_ref().and_then(|settings| {
+        let keys = KeySets::new(wish.clone());
+        let material = agree::material(&read::named(&origin), settings, &keys, &TlsFiles::default());
         material.map_err(|found| problems.append(found)).ok()
     });
     let compiled = directory.and_then(|source| {
@@ -53,10 +59,10 @@ pub fn prepare(origin: Origin) -> Result<Prepared, Problems> {
         problems.append(found);
         compiled
     });
-    let whole = settings.zip(keys).zip(compiled);
-    let (((settings, keys), directory), warnings) = problems.unless_refused(whole)?;
+    let whole = settings.zip(material).zip(compiled);
+    let (((settings, (keys, tls)), directory), warnings) = problems.unless_refused(whole)?;
     let configuration = Configuration { settings, organizations, digest };
-    Ok(Prepared { origin, configuration, directory, keys, wish, warnings })
+    Ok(Prepared { origin, configuration, directory, keys, tls, wish, warnings })
 }
 
 /// The value where there is one, and what was found, whether or not it refuses the value.
@@ -82,6 +88,10 @@ impl Prepared {
         &self.wish
     }
 
+    pub(super) fn tls(&self) -> &TlsFiles {
+        &self.tls
+    }
+
     /// Publishes it, and hands over what keeps it current.
     pub(super) fn publish(self, metrics: Arc<Metrics>, clock: Clock) -> std::io::Result<(Arc<Published>, Reloader)> {
         tell(&self.warnings, "");
@@ -92,8 +102,8 @@ impl Prepared {
         metrics.configuration_applied();
         metrics.snapshot_applied(&self.directory.snapshot, self.directory.took);
         tell_applied(&self.directory);
-        let reloader =
-            Reloader::new(self.origin, self.configuration, self.directory, Arc::clone(&published), metrics, clock);
+        let serving = Serving { configuration: self.configuration, directory: self.directory, tls: self.tls };
+        let reloader = Reloader::new(self.origin, serving, Arc::clone(&published), metrics, clock);
         Ok((published, reloader))
     }
 }

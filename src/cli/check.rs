@@ -16,6 +16,8 @@ use crate::config::document::Override;
 use crate::config::settings::{DirectorySource, Settings};
 use crate::config::{self};
 use crate::directory::{self, Directory, LoadOptions};
+use crate::live::key_sets::KeySets;
+use crate::net::tls::files::TlsFiles;
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -144,7 +146,8 @@ fn read(config: Option<&Path>, directory: Option<&Path>) -> Checked {
         checked.problems.append(examined.problems);
         if let Some(settings) = &examined.settings {
             let place = Place::file(file.display().to_string());
-            checked.problems.append(agree::unusable_files(&place, settings));
+            let material = agree::material(&place, settings, &KeySets::default(), &TlsFiles::default());
+            checked.problems.append(material.err().unwrap_or_default());
         }
         checked.settings = examined.settings;
         (named, source) = (examined.organizations, examined.directory);
