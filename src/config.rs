@@ -10,6 +10,7 @@ pub mod raw;
 mod resolve;
 pub mod settings;
 pub mod units;
+mod variables;
 
 use std::path::Path;
 

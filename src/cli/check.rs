@@ -114,7 +114,7 @@ fn answer(checked: &Checked, output: Output) -> anyhow::Result<ExitCode> {
     Ok(if problems.has_errors() { ExitCode::from(EX_CONFIG) } else { ExitCode::SUCCESS })
 }
 
-fn count(count: usize, one: &str, many: &str) -> String {
+pub(super) fn count(count: usize, one: &str, many: &str) -> String {
     match count {
         0 => format!("no {many}"),
         1 => format!("1 {one}"),
@@ -184,8 +184,15 @@ fn is_directory(path: &Path) -> bool {
         return true;
     }
     let text = std::fs::read(path).unwrap_or_default();
-    let mut lines = text.split(|byte| *byte == b'\n');
-    lines.any(|line| line.starts_with(b"organizations:") || line.starts_with(b"{organizations:"))
+    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&text);
+    let begins = |text: &[u8]| {
+        let text = text.strip_prefix(b"\"").unwrap_or(text);
+        text.starts_with(b"organizations:") || text.starts_with(b"organizations\":")
+    };
+    match text.trim_ascii_start().strip_prefix(b"{") {
+        Some(inner) => begins(inner.trim_ascii_start()),
+        None => text.split(|byte| *byte == b'\n').any(begins),
+    }
 }
 
 #[cfg(test)]

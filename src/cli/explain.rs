@@ -15,6 +15,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request};
+use serde_json::json;
 
 use super::EX_CONFIG;
 use crate::access::decision::{Permit, Supposed};
@@ -126,7 +127,10 @@ pub fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
     let (current, notes) = match load(&args)? {
         Ok(loaded) => loaded,
         Err(problems) => {
-            eprintln!("{}", problems.render(std::io::stderr().is_terminal()));
+            match args.output {
+                Output::Text => eprintln!("{}", problems.render(std::io::stderr().is_terminal())),
+                Output::Json => writeln!(std::io::stdout(), "{:#}", json!({ "ok": false, "problems": problems }))?,
+            }
             return Ok(ExitCode::from(EX_CONFIG));
         }
     };

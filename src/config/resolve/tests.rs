@@ -368,6 +368,7 @@ fn a_fault_of_a_variable_names_the_variable() {
         ("PORTCULLIS__GATEWAY__WORKERS", "[", "not one YAML value"),
         ("PORTCULLIS__GATEWAY__WORKERS__MORE", "2", "single value"),
         ("PORTCULLIS__GATEWAY____WORKERS", "2", "empty part"),
+        ("PORTCULLIS_GATEWAY_WORKERS", "2", "not read; did you mean `PORTCULLIS__GATEWAY__WORKERS`?"),
         ("PORTCULLIS__GATEWAY__LISTEN__3__ADDRESS", "x", "no position 3"),
         ("PORTCULLIS__GATEWAY__LISTEN__0__ADDRESS", "x", "is not an IP address with a port"),
         ("PORTCULLIS__GATEWAY__CLIENT_ADDRESS__TRUSTED_PROXIES", "[10.0.0.5/8]", "did you mean `10.0.0.0/8`?"),
