@@ -144,7 +144,7 @@ impl Running {
         self.telemetry
     }
 
-    /// Serves until SIGTERM or SIGINT, then drains. SIGHUP reads configuration and directory again.
+    /// Serves until SIGTERM or SIGINT, then drains. SIGHUP reads configuration, directory and certificates again.
     ///
     /// # Errors
     /// Signals can't be waited for; the gateway is stopped all the same.
@@ -179,7 +179,7 @@ async fn told_to_stop(look_again: mpsc::Sender<reload::Look>) -> std::io::Result
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
             _ = hang_up.recv() => {
-                tracing::info!("told to read configuration and directory again");
+                tracing::info!("told to read configuration, directory and certificates again");
                 // A full channel means that a look is due already.
                 let _ = look_again.try_send(reload::Look::Thorough);
             }

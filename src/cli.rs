@@ -14,6 +14,7 @@ pub mod serve;
 use std::io::Write;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
 
 /// Wrong usage (sysexits.h, `EX_USAGE`).
@@ -113,7 +114,8 @@ fn completions(shell: clap_complete::Shell) -> anyhow::Result<ExitCode> {
 
 fn manual(out: Option<&std::path::Path>) -> anyhow::Result<ExitCode> {
     match out {
-        Some(folder) => clap_mangen::generate_to(Arguments::command(), folder)?,
+        Some(folder) => clap_mangen::generate_to(Arguments::command(), folder)
+            .with_context(|| format!("the pages can't be written into `{}`; it must be a folder", folder.display()))?,
         None => clap_mangen::Man::new(Arguments::command()).render(&mut std::io::stdout())?,
     }
     Ok(ExitCode::SUCCESS)

@@ -10,12 +10,14 @@ pub mod raw;
 mod resolve;
 pub mod settings;
 pub mod units;
+mod variables;
 
 use std::path::Path;
 
 use crate::access::id::Id;
 use diagnostic::{Place, Problem, Problems};
 use document::{Document, Override, Step};
+use resolve::Unnamed;
 use settings::{DirectorySource, Settings};
 
 /// Largest configuration file that is read, in bytes.
@@ -46,6 +48,7 @@ pub struct NamedOrganization {
 
 /// Reads a configuration file, or the defaults where there is none, under overrides from the environment.
 /// Relative paths in it start at its folder. Returned with the settings: the warnings.
+/// Only the defaults fall back to the demonstration directory; a file has to name its own.
 ///
 /// # Errors
 /// Every fault of the file, each with its place.
@@ -56,7 +59,7 @@ pub fn load(file: Option<&Path>, overrides: Vec<Override>) -> Result<(Settings, 
 /// As [`load`], with what a faulty configuration still tells.
 pub fn examine(file: Option<&Path>, overrides: Vec<Override>) -> Examined {
     let Some(file) = file else {
-        return examine_text("the environment", "", Path::new("."), overrides);
+        return judge("the environment", "", Path::new("."), overrides, Unnamed::Demonstrates);
     };
     match read(file) {
         Ok(text) => {
@@ -85,6 +88,10 @@ pub fn parse(
 
 /// As [`parse`], with what a faulty text still tells.
 pub fn examine_text(name: &str, text: &str, folder: &Path, overrides: Vec<Override>) -> Examined {
+    judge(name, text, folder, overrides, Unnamed::Refuses)
+}
+
+fn judge(name: &str, text: &str, folder: &Path, overrides: Vec<Override>, unnamed: Unnamed) -> Examined {
     let document = Document::new(name, text).strict().with_overrides(overrides);
     let (raw, mut problems) = document.parse_mended::<raw::Configuration>();
     let Some(raw) = raw else {
@@ -93,6 +100,7 @@ pub fn examine_text(name: &str, text: &str, folder: &Path, overrides: Vec<Overri
     let mut resolve = resolve::Resolve {
         folder,
         document: &document,
+        unnamed,
         findings: Vec::new(),
         directory: None,
         organizations: Vec::new(),

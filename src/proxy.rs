@@ -31,7 +31,8 @@ use crate::clock::Clock;
 use crate::config::settings::{ListenTls, Sockets};
 use crate::live::published::Published;
 use crate::net::listener::{self, BindFault};
-use crate::net::tls::{self, TlsAcceptorSource, TlsFault};
+use crate::net::tls::files::TlsFiles;
+use crate::net::tls::{TlsAcceptorSource, TlsFault};
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::metrics::Metrics;
 use connection::Doorway;
@@ -51,6 +52,8 @@ pub struct ProxyParts<'a> {
     pub metrics: &'a Metrics,
     /// Where each worker gets its recorder.
     pub access_log: &'a AccessLog,
+    /// Certificates and authorities to begin with.
+    pub tls: &'a TlsFiles,
 }
 
 /// The data plane can't start.
@@ -67,21 +70,23 @@ pub enum StartFault {
     Thread(#[source] io::Error),
 }
 
-/// The certificates of the listeners, to be read again while connections are served.
+/// What the data plane speaks TLS with, replaceable while connections are served.
 #[derive(Debug, Clone, Default)]
-pub struct Certificates(Vec<(ListenTls, Arc<TlsAcceptorSource>)>);
+pub struct TlsInUse {
+    listeners: Vec<(ListenTls, Arc<TlsAcceptorSource>)>,
+    upstreams: Arc<ClientTls>,
+}
 
-impl Certificates {
-    /// Reads the certificates again. New connections use the new ones; where one can't be read, all of them stay.
-    ///
-    /// # Errors
-    /// [`TlsFault`] naming the file.
-    pub fn reload(&self) -> Result<(), TlsFault> {
-        let fresh: Result<Vec<_>, _> = self.0.iter().map(|(files, _)| tls::server_config(files)).collect();
-        for ((_, source), config) in self.0.iter().zip(fresh?) {
-            source.replace(config);
+impl TlsInUse {
+    /// New connections use these. Open ones of clients keep what they began with; kept ones to upstreams are let go of
+    /// where an authority has changed. A listener whose files are not among these keeps its certificate.
+    pub fn replace(&self, files: &TlsFiles) {
+        for (paths, source) in &self.listeners {
+            if let Some(config) = files.certificates.of(paths) {
+                source.replace(config);
+            }
         }
-        Ok(())
+        self.upstreams.replace(files.authorities.clone());
     }
 }
 
@@ -89,7 +94,7 @@ impl Certificates {
 #[derive(Debug)]
 pub struct Running {
     local: Vec<SocketAddr>,
-    certificates: Certificates,
+    tls: TlsInUse,
     drain: signal::Sender<Option<Duration>>,
     workers: Vec<JoinHandle<()>>,
 }
@@ -101,25 +106,29 @@ pub struct Running {
 pub fn start(parts: ProxyParts<'_>) -> Result<Running, StartFault> {
     let count = parts.sockets.workers.get();
     let (drain, asked) = signal::channel(None);
-    let mut running = Running { local: Vec::new(), certificates: Certificates::default(), drain, workers: Vec::new() };
+    let mut running = Running { local: Vec::new(), tls: TlsInUse::default(), drain, workers: Vec::new() };
+    running.tls.upstreams.replace(parts.tls.authorities.clone());
     let mut listeners: Vec<Vec<(std::net::TcpListener, Doorway)>> = (0..count).map(|_| Vec::new()).collect();
     for listen in &parts.sockets.listen {
         let source = match &listen.tls {
-            Some(files) => Some(Arc::new(TlsAcceptorSource::new(tls::server_config(files)?))),
+            Some(files) => {
+                let config = parts.tls.certificates.of(files);
+                let config = config.ok_or_else(|| TlsFault::Unread { certificate: files.certificate.clone() })?;
+                Some(Arc::new(TlsAcceptorSource::new(config)))
+            }
             None => None,
         };
         let bound = listener::Sockets::bind(listen.address, count)?;
         let local = bound.local();
         running.local.push(local);
         if let (Some(files), Some(source)) = (&listen.tls, &source) {
-            running.certificates.0.push((files.clone(), Arc::clone(source)));
+            running.tls.listeners.push((files.clone(), Arc::clone(source)));
         }
         for (of_worker, socket) in listeners.iter_mut().zip(bound.into_sockets()) {
             let doorway = Doorway { local, tls: source.clone(), proxy_protocol: listen.proxy_protocol.clone() };
             of_worker.push((socket, doorway));
         }
     }
-    let client_tls = Arc::new(ClientTls::default());
     for (number, listeners) in listeners.into_iter().enumerate() {
         let seed = Seed {
             listeners,
@@ -127,7 +136,7 @@ pub fn start(parts: ProxyParts<'_>) -> Result<Running, StartFault> {
             clock: parts.clock.clone(),
             stripe: parts.metrics.stripe(),
             recorder: parts.access_log.recorder(),
-            client_tls: Arc::clone(&client_tls),
+            client_tls: Arc::clone(&running.tls.upstreams),
             drain: asked.clone(),
         };
         // Where a later one fails, the earlier ones see the sender go and end.
@@ -167,9 +176,9 @@ impl Running {
         &self.local
     }
 
-    /// The certificates, for whoever reads them again.
-    pub fn certificates(&self) -> Certificates {
-        self.certificates.clone()
+    /// What TLS is spoken with, for whoever reads its files again.
+    pub fn tls(&self) -> TlsInUse {
+        self.tls.clone()
     }
 
     /// Stops accepting, tells kept connections to close, and lets open exchanges finish until the deadline. Returns at once.

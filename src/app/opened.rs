@@ -29,7 +29,7 @@ struct Waiting {
     published: Arc<Published>,
     metrics: Arc<Metrics>,
     clock: Clock,
-    certificates: proxy::Certificates,
+    tls: proxy::TlsInUse,
     looks: mpsc::Receiver<Look>,
 }
 
@@ -67,6 +67,7 @@ pub fn open_with(outlined: Outlined, clock: Clock) -> Result<Opened, StartFault>
         clock: &clock,
         metrics: &metrics,
         access_log: &access_log,
+        tls: outlined.tls(),
     })?;
 
     let (stopping, stop_seen) = tokio::sync::watch::channel(false);
@@ -85,18 +86,18 @@ pub fn open_with(outlined: Outlined, clock: Clock) -> Result<Opened, StartFault>
     tracing::info!(address = %telemetry, "probes and metrics are served");
     // One place is enough: whoever finds it taken knows that a look is due already.
     let (look_again, looks) = mpsc::channel(1);
-    let certificates = proxy.certificates();
+    let tls = proxy.tls();
     let drain_timeout = settings.sockets.drain_timeout;
     let running = Running { proxy, telemetry, runtime, access_log, stopping, look_again, drain_timeout };
-    Ok(Opened { running, waiting: Waiting { outlined, published, metrics, clock, certificates, looks } })
+    Ok(Opened { running, waiting: Waiting { outlined, published, metrics, clock, tls, looks } })
 }
 
 impl Waiting {
     /// Publishes the first directory; from here on requests are decided and files are watched.
     fn complete(self, directory: (Compiled, Problems), running: &Running) {
-        let Self { outlined, published, metrics, clock, certificates, looks } = self;
+        let Self { outlined, published, metrics, clock, tls, looks } = self;
         let mut reloader = outlined.complete(directory, &published, metrics, clock);
-        reloader.set_certificates(Box::new(move || certificates.reload()));
+        reloader.hand_tls_to(tls);
         running.runtime.spawn(watch::run(reloader, running.look_again.clone(), looks));
     }
 }

@@ -4,6 +4,7 @@
 //! good state stays; nothing is ever applied in part.
 
 pub mod agree;
+mod interest;
 mod read;
 mod reloader;
 mod stamp;
@@ -17,10 +18,13 @@ use crate::config::settings::{DirectorySource, Settings};
 use crate::config::{Examined, NamedOrganization};
 use crate::live::key_sets::{KeySets, RefreshWish};
 use crate::live::published::Published;
+use crate::net::tls::files::TlsFiles;
 use crate::telemetry::metrics::Metrics;
+pub(super) use interest::Interest;
 pub(in crate::app) use read::Compiled;
 use read::Configuration;
-pub(super) use reloader::{Interest, Look, Looked, Reloader};
+use reloader::Serving;
+pub(super) use reloader::{Look, Looked, Reloader};
 
 /// A configuration that has been read and judged with all that it names, but for the directory, which may take long.
 #[derive(Debug)]
@@ -28,6 +32,7 @@ pub struct Outlined {
     origin: Origin,
     configuration: Configuration,
     keys: KeySets,
+    tls: TlsFiles,
     wish: RefreshWish,
     warnings: Problems,
 }
@@ -49,14 +54,15 @@ pub fn outline(origin: Origin) -> Result<Outlined, Problems> {
     let (examined, digest) = read::examined(&origin);
     let Examined { settings, mut problems, directory, organizations } = examined;
     let wish = RefreshWish::default();
-    let keys = settings.as_ref().and_then(|settings| {
-        let material = read::material(&origin, settings, &KeySets::new(wish.clone()));
+    let material = settings.as_ref().and_then(|settings| {
+        let keys = KeySets::new(wish.clone());
+        let material = agree::material(&read::named(&origin), settings, &keys, &TlsFiles::default());
         material.map_err(|found| problems.append(found)).ok()
     });
-    match problems.unless_refused(settings.zip(keys)) {
-        Ok(((settings, keys), warnings)) => {
+    match problems.unless_refused(settings.zip(material)) {
+        Ok(((settings, (keys, tls)), warnings)) => {
             let configuration = Configuration { settings, organizations, digest };
-            Ok(Outlined { origin, configuration, keys, wish, warnings })
+            Ok(Outlined { origin, configuration, keys, tls, wish, warnings })
         }
         Err(mut problems) => {
             if let Some(source) = directory {
@@ -100,6 +106,11 @@ impl Outlined {
         &self.wish
     }
 
+    /// The certificates and authorities that were read.
+    pub(super) fn tls(&self) -> &TlsFiles {
+        &self.tls
+    }
+
     /// Reads and compiles the directory, which takes as long as it is large.
     ///
     /// # Errors
@@ -135,7 +146,8 @@ impl Outlined {
         let _ = published.publish_snapshot(Arc::clone(&directory.snapshot));
         metrics.snapshot_applied(&directory.snapshot, directory.took);
         tell_applied(&directory);
-        Reloader::new(self.origin, self.configuration, directory, Arc::clone(published), metrics, clock)
+        let serving = Serving { configuration: self.configuration, directory, tls: self.tls };
+        Reloader::new(self.origin, serving, Arc::clone(published), metrics, clock)
     }
 }
 

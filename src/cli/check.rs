@@ -16,6 +16,8 @@ use crate::config::document::Override;
 use crate::config::settings::{DirectorySource, Settings};
 use crate::config::{self};
 use crate::directory::{self, Directory, LoadOptions};
+use crate::live::key_sets::KeySets;
+use crate::net::tls::files::TlsFiles;
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
@@ -112,7 +114,7 @@ fn answer(checked: &Checked, output: Output) -> anyhow::Result<ExitCode> {
     Ok(if problems.has_errors() { ExitCode::from(EX_CONFIG) } else { ExitCode::SUCCESS })
 }
 
-fn count(count: usize, one: &str, many: &str) -> String {
+pub(super) fn count(count: usize, one: &str, many: &str) -> String {
     match count {
         0 => format!("no {many}"),
         1 => format!("1 {one}"),
@@ -144,7 +146,8 @@ fn read(config: Option<&Path>, directory: Option<&Path>) -> Checked {
         checked.problems.append(examined.problems);
         if let Some(settings) = &examined.settings {
             let place = Place::file(file.display().to_string());
-            checked.problems.append(agree::unusable_files(&place, settings));
+            let material = agree::material(&place, settings, &KeySets::default(), &TlsFiles::default());
+            checked.problems.append(material.err().unwrap_or_default());
         }
         checked.settings = examined.settings;
         (named, source) = (examined.organizations, examined.directory);
@@ -181,8 +184,15 @@ fn is_directory(path: &Path) -> bool {
         return true;
     }
     let text = std::fs::read(path).unwrap_or_default();
-    let mut lines = text.split(|byte| *byte == b'\n');
-    lines.any(|line| line.starts_with(b"organizations:") || line.starts_with(b"{organizations:"))
+    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&text);
+    let begins = |text: &[u8]| {
+        let text = text.strip_prefix(b"\"").unwrap_or(text);
+        text.starts_with(b"organizations:") || text.starts_with(b"organizations\":")
+    };
+    match text.trim_ascii_start().strip_prefix(b"{") {
+        Some(inner) => begins(inner.trim_ascii_start()),
+        None => text.split(|byte| *byte == b'\n').any(begins),
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::check::Checked;
+use super::check::{Checked, count};
 use crate::access::route::{Access, Route};
 use crate::clock::Clock;
 use crate::config::settings::Gateway;
@@ -164,7 +164,8 @@ impl fmt::Display for Compared {
             .credentials
             .iter()
             .filter(|one| one.periods.iter().any(|period| !period.newly_allowed.is_empty()));
-        write!(f, "newly refused: {refused} credentials; newly allowed: {} credentials", allowed.count())
+        let credentials = |number| count(number, "credential", "credentials");
+        write!(f, "newly refused: {}; newly allowed: {}", credentials(refused), credentials(allowed.count()))
     }
 }
 

@@ -15,15 +15,16 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request};
+use serde_json::json;
 
 use super::EX_CONFIG;
 use crate::access::decision::{Permit, Supposed};
 use crate::access::id::Id;
 use crate::access::network::parse_address;
 use crate::access::snapshot::Snapshot;
-use crate::app::key_refresh;
+use crate::app::agree;
 use crate::clock::{Clock, Timestamp};
-use crate::config::diagnostic::Problems;
+use crate::config::diagnostic::{Place, Problems};
 use crate::config::document::Override;
 use crate::config::settings::{DirectorySource, Gateway, JwksSource};
 use crate::gate::judge::Judge;
@@ -123,10 +124,13 @@ fn moment(text: &str) -> Result<Timestamp, String> {
 /// Arguments that make no request, or an output that can't be written.
 pub fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
     let clock = Clock::system();
-    let (current, notes) = match load(&args, &clock)? {
+    let (current, notes) = match load(&args)? {
         Ok(loaded) => loaded,
         Err(problems) => {
-            eprintln!("{}", problems.render(std::io::stderr().is_terminal()));
+            match args.output {
+                Output::Text => eprintln!("{}", problems.render(std::io::stderr().is_terminal())),
+                Output::Json => writeln!(std::io::stdout(), "{:#}", json!({ "ok": false, "problems": problems }))?,
+            }
             return Ok(ExitCode::from(EX_CONFIG));
         }
     };
@@ -214,7 +218,7 @@ fn from_standard_input() -> anyhow::Result<String> {
 /// What the gateway would publish, and what is different here.
 type Loaded = Result<(Current, Vec<String>), Problems>;
 
-fn load(args: &ExplainArgs, clock: &Clock) -> anyhow::Result<Loaded> {
+fn load(args: &ExplainArgs) -> anyhow::Result<Loaded> {
     let settings = match config::load(args.config.as_deref(), Override::from_environment()) {
         Ok((settings, _)) => settings,
         Err(problems) => return Ok(Err(problems)),
@@ -231,12 +235,10 @@ fn load(args: &ExplainArgs, clock: &Clock) -> anyhow::Result<Loaded> {
         },
     };
     let mut notes = Vec::new();
-    let keys = match key_refresh::load(&settings.gateway, &KeySets::default(), clock) {
+    let place = Place::file(args.config.as_deref().map_or("the defaults".into(), Path::to_string_lossy));
+    let keys = match agree::key_sets(&place, &settings.gateway, &KeySets::default()) {
         Ok(keys) => keys,
-        Err(faults) => {
-            let faults: Vec<_> = faults.into_iter().map(|fault| format!("{:#}", anyhow::Error::new(fault))).collect();
-            bail!("{}", faults.join("\n"));
-        }
+        Err(problems) => return Ok(Err(problems)),
     };
     for issuer in &settings.gateway.credentials.issuers {
         if matches!(issuer.jwks, JwksSource::Url { .. }) {

@@ -36,7 +36,7 @@ pub(crate) fn documented(text: &str) -> BTreeSet<String> {
 fn the_shipped_configuration_spells_out_the_defaults() {
     let (shipped, warnings) = load(Some(&root().join("config/portcullis.yaml")), Vec::new()).unwrap();
     assert!(warnings.is_empty(), "{warnings}");
-    let (defaults, _) = parse("empty", "", root(), Vec::new()).unwrap();
+    let (defaults, _) = load(None, Vec::new()).unwrap();
     assert_eq!(format!("{shipped:#?}"), format!("{defaults:#?}"));
 }
 

@@ -2,6 +2,8 @@
 //!
 //! TLS 1.2 and 1.3 only, no early data (threats.md F7), ALPN `http/1.1`. Never turns the verification of an upstream off.
 
+pub mod files;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -25,6 +27,10 @@ pub enum TlsFault {
     PrivateKey { path: PathBuf, source: rustls::pki_types::pem::Error },
     #[error("certificate `{}` and private key `{}` can't be used together", certificate.display(), private_key.display())]
     Pair { certificate: PathBuf, private_key: PathBuf, source: rustls::Error },
+    #[error("certificate file `{}` holds one that can't be an authority", path.display())]
+    Authority { path: PathBuf, source: rustls::Error },
+    #[error("certificate `{}` was not read before it was needed", certificate.display())]
+    Unread { certificate: PathBuf },
     #[error("server name `{name}` of an upstream is neither a host name nor an address")]
     ServerName { name: String, source: InvalidDnsNameError },
     #[error("TLS can't be set up")]
@@ -81,11 +87,14 @@ pub async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
     TlsConnector::from(config).connect(name, stream).await
 }
 
+/// Certificates as their file has them, in its order.
+pub type Chain = Vec<CertificateDer<'static>>;
+
 /// Reads certificate and key of a listener.
 ///
 /// # Errors
 /// [`TlsFault`] naming the file.
-pub fn server_config(files: &ListenTls) -> Result<Arc<ServerConfig>, TlsFault> {
+pub fn server_config(files: &ListenTls) -> Result<(Chain, Arc<ServerConfig>), TlsFault> {
     let chain = certificates(&files.certificate)?;
     let key = PrivateKeyDer::from_pem_file(&files.private_key)
         .map_err(|source| TlsFault::PrivateKey { path: files.private_key.clone(), source })?;
@@ -98,12 +107,12 @@ pub fn server_config(files: &ListenTls) -> Result<Arc<ServerConfig>, TlsFault> {
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .map_err(|source| TlsFault::Setup { source })?
         .with_no_client_auth()
-        .with_single_cert(chain, key)
+        .with_single_cert(chain.clone(), key)
         .map_err(pair)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.max_early_data_size = 0;
     config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().map_err(|source| TlsFault::Setup { source })?;
-    Ok(Arc::new(config))
+    Ok((chain, Arc::new(config)))
 }
 
 /// How an upstream is verified: by `ca` alone where it is given, otherwise by the system's roots, and by Mozilla's where the
@@ -112,20 +121,31 @@ pub fn server_config(files: &ListenTls) -> Result<Arc<ServerConfig>, TlsFault> {
 /// # Errors
 /// [`TlsFault`] naming the file.
 pub fn client_config(settings: &UpstreamTls) -> Result<ClientSide, TlsFault> {
-    let mut roots = RootCertStore::empty();
-    match &settings.ca {
-        Some(path) => {
-            for certificate in certificates(path)? {
-                roots.add(certificate).map_err(|source| TlsFault::Setup { source })?;
-            }
-        }
-        None => {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            if roots.is_empty() {
-                roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-            }
-        }
+    if let Some(path) = &settings.ca {
+        return authority(path).map(|(_, config)| config);
     }
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    verified_by(roots)
+}
+
+/// Reads a CA file: how an upstream is verified by it alone.
+///
+/// # Errors
+/// [`TlsFault`] naming the file.
+pub fn authority(path: &Path) -> Result<(Chain, ClientSide), TlsFault> {
+    let mut roots = RootCertStore::empty();
+    let chain = certificates(path)?;
+    for certificate in &chain {
+        roots.add(certificate.clone()).map_err(|source| TlsFault::Authority { path: path.to_owned(), source })?;
+    }
+    Ok((chain, verified_by(roots)?))
+}
+
+fn verified_by(roots: RootCertStore) -> Result<ClientSide, TlsFault> {
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .map_err(|source| TlsFault::Setup { source })?
@@ -148,9 +168,9 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFault> {
+fn certificates(path: &Path) -> Result<Chain, TlsFault> {
     let fault = |source| TlsFault::Certificate { path: path.to_owned(), source };
-    let chain: Vec<_> = CertificateDer::pem_file_iter(path).map_err(fault)?.collect::<Result<_, _>>().map_err(fault)?;
+    let chain: Chain = CertificateDer::pem_file_iter(path).map_err(fault)?.collect::<Result<_, _>>().map_err(fault)?;
     match chain.is_empty() {
         true => Err(TlsFault::NoCertificate { path: path.to_owned() }),
         false => Ok(chain),

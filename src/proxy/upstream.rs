@@ -10,10 +10,12 @@ mod link;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::config::settings::{self, Gateway, UpstreamTls};
+use crate::net::tls::files::Authorities;
 use crate::net::tls::{self, ClientSide, TlsFault};
 use crate::telemetry::metrics::{Stripe, UpstreamCounters};
 
@@ -23,17 +25,46 @@ pub(super) use link::SendFault;
 
 /// Client-side TLS of all workers: reading the system's roots takes milliseconds, and all workers read the same.
 #[derive(Debug, Default)]
-pub(super) struct ClientTls(Mutex<HashMap<Option<std::path::PathBuf>, ClientSide>>);
+pub(super) struct ClientTls {
+    known: Mutex<Known>,
+    /// Counts changes of what upstreams are verified by.
+    changes: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    authorities: Authorities,
+    /// The system's roots, and files that settings name and nobody has handed over yet.
+    found: HashMap<Option<std::path::PathBuf>, ClientSide>,
+}
 
 impl ClientTls {
     fn config(&self, settings: &UpstreamTls) -> Result<ClientSide, TlsFault> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(config) = known.get(&settings.ca) {
-            return Ok(Arc::clone(config));
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let handed = settings.ca.as_ref().and_then(|path| known.authorities.of(path));
+        if let Some(config) = handed.or_else(|| known.found.get(&settings.ca).cloned()) {
+            return Ok(config);
         }
         let config = tls::client_config(settings)?;
-        known.insert(settings.ca.clone(), Arc::clone(&config));
+        known.found.insert(settings.ca.clone(), Arc::clone(&config));
         Ok(config)
+    }
+
+    /// Takes over what was read. Connections that another state of a file has verified are not used again.
+    pub(super) fn replace(&self, fresh: Authorities) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        // What was found by somebody who could not wait may be another state of its file.
+        let changed = fresh.differs(&known.authorities) || known.found.keys().any(Option::is_some);
+        known.found.retain(|path, _| path.is_none());
+        known.authorities = fresh;
+        if changed {
+            // Behind the value: who sees the count finds the value.
+            self.changes.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 }
 
@@ -74,6 +105,8 @@ pub(super) struct Upstreams {
 #[derive(Debug, Default)]
 struct Table {
     settings: Option<Arc<Gateway>>,
+    /// The count of [`ClientTls`] that it was made at.
+    changes: u64,
     upstreams: Vec<Rc<Upstream>>,
 }
 
@@ -85,16 +118,19 @@ impl Upstreams {
     /// The upstream at a position of these settings.
     pub(super) fn find(&self, settings: &Arc<Gateway>, position: usize) -> Option<Rc<Upstream>> {
         let mut table = self.table.borrow_mut();
-        if !table.settings.as_ref().is_some_and(|known| Arc::ptr_eq(known, settings)) {
-            *table = self.rebuild(&table, settings);
+        let changes = self.tls.changes();
+        let is_same = |known: &Arc<Gateway>| Arc::ptr_eq(known, settings) && table.changes == changes;
+        if !table.settings.as_ref().is_some_and(is_same) {
+            *table = self.rebuild(&table, settings, changes);
         }
         table.upstreams.get(position).cloned()
     }
 
-    fn rebuild(&self, old: &Table, settings: &Arc<Gateway>) -> Table {
-        let known: Vec<&Rc<Endpoint>> = old.upstreams.iter().flat_map(|upstream| &upstream.endpoints).collect();
+    fn rebuild(&self, old: &Table, settings: &Arc<Gateway>, changes: u64) -> Table {
+        let endpoints = old.upstreams.iter().flat_map(|upstream| &upstream.endpoints);
+        let known: Vec<_> = endpoints.filter(|endpoint| changes == old.changes || !endpoint.is_https()).collect();
         let upstreams = settings.upstreams.iter().map(|upstream| Rc::new(self.build(&known, upstream))).collect();
-        Table { settings: Some(Arc::clone(settings)), upstreams }
+        Table { settings: Some(Arc::clone(settings)), changes, upstreams }
     }
 
     fn build(&self, known: &[&Rc<Endpoint>], upstream: &settings::Upstream) -> Upstream {

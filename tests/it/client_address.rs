@@ -265,7 +265,8 @@ fn c7_a_trusted_set_of_everything_is_refused_at_load() {
             assert!(said.contains("cover a whole address family"), "C7: {text}{said}");
         }
     }
-    let spelled_out = "gateway:\n  client_address: { trusted_proxies: [0.0.0.0/0], allow_any_proxy: true }\n";
+    let spelled_out = "gateway:\n  client_address: { trusted_proxies: [0.0.0.0/0], allow_any_proxy: true }\n\
+                       directory: { demonstration: true }\n";
     std::fs::write(&file, spelled_out).unwrap();
     let output = output(std::process::Command::new(PORTCULLIS).arg("check").arg(&file));
     assert_eq!(output.status.code(), Some(0), "C7: {}", String::from_utf8_lossy(&output.stderr));

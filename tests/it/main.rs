@@ -3,6 +3,7 @@
 //! Tests that need a program of somebody else live in modules named `third_party`; `tests/run --quick` leaves them out.
 
 mod client_address;
+mod command_line;
 mod composite_hole;
 mod credentials;
 mod decision;

@@ -295,9 +295,10 @@ fn i3_i5_refused_at_load() {
         }
     }
     let trusted = "gateway:\n  client_address:\n    trusted_proxies:\n";
-    refused_at_load("trusted proxies", trusted, |text| format!("      - \"{text}\"\n"), "");
+    let directory = "directory: { demonstration: true }\n";
+    refused_at_load("trusted proxies", trusted, |text| format!("      - \"{text}\"\n"), directory);
     let proxy = "gateway:\n  listen:\n    - address: \"127.0.0.1:0\"\n      proxy_protocol:\n        trusted:\n";
-    refused_at_load("the PROXY protocol", proxy, double, "");
+    refused_at_load("the PROXY protocol", proxy, double, directory);
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! TLS on both sides, through rustls as a client would use it.
 
+mod renewal;
+
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
@@ -40,8 +42,12 @@ fn client(made: &rcgen::CertifiedKey<rcgen::KeyPair>, versions: &[&'static Suppo
 type Tls = StreamOwned<ClientConnection, TcpStream>;
 
 fn connect(stage: &Stage, config: &Arc<ClientConfig>) -> Tls {
+    connect_to(stage.gateway(), config)
+}
+
+fn connect_to(gateway: SocketAddr, config: &Arc<ClientConfig>) -> Tls {
     let name = ServerName::try_from("api.example.com").unwrap();
-    let stream = TcpStream::connect(stage.gateway()).unwrap();
+    let stream = TcpStream::connect(gateway).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     StreamOwned::new(ClientConnection::new(Arc::clone(config), name).unwrap(), stream)
 }

@@ -4,11 +4,13 @@
 use std::collections::HashSet;
 
 use crate::access::id::Id;
-use crate::app::Chain;
+use crate::app::{Chain, key_refresh};
+use crate::clock::Clock;
 use crate::config::NamedOrganization;
 use crate::config::diagnostic::{Place, Problem, Problems};
-use crate::config::settings::Settings;
-use crate::net::tls;
+use crate::config::settings::{Gateway, Settings, Sockets};
+use crate::live::key_sets::KeySets;
+use crate::net::tls::files::{Authorities, Certificates, TlsFiles};
 
 /// One problem for each organization that a route or an issuer names and the directory does not have.
 pub fn unknown_organizations(named: &[NamedOrganization], known: impl IntoIterator<Item = Id>) -> Problems {
@@ -21,17 +23,54 @@ pub fn unknown_organizations(named: &[NamedOrganization], known: impl IntoIterat
     named.iter().filter(|named| !known.contains(&named.id)).map(problem).collect()
 }
 
-/// One problem for each certificate, key or CA file that can't be used.
-pub fn unusable_files(place: &Place, settings: &Settings) -> Problems {
-    let listeners = settings.sockets.listen.iter().filter_map(|listen| {
-        let fault = tls::server_config(listen.tls.as_ref()?).err()?;
-        Some(format!("listener {}: {}", listen.address, Chain(&fault)))
-    });
-    let upstreams = settings.gateway.upstreams.iter().filter_map(|upstream| {
-        // The system's roots are nobody's fault in this file.
-        upstream.tls.ca.as_ref()?;
-        let fault = tls::client_config(&upstream.tls).err()?;
-        Some(format!("upstream `{}`: {}", upstream.name, Chain(&fault)))
-    });
-    listeners.chain(upstreams).map(|message| Problem::error(place.clone(), message)).collect()
+/// Reads the certificates of listeners; one problem for each that can't be used.
+///
+/// # Errors
+/// These problems.
+pub fn certificates(place: &Place, sockets: &Sockets, before: &Certificates) -> Result<Certificates, Problems> {
+    Certificates::read(sockets, before).map_err(|faults| problems(place, &faults))
+}
+
+/// Reads the CA files of upstreams; one problem for each that can't be used.
+///
+/// # Errors
+/// These problems.
+pub fn authorities(place: &Place, gateway: &Gateway, before: &Authorities) -> Result<Authorities, Problems> {
+    Authorities::read(gateway, before).map_err(|faults| problems(place, &faults))
+}
+
+/// Reads the key sets of issuers that keep them in files; one problem for each that can't be used.
+///
+/// # Errors
+/// These problems.
+pub fn key_sets(place: &Place, gateway: &Gateway, before: &KeySets) -> Result<KeySets, Problems> {
+    key_refresh::load(gateway, before, &Clock::system()).map_err(|faults| problems(place, &faults))
+}
+
+/// Everything that settings need besides themselves and the directory; all that is wrong with it at once.
+///
+/// # Errors
+/// One problem for each file that can't be used.
+pub fn material(
+    place: &Place,
+    settings: &Settings,
+    keys_before: &KeySets,
+    tls_before: &TlsFiles,
+) -> Result<(KeySets, TlsFiles), Problems> {
+    let certificates = certificates(place, &settings.sockets, &tls_before.certificates);
+    let authorities = authorities(place, &settings.gateway, &tls_before.authorities);
+    match (certificates, authorities, key_sets(place, &settings.gateway, keys_before)) {
+        (Ok(certificates), Ok(authorities), Ok(keys)) => Ok((keys, TlsFiles { certificates, authorities })),
+        (certificates, authorities, keys) => {
+            let mut problems = certificates.err().unwrap_or_default();
+            problems.append(authorities.err().unwrap_or_default());
+            problems.append(keys.err().unwrap_or_default());
+            Err(problems)
+        }
+    }
+}
+
+/// Each fault with its causes, as a problem of the whole file.
+fn problems<E: std::error::Error>(place: &Place, faults: &[E]) -> Problems {
+    faults.iter().map(|fault| Problem::error(place.clone(), Chain(fault).to_string())).collect()
 }

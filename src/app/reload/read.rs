@@ -9,14 +9,12 @@ use std::time::{Duration, Instant};
 use super::agree;
 use crate::access::id::Id;
 use crate::access::snapshot::Snapshot;
-use crate::app::{Chain, Origin, key_refresh};
-use crate::clock::Clock;
+use crate::app::Origin;
 use crate::config::diagnostic::{Place, Problem, Problems};
 use crate::config::document::Override;
 use crate::config::settings::{DirectorySource, Settings};
 use crate::config::{Examined, NamedOrganization};
 use crate::directory;
-use crate::live::key_sets::KeySets;
 
 /// Settings and what they were made from.
 #[derive(Debug, Clone)]
@@ -46,6 +44,11 @@ pub(super) fn named(origin: &Origin) -> Place {
         Origin::Defaults => Place::file("the defaults"),
         Origin::Text(_) => Place::file("the demo"),
     }
+}
+
+/// The digest of a configuration's text, where it can be read.
+pub(super) fn digest(path: &Path) -> Option<[u8; 32]> {
+    std::fs::read(path).ok().map(|text| crate::live::fingerprint::of_key(&text).0)
 }
 
 /// Reads the configuration.
@@ -101,22 +104,6 @@ pub(super) fn directory_with_organizations(source: &DirectorySource, revision: u
     let compiled = compiled
         .map(|snapshot| (Compiled { snapshot: Arc::new(snapshot), digest, files, took: begin.elapsed() }, warnings));
     (compiled, Some(organizations))
-}
-
-/// What the settings need besides themselves: key sets, and certificates that can be used.
-pub(super) fn material(origin: &Origin, settings: &Settings, before: &KeySets) -> Result<KeySets, Problems> {
-    let place = named(origin);
-    let mut problems = agree::unusable_files(&place, settings);
-    match key_refresh::load(&settings.gateway, before, &Clock::system()) {
-        Ok(keys) if problems.is_empty() => return Ok(keys),
-        Ok(_) => {}
-        Err(faults) => {
-            for fault in faults {
-                problems.push(Problem::error(place.clone(), Chain(&fault).to_string()));
-            }
-        }
-    }
-    Err(problems)
 }
 
 /// Whether the organizations that the configuration names are there.

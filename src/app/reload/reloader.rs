@@ -3,25 +3,22 @@
 //! A good directory never waits for a faulty configuration, nor the other way round: a key that was taken away has to stop
 //! working whatever else is wrong. Only what does not go together is refused together.
 
-use std::collections::HashSet;
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::interest::Interest;
 use super::read::{self, Compiled, Configuration};
 use super::stamp::Stamp;
-use super::{tell, tell_applied};
-use crate::app::{Chain, Origin};
+use super::{agree, tell, tell_applied};
+use crate::app::Origin;
 use crate::clock::Clock;
 use crate::config::diagnostic::Problems;
 use crate::config::settings::{AccessLogSink, DirectorySource, Settings};
 use crate::live::key_sets::KeySets;
 use crate::live::published::Published;
-use crate::net::tls::TlsFault;
+use crate::net::tls::files::{Authorities, Certificates, TlsFiles};
+use crate::proxy::TlsInUse;
 use crate::telemetry::metrics::Metrics;
-
-/// Reads the certificates of the listeners again.
-pub(in crate::app) type Certificates = Box<dyn Fn() -> Result<(), TlsFault> + Send>;
 
 /// How much a look may spare itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,218 +38,173 @@ pub(in crate::app) enum Looked {
     Unsettled,
 }
 
-/// Where a change matters.
-#[derive(Debug, Default)]
-pub(in crate::app) struct Interest {
-    /// Folders to watch.
-    pub(in crate::app) folders: HashSet<PathBuf>,
-    /// Names of files in any of them.
-    names: HashSet<OsString>,
-    /// Folders in which every file counts.
-    whole: HashSet<PathBuf>,
-    /// What changes all the time and says nothing.
-    noise: Option<OsString>,
-}
-
-impl Interest {
-    /// Whether an event at this path may matter: an access log beside the configuration changes all the time and does not.
-    pub(in crate::app) fn concerns(&self, path: &Path) -> bool {
-        if self.noise.is_some() && path.file_name() == self.noise.as_deref() {
-            return false;
-        }
-        self.folders.contains(path)
-            || path.parent().is_some_and(|folder| self.whole.contains(folder))
-            // Kubernetes swaps a link of this name.
-            || path.file_name().is_none_or(|name| name == "..data" || self.names.contains(name))
-    }
-
-    fn file(&mut self, path: &Path) {
-        self.folders.insert(folder_of(path));
-        self.names.extend(path.file_name().map(OsString::from));
-    }
-}
-
-fn folder_of(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-        _ => PathBuf::from("."),
-    }
-}
-
 /// What was looked at.
 #[derive(Clone, Copy)]
 enum What {
     Configuration,
     Directory,
+    /// The files that the configuration that serves speaks TLS with.
+    Tls,
 }
+
+/// What serves.
+#[derive(Debug)]
+pub(super) struct Serving {
+    pub(super) configuration: Configuration,
+    pub(super) directory: Compiled,
+    pub(super) tls: TlsFiles,
+}
+
+/// A configuration with everything that it needs, judged and not yet published.
+struct New {
+    configuration: Configuration,
+    keys: KeySets,
+    authorities: Authorities,
+    warnings: Problems,
+}
+
+/// What was read anew of the files that what serves speaks TLS with.
+struct NewTls {
+    certificates: Result<Certificates, Problems>,
+    authorities: Result<Authorities, Problems>,
+}
+
+/// What was read: something new, nothing new, or what is wrong with it.
+type Read<T> = Result<Option<T>, Problems>;
 
 /// Looks at the files again and publishes what has changed.
 pub(in crate::app) struct Reloader {
     origin: Origin,
-    configuration: Configuration,
-    directory: Compiled,
+    serving: Serving,
     published: Arc<Published>,
     metrics: Arc<Metrics>,
     clock: Clock,
-    certificates: Option<Certificates>,
+    data_plane: Option<TlsInUse>,
     /// The problems told last, by `What`, so that one fault is told and counted once and not on every look.
-    refused: [Option<String>; 2],
+    refused: [Option<String>; 3],
     /// What the file system said at the last look, where a change since would show.
     stamp: Option<Stamp>,
-    certificate_stamp: Stamp,
 }
 
 impl Reloader {
     pub(super) fn new(
         origin: Origin,
-        configuration: Configuration,
-        directory: Compiled,
+        serving: Serving,
         published: Arc<Published>,
         metrics: Arc<Metrics>,
         clock: Clock,
     ) -> Self {
-        let mut new = Self {
-            origin,
-            configuration,
-            directory,
-            published,
-            metrics,
-            clock,
-            certificates: None,
-            refused: [None, None],
-            stamp: None,
-            certificate_stamp: Stamp::default(),
-        };
-        new.certificate_stamp = Stamp::of(new.certificate_files());
-        new
+        let refused = [None, None, None];
+        Self { origin, serving, published, metrics, clock, data_plane: None, refused, stamp: None }
     }
 
-    /// Has certificates read again too.
-    pub(in crate::app) fn set_certificates(&mut self, certificates: Certificates) {
-        self.certificates = Some(certificates);
+    /// Who speaks TLS with what is read here.
+    pub(in crate::app) fn hand_tls_to(&mut self, data_plane: TlsInUse) {
+        self.data_plane = Some(data_plane);
     }
 
     /// Where a change may matter, by the present state of things.
     pub(in crate::app) fn interest(&self) -> Interest {
         let mut interest = Interest::default();
-        if let AccessLogSink::File(path) = &self.configuration.settings.access_log.sink {
-            interest.noise = path.file_name().map(OsString::from);
+        if let AccessLogSink::File(path) = &self.settings().access_log.sink {
+            interest.noise(path);
         }
-        let sources = self.sources();
-        for path in sources.iter().cloned().chain(self.certificate_files()) {
-            interest.file(&path);
-            // A link may lead to another folder, where the file itself changes.
-            if let Ok(real) = path.canonicalize() {
-                interest.file(&real);
-            }
-            if path.is_dir() {
-                interest.folders.insert(path.clone());
-                interest.whole.insert(path);
-            }
-        }
+        self.sources().iter().for_each(|path| interest.path(path));
         if self.is_refused() {
-            // What is missing may be a file whose name is not known yet.
-            interest.whole.clone_from(&interest.folders);
+            interest.everything();
         }
         interest
+    }
+
+    fn settings(&self) -> &Settings {
+        &self.serving.configuration.settings
     }
 
     fn is_refused(&self) -> bool {
         self.refused.iter().any(Option::is_some)
     }
 
-    /// Everything that configuration and directory were read from.
+    /// Everything that configuration, directory and certificates were read from.
     fn sources(&self) -> Vec<PathBuf> {
-        let mut paths = self.directory.files.clone();
+        let mut paths = self.serving.directory.files.clone();
         if let Origin::File(path) = &self.origin {
             paths.push(path.clone());
         }
-        if let DirectorySource::File(path) = &self.configuration.settings.directory {
+        let settings = self.settings();
+        if let DirectorySource::File(path) = &settings.directory {
             paths.push(path.clone());
         }
+        let listeners = settings.sockets.listen.iter().filter_map(|listen| listen.tls.as_ref());
+        paths.extend(listeners.flat_map(|tls| [tls.certificate.clone(), tls.private_key.clone()]));
+        paths.extend(settings.gateway.upstreams.iter().filter_map(|upstream| upstream.tls.ca.clone()));
         paths
-    }
-
-    fn certificate_files(&self) -> Vec<PathBuf> {
-        let listeners = self.configuration.settings.sockets.listen.iter().filter_map(|listen| listen.tls.as_ref());
-        listeners.flat_map(|tls| [tls.certificate.clone(), tls.private_key.clone()]).collect()
     }
 
     /// Reads everything again; publishes what is good and has changed, tells and counts what is faulty.
     pub(in crate::app) fn look(&mut self, look: Look) -> Looked {
-        self.look_at_certificates(look);
         let stamp = Stamp::of(self.sources());
         // What was refused may have been missing a file that no stamp knows.
         if look == Look::IfTouched && !self.is_refused() && self.stamp.as_ref() == Some(&stamp) {
             return Looked::Done;
         }
-        let configuration = self.new_configuration();
         let directory = self.new_directory();
+        // Behind what may take seconds: it goes by the key sets of this moment.
+        let configuration = self.new_configuration();
+        let tls = self.new_tls();
         if !Stamp::of(self.sources()).agrees_with(&stamp) {
             // Somebody is writing: what was read may be half of it.
             self.stamp = None;
             return Looked::Unsettled;
         }
         self.stamp = stamp.is_settled(Clock::system().now()).then_some(stamp);
-        self.judge(configuration, directory);
+        self.judge(configuration, directory, tls);
         Looked::Done
     }
 
-    fn look_at_certificates(&mut self, look: Look) {
-        let Some(reload) = &self.certificates else { return };
-        let stamp = Stamp::of(self.certificate_files());
-        if look == Look::IfTouched && stamp == self.certificate_stamp {
-            return;
+    /// The configuration with what it needs, where it is another one; `None` where it is the one that serves.
+    fn new_configuration(&self) -> Read<New> {
+        let Origin::File(path) = &self.origin else { return Ok(None) };
+        // The text that serves is good; whether the files that it names still are is judged apart from it.
+        if read::digest(path) == Some(self.serving.configuration.digest) {
+            return Ok(None);
         }
-        match reload() {
-            Ok(()) if stamp != self.certificate_stamp => tracing::info!("certificates read again"),
-            Ok(()) => {}
-            Err(fault) => {
-                tracing::error!(error = %Chain(&fault), "certificates refused; the last good ones stay");
-            }
-        }
-        self.certificate_stamp = stamp;
-    }
-
-    /// The configuration, where it is another one; `None` where it is the one that serves.
-    fn new_configuration(&self) -> Result<Option<(Configuration, Problems)>, Problems> {
-        match &self.origin {
-            Origin::File(_) => read::configuration(&self.origin)
-                .map(|read| Some(read).filter(|(new, _)| new.digest != self.configuration.digest)),
-            Origin::Defaults | Origin::Text(_) => Ok(None),
-        }
+        let (configuration, warnings) = read::configuration(&self.origin)?;
+        let keys = &self.published.current().keys;
+        let (keys, tls) =
+            agree::material(&read::named(&self.origin), &configuration.settings, keys, &self.serving.tls)?;
+        Ok(Some(New { configuration, keys, authorities: tls.authorities, warnings }))
     }
 
     /// The directory, where it is another one; `None` where it is the one that serves.
-    fn new_directory(&self) -> Result<Option<(Compiled, Problems)>, Problems> {
-        match &self.configuration.settings.directory {
+    fn new_directory(&self) -> Read<(Compiled, Problems)> {
+        match &self.settings().directory {
             DirectorySource::Demonstration => Ok(None),
-            source @ DirectorySource::File(_) => read::directory(source, self.directory.snapshot.revision() + 1)
-                .map(|read| Some(read).filter(|(new, _)| new.digest != self.directory.digest)),
+            source @ DirectorySource::File(_) => {
+                read::directory(source, self.serving.directory.snapshot.revision() + 1)
+                    .map(|read| Some(read).filter(|(new, _)| new.digest != self.serving.directory.digest))
+            }
         }
     }
 
-    fn judge(
-        &mut self,
-        configuration: Result<Option<(Configuration, Problems)>, Problems>,
-        directory: Result<Option<(Compiled, Problems)>, Problems>,
-    ) {
-        let before = self.published.current();
-        let with_keys = configuration.and_then(|read| match read {
-            None => Ok(None),
-            Some((new, warnings)) => {
-                let keys = read::material(&self.origin, &new.settings, &before.keys)?;
-                Ok(Some((new, keys, warnings)))
-            }
-        });
-        let (mut configuration, mut in_configuration) = apart(with_keys);
+    /// The certificates and authorities of what serves: a configuration that is refused for other reasons does not keep
+    /// them from being renewed.
+    fn new_tls(&self) -> NewTls {
+        let (place, settings, before) = (read::named(&self.origin), self.settings(), &self.serving.tls);
+        NewTls {
+            certificates: agree::certificates(&place, &settings.sockets, &before.certificates),
+            authorities: agree::authorities(&place, &settings.gateway, &before.authorities),
+        }
+    }
+
+    fn judge(&mut self, configuration: Read<New>, directory: Read<(Compiled, Problems)>, tls: NewTls) {
+        let (mut configuration, mut in_configuration) = apart(configuration);
         let (mut directory, mut in_directory) = apart(directory);
         let goes = |configuration: Option<&Configuration>, compiled: Option<&Compiled>| {
-            let configuration = configuration.unwrap_or(&self.configuration);
-            let compiled = compiled.unwrap_or(&self.directory);
+            let configuration = configuration.unwrap_or(&self.serving.configuration);
+            let compiled = compiled.unwrap_or(&self.serving.directory);
             read::agreement(&configuration.organizations, &compiled.snapshot)
         };
-        let settings = configuration.as_ref().map(|(new, ..)| new);
+        let settings = configuration.as_ref().map(|new| &new.configuration);
         let compiled = directory.as_ref().map(|(new, _)| new);
         if let Err(problems) = goes(settings, compiled) {
             // What goes with the state that serves is taken by itself.
@@ -265,9 +217,38 @@ impl Reloader {
                 in_directory = in_directory.or(directory.take().map(|_| problems));
             }
         }
+        let (tls, in_tls) = self.combined(tls, configuration.as_ref());
+        self.apply_tls(tls);
         self.apply(configuration, directory);
         self.settle(What::Configuration, in_configuration);
         self.settle(What::Directory, in_directory);
+        self.settle(What::Tls, in_tls);
+    }
+
+    /// Certificates of the listeners that serve, and authorities of the upstreams that are about to: each as it was read, or
+    /// as it serves where something in it can't be used.
+    fn combined(&self, read: NewTls, configuration: Option<&New>) -> (TlsFiles, Option<Problems>) {
+        let (mut tls, mut problems) = (self.serving.tls.clone(), Problems::default());
+        match read.certificates {
+            Ok(certificates) => tls.certificates = certificates,
+            Err(found) => problems.append(found),
+        }
+        match (configuration, read.authorities) {
+            (Some(new), _) => tls.authorities = new.authorities.clone(),
+            (None, Ok(authorities)) => tls.authorities = authorities,
+            (None, Err(found)) => problems.append(found),
+        }
+        (tls, Some(problems).filter(|problems| !problems.is_empty()))
+    }
+
+    fn apply_tls(&mut self, tls: TlsFiles) {
+        let Some(data_plane) = &self.data_plane else { return };
+        let news = !tls.is_same(&self.serving.tls);
+        if news {
+            data_plane.replace(&tls);
+            tracing::info!("certificates applied");
+        }
+        self.serving.tls = tls;
     }
 
     /// Tells of problems once, and that there are none any more.
@@ -293,25 +274,32 @@ impl Reloader {
                 self.metrics.directory_refused();
                 "directory"
             }
+            // They belong to the configuration, and the same people have to look.
+            What::Tls => {
+                self.metrics.configuration_refused();
+                "certificate"
+            }
         };
         tell(&problems, &format!("{word} refused: "));
-        let revision = self.directory.snapshot.revision();
+        let revision = self.serving.directory.snapshot.revision();
         tracing::error!(problems = problems.len(), revision, "the last good {word} stays");
         self.refused[what as usize] = Some(told);
     }
 
     /// Publishes what is new, in one step.
-    fn apply(&mut self, settings: Option<(Configuration, KeySets, Problems)>, compiled: Option<(Compiled, Problems)>) {
-        let gateway = settings.as_ref().map(|(new, ..)| Arc::clone(&new.settings.gateway));
+    fn apply(&mut self, configuration: Option<New>, compiled: Option<(Compiled, Problems)>) {
+        let settings = configuration.as_ref().map(|new| {
+            let gateway = Arc::clone(&new.configuration.settings.gateway);
+            (gateway, Arc::new(new.keys.clone()))
+        });
         let snapshot = compiled.as_ref().map(|(new, _)| Arc::clone(&new.snapshot));
-        let keys = settings.as_ref().map(|(_, keys, _)| Arc::new(keys.clone()));
-        if let Err(outdated) = self.published.publish(gateway.zip(keys), snapshot) {
+        if let Err(outdated) = self.published.publish(settings, snapshot) {
             tracing::warn!(at = %self.clock.now(), "{outdated}");
             return;
         }
-        if let Some((new, _, warnings)) = settings {
-            tell(&warnings, "");
-            self.keep(new);
+        if let Some(new) = configuration {
+            tell(&new.warnings, "");
+            self.keep(new.configuration);
             self.metrics.configuration_applied();
             tracing::info!("configuration applied");
         }
@@ -319,13 +307,13 @@ impl Reloader {
             tell(&warnings, "");
             self.metrics.snapshot_applied(&new.snapshot, new.took);
             tell_applied(&new);
-            self.directory = new;
+            self.serving.directory = new;
         }
     }
 
     /// Remembers a configuration that serves now; what needs a restart stays as it serves.
     fn keep(&mut self, new: Configuration) {
-        let old = &self.configuration.settings;
+        let old = self.settings();
         for (section, changed) in [
             ("gateway.listen, gateway.workers or gateway.drain_timeout", old.sockets != new.settings.sockets),
             ("directory", old.directory != new.settings.directory),
@@ -337,12 +325,12 @@ impl Reloader {
             }
         }
         let settings = Settings { gateway: new.settings.gateway, ..old.clone() };
-        self.configuration = Configuration { settings, organizations: new.organizations, digest: new.digest };
+        self.serving.configuration = Configuration { settings, organizations: new.organizations, digest: new.digest };
     }
 }
 
 /// What was read, and what is wrong.
-fn apart<T>(read: Result<Option<T>, Problems>) -> (Option<T>, Option<Problems>) {
+fn apart<T>(read: Read<T>) -> (Option<T>, Option<Problems>) {
     match read {
         Ok(read) => (read, None),
         Err(problems) => (None, Some(problems)),

@@ -15,6 +15,10 @@ fn a_directory_is_told_from_a_configuration() {
     assert!(is_directory(folder.path()));
     assert!(is_directory(&file("d.yaml", HEAD)));
     assert!(is_directory(&file("d.yaml.gz", "")));
+    assert!(is_directory(&file("d.yaml", &format!("\u{feff}{HEAD}"))));
+    assert!(is_directory(&file("d.json", "{\n  \"organizations\": []\n}\n")));
+    assert!(!is_directory(&file("c.json", "{\"gateway\": {}}\n")));
+    assert!(!is_directory(&file("c.yaml", "gateway:\n  routes:\n  - upstream: echo\n    organizations: []\n")));
     assert!(!is_directory(&file("c.yaml", "gateway:\n  routes: []\n")));
 }
 
@@ -86,7 +90,7 @@ fn the_comparison_is_told_in_words_and_in_json() {
         "API_KEY nightly",
         "newly refused: 10.0.0.128/25",
         "newly allowed: 10.1.0.0/16",
-        "newly refused: 1 credentials",
+        "newly refused: 1 credential; newly allowed: 1 credential",
     ] {
         assert!(text.contains(part), "{text}");
     }

@@ -150,11 +150,13 @@ fn arguments_are_checked_without_repeating_secrets() {
 fn files_are_read_and_faults_named() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("portcullis.yaml");
-    std::fs::write(&config, "gateway: {}\n").unwrap();
+    std::fs::write(&config, "directory: { demonstration: true }\n").unwrap();
     let path = config.to_str().unwrap();
     let code = |line: &[&str]| run(parsed(&[&["--config", path][..], line].concat())).map(|code| format!("{code:?}"));
     let said = |code: u8| format!("{:?}", ExitCode::from(code));
     assert_eq!(code(&["--peer", "127.0.0.1"]).unwrap(), said(2));
-    std::fs::write(&config, "gatewayy: {}\n").unwrap();
-    assert_eq!(code(&["--peer", "127.0.0.1", "--output", "json"]).unwrap(), said(78));
+    for faulty in ["gatewayy: {}\ndirectory: { demonstration: true }\n", "gateway: {}\n"] {
+        std::fs::write(&config, faulty).unwrap();
+        assert_eq!(code(&["--peer", "127.0.0.1", "--output", "json"]).unwrap(), said(78), "{faulty}");
+    }
 }

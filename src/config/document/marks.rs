@@ -259,7 +259,10 @@ impl Node {
                 for (key, value) in pairs {
                     key.write_yaml(yaml);
                     yaml.push_str(": ");
-                    value.write_yaml(yaml);
+                    // Nothing stays nothing: the parser takes it for an empty list or mapping, and `~` for neither.
+                    if !matches!(&value.content, Content::Scalar { text, plain: true } if text.is_empty()) {
+                        value.write_yaml(yaml);
+                    }
                     yaml.push_str(", ");
                 }
                 yaml.push('}');

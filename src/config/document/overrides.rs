@@ -1,10 +1,13 @@
 //! Values from the environment: `PORTCULLIS__GATEWAY__WORKERS=4` stands for `gateway.workers: 4`.
 //!
-//! A variable is judged exactly like what it stands for, and its faults name the variable.
+//! A variable is judged exactly like what it stands for, and its faults name the variable. One that was only nearly written
+//! like that is a fault, and not ignored.
 
+use std::ffi::OsString;
 use std::sync::Arc;
 
 use super::marks::{self, Content, Found, Mark, Marks, Node};
+use crate::config::variables;
 
 /// What all variables that are read begin with.
 const PREFIX: &str = "PORTCULLIS__";
@@ -14,26 +17,31 @@ const PREFIX: &str = "PORTCULLIS__";
 pub struct Override {
     name: Arc<str>,
     keys: Vec<String>,
-    value: String,
+    value: Result<String, String>,
 }
 
 impl Override {
     /// The overrides among some environment variables, in the order of their names.
-    pub fn among(variables: impl IntoIterator<Item = (String, String)>) -> Vec<Self> {
-        let mut found: Vec<Self> = variables.into_iter().filter_map(|(name, value)| Self::new(&name, value)).collect();
+    pub fn among<N: Into<OsString>>(variables: impl IntoIterator<Item = (N, N)>) -> Vec<Self> {
+        let new = |(name, value): (N, N)| Self::new(&name.into().to_string_lossy(), value.into());
+        let mut found: Vec<Self> = variables.into_iter().filter_map(new).collect();
         found.sort_by(|a, b| a.name.cmp(&b.name));
         found
     }
 
     /// The overrides of this process's environment.
     pub fn from_environment() -> Vec<Self> {
-        // What is no UTF-8 becomes a value that is refused wherever it means something.
-        let text = |part: std::ffi::OsString| part.to_string_lossy().into_owned();
-        Self::among(std::env::vars_os().map(|(name, value)| (text(name), text(value))))
+        Self::among(std::env::vars_os())
     }
 
-    fn new(name: &str, value: String) -> Option<Self> {
-        let keys = name.strip_prefix(PREFIX)?.split("__").map(str::to_ascii_lowercase).collect();
+    fn new(name: &str, value: OsString) -> Option<Self> {
+        let Some(keys) = name.strip_prefix(PREFIX) else {
+            let meant = variables::meant(name)?;
+            let fault = format!("this variable is not read; did you mean `{meant}`?");
+            return Some(Self { name: name.into(), keys: Vec::new(), value: Err(fault) });
+        };
+        let keys = keys.split("__").map(str::to_ascii_lowercase).collect();
+        let value = value.into_string().map_err(|_| "the value is not UTF-8; write it anew".to_owned());
         Some(Self { name: name.into(), keys, value })
     }
 }
@@ -41,7 +49,14 @@ impl Override {
 /// Puts the value where its name says, making the mappings on the way. Faults are added to the findings.
 pub(super) fn apply(one: &Override, marks: &mut Marks) {
     let mark = Mark { variable: Some(Arc::clone(&one.name)), ..Mark::default() };
-    let mut value = marks::scan(&one.value);
+    let text = match &one.value {
+        Ok(text) => text,
+        Err(fault) => {
+            marks.findings.push(Found::new(&mark, fault.clone()));
+            return;
+        }
+    };
+    let mut value = marks::scan(text);
     let fault = value.findings.iter().map(|found| found.message.clone()).next();
     if let Some(fault) = fault {
         marks.findings.push(Found::new(&mark, format!("the value is not one YAML value: {fault}")));

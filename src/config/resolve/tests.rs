@@ -7,8 +7,17 @@ use crate::config::document::Override;
 use crate::config::settings::{AccessLogSink, AddressHeader, DirectorySource, Endpoint, Settings};
 use crate::config::{load, parse};
 
-fn read(text: &str) -> Result<(Settings, Problems), Problems> {
+fn alone(text: &str) -> Result<(Settings, Problems), Problems> {
     parse("p.yaml", text, Path::new(env!("CARGO_MANIFEST_DIR")), Vec::new())
+}
+
+/// Reads a text that may be about something else than the directory: which one is said beside it then.
+fn read(text: &str) -> Result<(Settings, Problems), Problems> {
+    if text.contains("directory") {
+        return alone(text);
+    }
+    let beside = Override::among([("PORTCULLIS__DIRECTORY__DEMONSTRATION".to_owned(), "true".to_owned())]);
+    parse("p.yaml", text, Path::new(env!("CARGO_MANIFEST_DIR")), beside)
 }
 
 /// The text is refused, and one of the problems is at this place and says this.
@@ -273,13 +282,34 @@ fn nothing_at_all_is_the_defaults() {
     for text in ["", "# only a comment\n", "---\n", "{}", "gateway: {}", "\u{feff}gateway: {}"] {
         let settings = taken(text);
         assert_eq!(settings.sockets.listen[0].address.to_string(), "127.0.0.1:8080");
-        assert_eq!(settings.directory, DirectorySource::Demonstration);
         assert_eq!(settings.gateway.upstreams[0].endpoints, [Endpoint::Echo]);
         assert_eq!(settings.gateway.routes.iter().count(), 1);
         assert_eq!(settings.gateway.client_address.header, AddressHeader::XForwardedFor);
         assert_eq!(settings.access_log.sink, AccessLogSink::Stdout);
     }
-    assert!(load(None, Vec::new()).is_ok());
+}
+
+#[test]
+fn a_file_names_its_directory_and_nothing_at_all_demonstrates() {
+    for (text, place) in [
+        ("", "p.yaml:1:1"),
+        ("# only a comment\n", "p.yaml:1:1"),
+        ("{}", "p.yaml:1:1"),
+        ("gateway: {}", "p.yaml:1:1"),
+        ("# first\ntelemetry: {}\ndirectory:\n", "p.yaml:3:1"),
+    ] {
+        let problems = alone(text).unwrap_err();
+        let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        let expected = "no `directory` is configured; say `directory: { file: directory.yaml }`";
+        assert_eq!(told, [format!("{place}: {expected}")], "{text}");
+    }
+    // What is there and can't be read is one fault, and not also missing.
+    let told = alone("directory: 5").unwrap_err();
+    assert!(told.len() == 1 && told.to_string().contains("expected a mapping"), "{told}");
+    let (settings, warnings) = load(None, Vec::new()).unwrap();
+    assert_eq!(settings.directory, DirectorySource::Demonstration);
+    let warned: Vec<_> = warnings.iter().map(|one| (one.severity, one.message.contains("keys are public"))).collect();
+    assert_eq!(warned, [(Severity::Warning, true)]);
 }
 
 #[test]
@@ -310,7 +340,7 @@ fn overridden(text: &str, variables: &[(&str, &str)]) -> Result<(Settings, Probl
 
 #[test]
 fn the_environment_overrides_the_file() {
-    let text = "# an id that YAML takes for a number\ngateway:\n  workers: 1\n  routes: [{upstream: echo, organizations: [5e0000000000000000000001]}]\n";
+    let text = "# an id that YAML takes for a number\ngateway:\n  workers: 1\n  routes: [{upstream: echo, organizations: [5e0000000000000000000001]}]\ndirectory: {file: d}\n";
     let (settings, _) = overridden(
         text,
         &[
@@ -318,10 +348,12 @@ fn the_environment_overrides_the_file() {
             ("PORTCULLIS__GATEWAY__LISTEN", "[{address: '127.0.0.1:9'}]"),
             ("PORTCULLIS__GATEWAY__LIMITS__MAX_HEADERS", "7"),
             ("PORTCULLIS__GATEWAY__ROUTES__0__PATH", "/x"),
+            ("PORTCULLIS__DIRECTORY__FILE", "other.yaml"),
             ("OTHER__X", "1"),
         ],
     )
     .unwrap();
+    assert_eq!(settings.directory, DirectorySource::File("./other.yaml".into()));
     assert_eq!(settings.sockets.workers.get(), 3);
     assert_eq!(settings.sockets.listen[0].address.port(), 9);
     assert_eq!(settings.gateway.limits.max_headers, 7);
@@ -336,6 +368,7 @@ fn a_fault_of_a_variable_names_the_variable() {
         ("PORTCULLIS__GATEWAY__WORKERS", "[", "not one YAML value"),
         ("PORTCULLIS__GATEWAY__WORKERS__MORE", "2", "single value"),
         ("PORTCULLIS__GATEWAY____WORKERS", "2", "empty part"),
+        ("PORTCULLIS_GATEWAY_WORKERS", "2", "not read; did you mean `PORTCULLIS__GATEWAY__WORKERS`?"),
         ("PORTCULLIS__GATEWAY__LISTEN__3__ADDRESS", "x", "no position 3"),
         ("PORTCULLIS__GATEWAY__LISTEN__0__ADDRESS", "x", "is not an IP address with a port"),
         ("PORTCULLIS__GATEWAY__CLIENT_ADDRESS__TRUSTED_PROXIES", "[10.0.0.5/8]", "did you mean `10.0.0.0/8`?"),
@@ -402,6 +435,9 @@ fn what_only_follows_from_a_fault_of_shape_is_held_back() {
 
 #[test]
 fn nothing_after_a_key_is_an_empty_mapping_or_list() {
-    taken("gateway:\n  client_address:\n    trusted_proxies:\n  limits:\ntelemetry:\n");
+    let nothing = "gateway:\n  client_address:\n    trusted_proxies:\n  limits:\ntelemetry:\n";
+    // With a variable the text is written anew before it is read.
+    taken(nothing);
+    taken(&format!("{nothing}directory: {{ demonstration: true }}\n"));
     told("gateway:\n  upstreams:\n    a:\n      endpoints:\n", &[("4:7", "has no endpoints")]);
 }

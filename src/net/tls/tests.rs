@@ -13,11 +13,11 @@ fn files(folder: &Path) -> ListenTls {
 #[test]
 fn a_pair_is_read_and_early_data_is_off() {
     let folder = tempfile::tempdir().unwrap();
-    let config = server_config(&files(folder.path())).unwrap();
+    let (_, config) = server_config(&files(folder.path())).unwrap();
     assert_eq!(config.max_early_data_size, 0);
     assert_eq!(config.alpn_protocols, [b"http/1.1".to_vec()]);
     let source = TlsAcceptorSource::new(Arc::clone(&config));
-    let other = server_config(&files(folder.path())).unwrap();
+    let (_, other) = server_config(&files(folder.path())).unwrap();
     source.replace(Arc::clone(&other));
     assert!(Arc::ptr_eq(&source.current(), &other));
 }

@@ -13,6 +13,7 @@ use crate::access::snapshot::{CredentialSpec, Draft, EntrySpec, OrganizationSpec
 use crate::clock::Timestamp;
 use crate::config::settings::{self, AccessLogSettings, AccessLogSink, Endpoint, Gateway, Listen};
 use crate::live::fingerprint;
+use crate::net::tls::files::{Authorities, Certificates};
 
 pub(super) const KEY: &str = "mcpvrzod.40395d07-a353-4881-853b-43efa41339a1";
 
@@ -133,6 +134,10 @@ impl Harness {
             clock: &clock,
             metrics: &metrics,
             access_log: &access_log,
+            tls: &TlsFiles {
+                certificates: Certificates::read(&sockets, &Certificates::default()).unwrap(),
+                authorities: Authorities::default(),
+            },
         };
         let running = start(parts).unwrap();
         Self { running: Some(running), metrics, published }

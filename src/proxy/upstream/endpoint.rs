@@ -79,6 +79,10 @@ impl Endpoint {
         self.address == settings::Endpoint::Echo
     }
 
+    pub(super) fn is_https(&self) -> bool {
+        matches!(self.address, settings::Endpoint::Net { https: true, .. })
+    }
+
     /// What `Host` says where the request's own is not kept.
     pub(in crate::proxy) fn authority(&self) -> Option<&HeaderValue> {
         match &self.address {

@@ -75,7 +75,7 @@ pub(super) const METRICS: &[(&str, MetricType, &[&str], &str)] = &[
         "portcullis_configuration_reload_failures_total",
         MetricType::COUNTER,
         &[],
-        "New configurations that were refused.",
+        "New configurations, and new states of certificates or CA files of the present one, that were refused.",
     ),
     (
         "portcullis_key_refresh_failures_total",
