@@ -85,8 +85,11 @@ pub fn router(admin: Admin) -> Router {
 }
 
 /// Whatever is not there is told to callers that the gate admits, and to nobody else.
-async fn unknown(State(admin): State<Admin>, ConnectInfo(remote): ConnectInfo<SocketAddr>, request: Request<Body>) -> Response {
+async fn unknown(
+    State(admin): State<Admin>,
+    ConnectInfo(remote): ConnectInfo<SocketAddr>,
+    request: Request<Body>,
+) -> Response {
     let peer = Peer::tcp(remote, admin.local);
     call::unknown(&admin, &peer, request)
 }
-

@@ -3,10 +3,12 @@
 //! The data plane's workers run on threads and runtimes of their own; everything here (probes, reloading, key sets, signals)
 //! runs on the admin runtime and touches requests only through what it publishes.
 
+mod admin_listener;
 pub mod key_refresh;
 mod opened;
 mod probes;
 mod reload;
+mod store;
 mod watch;
 
 use std::net::SocketAddr;
@@ -59,6 +61,17 @@ pub enum StartFault {
         /// The system's word.
         source: std::io::Error,
     },
+    /// The admin listener.
+    #[error("the admin API can't listen on {address}; free the port or set `admin.listen`")]
+    Admin {
+        /// Where.
+        address: SocketAddr,
+        /// The system's word.
+        source: std::io::Error,
+    },
+    /// The directory can't be served after all.
+    #[error("the directory can't be served\n{}", .0.render(false))]
+    Directory(Problems),
     /// The data plane.
     #[error(transparent)]
     Proxy(#[from] proxy::StartFault),
@@ -82,6 +95,7 @@ pub enum StopFault {
 pub struct Running {
     proxy: proxy::Running,
     telemetry: SocketAddr,
+    admin: Option<SocketAddr>,
     runtime: Runtime,
     access_log: AccessLog,
     stopping: tokio::sync::watch::Sender<bool>,
@@ -103,7 +117,7 @@ pub fn start(prepared: Prepared) -> Result<Running, StartFault> {
 /// A listener, thread or file that could not be had.
 pub fn start_with(prepared: Prepared, clock: Clock) -> Result<Running, StartFault> {
     let (outlined, directory) = prepared.into_parts();
-    Ok(open_with(outlined, clock)?.complete(directory))
+    open_with(outlined, clock)?.complete(directory).map_err(StartFault::Directory)
 }
 
 async fn refresh_keys(published: Arc<Published>, clock: Clock, wish: RefreshWish, metrics: Arc<Metrics>) {
@@ -142,6 +156,11 @@ impl Running {
     /// Where probes and metrics are.
     pub fn telemetry_address(&self) -> SocketAddr {
         self.telemetry
+    }
+
+    /// Where the admin API is, where there is one.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin
     }
 
     /// Serves until SIGTERM or SIGINT, then drains. SIGHUP reads configuration, directory and certificates again.

@@ -17,7 +17,6 @@ use std::path::Path;
 use crate::access::id::Id;
 use diagnostic::{Place, Problem, Problems};
 use document::{Document, Override, Step};
-use resolve::Unnamed;
 use settings::{DirectorySource, Settings};
 
 /// Largest configuration file that is read, in bytes.
@@ -59,7 +58,7 @@ pub fn load(file: Option<&Path>, overrides: Vec<Override>) -> Result<(Settings, 
 /// As [`load`], with what a faulty configuration still tells.
 pub fn examine(file: Option<&Path>, overrides: Vec<Override>) -> Examined {
     let Some(file) = file else {
-        return judge("the environment", "", Path::new("."), overrides, Unnamed::Demonstrates);
+        return judge("the environment", "", Path::new("."), overrides);
     };
     match read(file) {
         Ok(text) => {
@@ -88,10 +87,10 @@ pub fn parse(
 
 /// As [`parse`], with what a faulty text still tells.
 pub fn examine_text(name: &str, text: &str, folder: &Path, overrides: Vec<Override>) -> Examined {
-    judge(name, text, folder, overrides, Unnamed::Refuses)
+    judge(name, text, folder, overrides)
 }
 
-fn judge(name: &str, text: &str, folder: &Path, overrides: Vec<Override>, unnamed: Unnamed) -> Examined {
+fn judge(name: &str, text: &str, folder: &Path, overrides: Vec<Override>) -> Examined {
     let document = Document::new(name, text).strict().with_overrides(overrides);
     let (raw, mut problems) = document.parse_mended::<raw::Configuration>();
     let Some(raw) = raw else {
@@ -100,7 +99,6 @@ fn judge(name: &str, text: &str, folder: &Path, overrides: Vec<Override>, unname
     let mut resolve = resolve::Resolve {
         folder,
         document: &document,
-        unnamed,
         findings: Vec::new(),
         directory: None,
         organizations: Vec::new(),

@@ -94,7 +94,9 @@ impl Fault {
             Self::Stopping => {
                 Refusal::new(Code::StoreUnavailable, "The program is stopping; nothing was changed. Try again.")
             }
-            Self::Store(_) | Self::Compile(_) => Refusal::new(Code::InternalError, "The store failed; nothing was changed."),
+            Self::Store(_) | Self::Compile(_) => {
+                Refusal::new(Code::InternalError, "The store failed; nothing was changed.")
+            }
         }
     }
 }
@@ -222,4 +224,3 @@ impl Control {
         answered.await.unwrap_or(Err(Fault::Stopping))
     }
 }
-

@@ -13,7 +13,9 @@ use hashbrown::HashTable;
 use super::credential::{Credential, Fingerprint, Organization};
 use super::id::Id;
 
-pub use draft::{Before, CredentialSpec, Delta, Draft, DraftFault, EntrySpec, NetworkSetSpec, OrganizationSpec, Target};
+pub use draft::{
+    Before, CredentialSpec, Delta, Draft, DraftFault, EntrySpec, NetworkSetSpec, OrganizationSpec, Target,
+};
 
 const SHARDS: usize = 1_024;
 const CHUNK: usize = 256;

@@ -126,10 +126,8 @@ async fn add(call: Call) -> Result<Answer, Fault> {
 async fn replace(call: Call) -> Result<Answer, Fault> {
     let new = entries(call.json::<Vec<AskedEntry>>()?)?;
     let expected = call.if_match()?;
-    let replaced = call
-        .control
-        .replace_access_list(&call.actor, call.guards(), here(&call)?, new, expected, call.page())
-        .await?;
+    let replaced =
+        call.control.replace_access_list(&call.actor, call.guards(), here(&call)?, new, expected, call.page()).await?;
     changed(&call, replaced)
 }
 
@@ -146,8 +144,7 @@ async fn edit(call: Call) -> Result<Answer, Fault> {
         expires_at: asked.expires_at.map(|at| at.unwrap_or(Timestamp::NEVER)),
     };
     let network = network(&call)?;
-    let edited =
-        call.control.edit_access_list_entry(&call.actor, call.guards(), here(&call)?, network, edit).await?;
+    let edited = call.control.edit_access_list_entry(&call.actor, call.guards(), here(&call)?, network, edit).await?;
     Ok(Answer::of(Entry::new(&edited.value, &address(&call)?)).revision(edited.revision))
 }
 

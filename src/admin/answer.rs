@@ -90,8 +90,12 @@ fn page(results: Value, total: u64, query: &Query, here: &str) -> Value {
 
 /// A refusal.
 pub(super) fn refused(refusal: &Refusal, request_id: &str, query: &Query) -> Response {
-    let mut answer =
-        written(refusal.code.status(), Some(refusal.body(request_id)), query, HeaderValue::from_static("application/json"));
+    let mut answer = written(
+        refusal.code.status(),
+        Some(refusal.body(request_id)),
+        query,
+        HeaderValue::from_static("application/json"),
+    );
     if refusal.code.status() == 401 {
         let challenge = HeaderValue::from_static("Basic realm=\"Portcullis\", charset=\"UTF-8\"");
         answer.headers_mut().append(WWW_AUTHENTICATE, challenge);

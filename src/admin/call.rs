@@ -1,13 +1,12 @@
 //! One call: who makes it, what it asks for, and the one door that every answer leaves by.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
+use axum::http::HeaderValue;
 use axum::http::header::{ACCEPT, CONTENT_TYPE, HOST, IF_MATCH};
 use axum::http::request::Parts;
-use axum::http::HeaderValue;
 use axum::response::Response;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
@@ -15,7 +14,6 @@ use serde::de::DeserializeOwned;
 use super::answer::{Answer, allowing, refused};
 use super::operation::{EVERYWHERE, Kind, Operation, PAGED, Parameter};
 use super::{Admin, Prefix};
-use crate::access::client_address::ClientAddress;
 use crate::access::id::Id;
 use crate::clock::Timestamp;
 use crate::control::{Actor, Control, Fault, Guards};
@@ -82,7 +80,8 @@ async fn admitted(
     let caller = admin.callers.judge(peer, head).map_err(told)?;
     let control = admin.control.clone().ok_or_else(|| elsewhere(admin))?;
     let query = Query::strict(head, operation)?;
-    let actor = control.identify(caller.kind, caller.credential, caller.address).await.map_err(|fault| logged(&fault))?;
+    let actor =
+        control.identify(caller.kind, caller.credential, caller.address).await.map_err(|fault| logged(&fault))?;
     let body = read(head, operation, body).await?;
     let base = format!("{}{}", origin(admin, head), prefix.path());
     let here = format!("{}{}", origin(admin, head), head.uri.path());
@@ -154,7 +153,8 @@ async fn read(head: &Parts, operation: &Operation, body: Body) -> Result<Option<
             false => Err(Refusal::new(Code::InvalidJson, "This operation takes no body.")),
         };
     }
-    let media_type = head.headers.get(CONTENT_TYPE).map_or(Ok("application/json"), HeaderValue::to_str).unwrap_or_default();
+    let media_type =
+        head.headers.get(CONTENT_TYPE).map_or(Ok("application/json"), HeaderValue::to_str).unwrap_or_default();
     let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match essence == "application/json" || is_atlas(&essence) {
         true => Ok(Some(bytes)),
@@ -173,7 +173,8 @@ fn is_atlas(media_type: &str) -> bool {
 /// The media type of an answer: Atlas clients get theirs back.
 fn media_type(head: &Parts) -> HeaderValue {
     let accepted = head.headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let atlas = accepted.split(',').map(|one| one.split(';').next().unwrap_or_default().trim()).find(|one| is_atlas(one));
+    let atlas =
+        accepted.split(',').map(|one| one.split(';').next().unwrap_or_default().trim()).find(|one| is_atlas(one));
     let atlas = atlas.and_then(|name| HeaderValue::from_str(name).ok());
     atlas.unwrap_or(HeaderValue::from_static("application/json"))
 }
@@ -276,7 +277,10 @@ impl Query {
             let known = EVERYWHERE.iter().chain(operation.query).find(|one| one.name == name);
             let Some(parameter) = known else {
                 let names: Vec<&str> = EVERYWHERE.iter().chain(operation.query).map(|one| one.name).collect();
-                return Err(wrong(format!("Query parameter `{shown}` is unknown here; known are {}.", names.join(", "))));
+                return Err(wrong(format!(
+                    "Query parameter `{shown}` is unknown here; known are {}.",
+                    names.join(", ")
+                )));
             };
             if pairs[..at].iter().any(|(other, _)| other == name) && parameter.kind != Kind::Text {
                 return Err(wrong(format!("Query parameter `{shown}` is there twice.")));
@@ -361,9 +365,3 @@ fn check(parameter: &Parameter, value: &str) -> Result<(), String> {
 pub(super) fn parse_time(text: &str) -> Option<Timestamp> {
     text.parse::<jiff::Timestamp>().ok().map(|at| Timestamp::from_unix_seconds(at.as_second()))
 }
-
-/// The address that a caller is seen with.
-pub(super) fn seen_address(admin: &Admin, remote: SocketAddr, head: &Parts) -> Result<ClientAddress, Code> {
-    admin.callers.address(&Peer::tcp(remote, admin.local), head)
-}
-

@@ -259,6 +259,10 @@ pub(super) fn granted(roles: &[AskedRole]) -> Result<Vec<GrantedRole>, Fault> {
     for (at, role) in roles.iter().enumerate() {
         granted.push(match role {
             AskedRole::Name(name) => GrantedRole { project: None, name: name.clone() },
+            AskedRole::On { group_id: Some(_), org_id: Some(_), .. } => {
+                let wrong = "a role is granted on an organization or on a project; send `orgId` or `groupId`";
+                return Err(Refusal::field(Code::InvalidAttribute, format!("roles[{at}]"), wrong).into());
+            }
             AskedRole::On { group_id, role_name, .. } => {
                 let wrong = |fault: crate::access::id::IdFault| {
                     Refusal::field(Code::InvalidAttribute, format!("roles[{at}].groupId"), fault.to_string())

@@ -50,6 +50,7 @@ pub(super) fn document() -> Response {
 
 /// The same for people; fetches nothing from anywhere.
 pub(super) fn page() -> Response {
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+    let policy =
+        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
     ([(CONTENT_SECURITY_POLICY, policy)], Html(openapi::page())).into_response()
 }

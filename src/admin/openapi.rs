@@ -196,7 +196,8 @@ mod tests {
 
     #[test]
     fn the_page_needs_no_escaping() {
-        let texts = all().flat_map(|one| [one.id, one.path, one.summary].into_iter().chain(one.query.iter().map(|one| one.about)));
+        let texts = all()
+            .flat_map(|one| [one.id, one.path, one.summary].into_iter().chain(one.query.iter().map(|one| one.about)));
         for text in texts {
             assert!(!text.contains(['<', '>', '&']), "{text}");
         }

@@ -90,14 +90,22 @@ pub(super) enum Kind {
 
 /// What every operation takes.
 pub(super) const EVERYWHERE: [Parameter; 2] = [
-    Parameter { name: "envelope", kind: Kind::Flag, about: "Put the status into the body, for clients that can't see it." },
+    Parameter {
+        name: "envelope",
+        kind: Kind::Flag,
+        about: "Put the status into the body, for clients that can't see it.",
+    },
     Parameter { name: "pretty", kind: Kind::Flag, about: "Indent the answer." },
 ];
 
 /// What every operation takes that answers with a page.
 pub(super) const PAGED: [Parameter; 3] = [
     Parameter { name: "pageNum", kind: Kind::Number { least: 1, most: 1_000_000 }, about: "The page, from 1." },
-    Parameter { name: "itemsPerPage", kind: Kind::Number { least: 1, most: 500 }, about: "Items of a page; 100 by default." },
+    Parameter {
+        name: "itemsPerPage",
+        kind: Kind::Number { least: 1, most: 500 },
+        about: "Items of a page; 100 by default.",
+    },
     Parameter { name: "includeCount", kind: Kind::Flag, about: "Tell how many there are in all; on by default." },
 ];
 
@@ -155,9 +163,10 @@ pub(super) fn served(prefix: Prefix, operations: Vec<&'static Operation>) -> Met
             },
         ));
     }
-    router.fallback(move |State(admin): State<Admin>, ConnectInfo(remote): ConnectInfo<SocketAddr>, request: Request| async move {
-        let peer = Peer::tcp(remote, admin.local);
-        call::other_method(&admin, &peer, allowed, request)
-    })
+    router.fallback(
+        move |State(admin): State<Admin>, ConnectInfo(remote): ConnectInfo<SocketAddr>, request: Request| async move {
+            let peer = Peer::tcp(remote, admin.local);
+            call::other_method(&admin, &peer, allowed, request)
+        },
+    )
 }
-

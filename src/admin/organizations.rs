@@ -123,7 +123,9 @@ async fn rename(call: Call) -> Result<Answer, Fault> {
     let asked: Rename = call.json()?;
     let edit = OrganizationEdit { name: Some(asked.name), mode: None };
     let edited = edit_organization(&call, edit).await?;
-    Ok(Answer::of(Organization::new(&edited.value, &call.base)).version(edited.value.revision).revision(edited.revision))
+    Ok(Answer::of(Organization::new(&edited.value, &call.base))
+        .version(edited.value.revision)
+        .revision(edited.revision))
 }
 
 async fn delete(call: Call) -> Result<Answer, Fault> {

@@ -6,12 +6,14 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use super::reload::{Compiled, Look, Outlined};
-use super::{Running, StartFault, StopFault, probes, refresh_keys, told_to_stop, watch};
+use super::reload::{FirstDirectory, Look, Outlined};
+use super::{Running, StartFault, StopFault, admin_listener, probes, refresh_keys, store, told_to_stop, watch};
 use crate::clock::Clock;
 use crate::config::diagnostic::Problems;
+use crate::gate::caller::CallerJudge;
 use crate::live::published::Published;
 use crate::proxy;
 use crate::telemetry::access_log::AccessLog;
@@ -31,6 +33,8 @@ struct Waiting {
     clock: Clock,
     tls: proxy::TlsInUse,
     looks: mpsc::Receiver<Look>,
+    /// Bound with the others, so that a port that is taken ends the start and not the service.
+    admin: Option<TcpListener>,
 }
 
 /// Listens, on the system's clock.
@@ -60,6 +64,15 @@ pub fn open_with(outlined: Outlined, clock: Clock) -> Result<Opened, StartFault>
     let listener = bound.map_err(in_telemetry)?;
     let telemetry = listener.local_addr().map_err(in_telemetry)?;
 
+    let admin = match &settings.admin {
+        Some(admin) => {
+            let bound = runtime.block_on(TcpListener::bind(admin.listen));
+            Some(bound.map_err(|source| StartFault::Admin { address: admin.listen, source })?)
+        }
+        None => None,
+    };
+    let admin_address = admin.as_ref().and_then(|listener| listener.local_addr().ok());
+
     let published = outlined.publish(&metrics).map_err(StartFault::Thread)?;
     let proxy = proxy::start(proxy::ProxyParts {
         sockets: &settings.sockets,
@@ -88,17 +101,30 @@ pub fn open_with(outlined: Outlined, clock: Clock) -> Result<Opened, StartFault>
     let (look_again, looks) = mpsc::channel(1);
     let tls = proxy.tls();
     let drain_timeout = settings.sockets.drain_timeout;
-    let running = Running { proxy, telemetry, runtime, access_log, stopping, look_again, drain_timeout };
-    Ok(Opened { running, waiting: Waiting { outlined, published, metrics, clock, tls, looks } })
+    let running =
+        Running { proxy, telemetry, admin: admin_address, runtime, access_log, stopping, look_again, drain_timeout };
+    Ok(Opened { running, waiting: Waiting { outlined, published, metrics, clock, tls, looks, admin } })
 }
 
 impl Waiting {
     /// Publishes the first directory; from here on requests are decided and files are watched.
-    fn complete(self, directory: (Compiled, Problems), running: &Running) {
-        let Self { outlined, published, metrics, clock, tls, looks } = self;
-        let mut reloader = outlined.complete(directory, &published, metrics, clock);
+    fn complete(self, directory: FirstDirectory, running: &Running) -> Result<(), Problems> {
+        let Self { outlined, published, metrics, clock, tls, looks, admin } = self;
+        let (compiled, warnings, store) = directory.into_parts();
+        let admin_settings = outlined.settings().admin.clone();
+        let origin = store::described(&outlined.settings().directory);
+        let mut reloader = outlined.complete(compiled, &warnings, &published, Arc::clone(&metrics), clock.clone());
+        if let Some((listener, settings)) = admin.zip(admin_settings) {
+            let control = match store {
+                Some(store) => Some(store::serve(store, &settings, &published, &metrics)?),
+                None => None,
+            };
+            let callers = CallerJudge::new(published, settings.client_address.clone(), clock);
+            admin_listener::spawn(&running.runtime, listener, control, origin, callers, settings.behind_tls)?;
+        }
         reloader.hand_tls_to(tls);
         running.runtime.spawn(watch::run(reloader, running.look_again.clone(), looks));
+        Ok(())
     }
 }
 
@@ -113,13 +139,18 @@ impl Opened {
         self.running.telemetry_address()
     }
 
+    /// Where the admin API is, where there is one.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.running.admin_address()
+    }
+
     /// Reads the directory. Requests are decided when it returns.
     ///
     /// # Errors
     /// Every problem of the directory; then the gateway is stopped.
     pub fn load(self) -> Result<Running, Problems> {
-        match self.waiting.outlined.read_directory() {
-            Ok(directory) => Ok(self.complete(directory)),
+        match self.waiting.outlined.read_directory(&self.waiting.clock) {
+            Ok(directory) => self.complete(directory),
             Err(problems) => {
                 self.running.stop();
                 Err(problems)
@@ -127,9 +158,14 @@ impl Opened {
         }
     }
 
-    pub(super) fn complete(self, directory: (Compiled, Problems)) -> Running {
-        self.waiting.complete(directory, &self.running);
-        self.running
+    pub(super) fn complete(self, directory: FirstDirectory) -> Result<Running, Problems> {
+        match self.waiting.complete(directory, &self.running) {
+            Ok(()) => Ok(self.running),
+            Err(problems) => {
+                self.running.stop();
+                Err(problems)
+            }
+        }
     }
 
     /// Reads the directory and serves until SIGTERM or SIGINT, which count from the beginning, then drains. SIGHUP reads
@@ -143,12 +179,13 @@ impl Opened {
             let told = told_to_stop(running.look_again.clone());
             tokio::pin!(told);
             // Not on the runtime's threads, which answer the probes.
-            let reading = tokio::task::spawn_blocking(move || (waiting.outlined.read_directory(), waiting));
+            let reading =
+                tokio::task::spawn_blocking(move || (waiting.outlined.read_directory(&waiting.clock), waiting));
             tokio::select! {
                 told = &mut told => return told.map_err(StopFault::Signals),
                 read = reading => {
                     let (directory, waiting) = read.map_err(StopFault::Reading)?;
-                    waiting.complete(directory.map_err(StopFault::Refused)?, &running);
+                    waiting.complete(directory.map_err(StopFault::Refused)?, &running).map_err(StopFault::Refused)?;
                 }
             }
             told.await.map_err(StopFault::Signals)

@@ -11,11 +11,12 @@ mod stamp;
 
 use std::sync::Arc;
 
-use super::Origin;
+use super::{Origin, store};
 use crate::clock::Clock;
 use crate::config::diagnostic::{Problem, Problems, Severity};
 use crate::config::settings::{DirectorySource, Settings};
 use crate::config::{Examined, NamedOrganization};
+use crate::control;
 use crate::live::key_sets::{KeySets, RefreshWish};
 use crate::live::published::Published;
 use crate::net::tls::files::TlsFiles;
@@ -41,8 +42,16 @@ pub struct Outlined {
 #[derive(Debug)]
 pub struct Prepared {
     outlined: Outlined,
-    directory: Compiled,
+    directory: FirstDirectory,
+}
+
+/// The directory that a start begins with.
+#[derive(Debug)]
+pub(super) struct FirstDirectory {
+    compiled: Compiled,
     warnings: Problems,
+    /// The store that it comes from, where it comes from one.
+    pub(super) store: Option<control::Opened>,
 }
 
 /// Reads and judges everything that listening needs. Where that is faulty the directory is read all the same, so that one
@@ -79,8 +88,8 @@ pub fn outline(origin: Origin) -> Result<Outlined, Problems> {
 /// Every problem of the configuration, of the directory that it names and of its other files.
 pub fn prepare(origin: Origin) -> Result<Prepared, Problems> {
     let outlined = outline(origin)?;
-    let (directory, warnings) = outlined.read_directory()?;
-    Ok(Prepared { outlined, directory, warnings })
+    let directory = outlined.read_directory(&Clock::system())?;
+    Ok(Prepared { outlined, directory })
 }
 
 /// The directory where it can be used, and what was found, also where it goes with the configuration.
@@ -111,17 +120,38 @@ impl Outlined {
         &self.tls
     }
 
-    /// Reads and compiles the directory, which takes as long as it is large.
+    /// Reads and compiles the directory, which takes as long as it is large. A store is made where there is none, and is
+    /// this process's alone from here on.
     ///
     /// # Errors
     /// Every problem of the directory, after the warnings of the configuration.
-    pub(super) fn read_directory(&self) -> Result<(Compiled, Problems), Problems> {
-        let (compiled, found) = judged_directory(&self.settings().directory, &self.configuration.organizations);
-        found.unless_refused(compiled).map_err(|found| {
-            let mut problems = self.warnings.clone();
-            problems.append(found);
-            problems
-        })
+    pub(super) fn read_directory(&self, clock: &Clock) -> Result<FirstDirectory, Problems> {
+        let named = &self.configuration.organizations;
+        let (first, found) = match &self.settings().directory {
+            DirectorySource::Sqlite(path) => match store::open(path, clock) {
+                Ok((compiled, store)) => {
+                    let known = compiled.snapshot.organizations().map(|one| one.id()).collect::<Vec<_>>();
+                    let found = agree::unknown_organizations(named, known);
+                    (Some(FirstDirectory { compiled, warnings: Problems::default(), store: Some(store) }), found)
+                }
+                Err(problems) => (None, problems),
+            },
+            source => {
+                let (compiled, found) = judged_directory(source, named);
+                (
+                    compiled.map(|compiled| FirstDirectory { compiled, warnings: Problems::default(), store: None }),
+                    found,
+                )
+            }
+        };
+        match found.unless_refused(first) {
+            Ok((first, warnings)) => Ok(FirstDirectory { warnings, ..first }),
+            Err(found) => {
+                let mut problems = self.warnings.clone();
+                problems.append(found);
+                Err(problems)
+            }
+        }
     }
 
     /// Publishes the settings without a directory: nothing is allowed yet.
@@ -136,18 +166,26 @@ impl Outlined {
     /// Publishes the first directory, and hands over what keeps everything current.
     pub(super) fn complete(
         self,
-        (directory, warnings): (Compiled, Problems),
+        directory: Compiled,
+        warnings: &Problems,
         published: &Arc<Published>,
         metrics: Arc<Metrics>,
         clock: Clock,
     ) -> Reloader {
-        tell(&warnings, "");
+        tell(warnings, "");
         // Nothing was published before, so that nothing is newer.
         let _ = published.publish_snapshot(Arc::clone(&directory.snapshot));
         metrics.snapshot_applied(&directory.snapshot, directory.took);
         tell_applied(&directory);
         let serving = Serving { configuration: self.configuration, directory, tls: self.tls };
         Reloader::new(self.origin, serving, Arc::clone(published), metrics, clock)
+    }
+}
+
+impl FirstDirectory {
+    /// What is published, what somebody should look at, and the store.
+    pub(super) fn into_parts(self) -> (Compiled, Problems, Option<control::Opened>) {
+        (self.compiled, self.warnings, self.store)
     }
 }
 
@@ -158,8 +196,8 @@ impl Prepared {
     }
 
     /// Its two halves.
-    pub(super) fn into_parts(self) -> (Outlined, (Compiled, Problems)) {
-        (self.outlined, (self.directory, self.warnings))
+    pub(super) fn into_parts(self) -> (Outlined, FirstDirectory) {
+        (self.outlined, self.directory)
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::EX_CONFIG;
 use super::compare;
 use crate::app::agree;
-use crate::config::diagnostic::{Place, Problems, Severity};
+use crate::config::diagnostic::{Place, Problem, Problems, Severity};
 use crate::config::document::Override;
 use crate::config::settings::{DirectorySource, Settings};
 use crate::config::{self};
@@ -165,6 +165,13 @@ fn read(config: Option<&Path>, directory: Option<&Path>) -> Checked {
             }
             examined.organizations
         }
+        Some(DirectorySource::Sqlite(path)) => match directory::sqlite::look(&path) {
+            Ok(stored) => stored.map(|snapshot| snapshot.organizations().map(|one| one.id()).collect()),
+            Err(fault) => {
+                checked.problems.push(Problem::error(Place::file(path.display().to_string()), fault.to_string()));
+                None
+            }
+        },
         Some(DirectorySource::Demonstration) => {
             let directory = checked.directory.insert(directory::demonstration());
             Some(directory.organizations.iter().map(|one| one.id).collect())

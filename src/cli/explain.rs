@@ -229,6 +229,11 @@ fn load(args: &ExplainArgs) -> anyhow::Result<Loaded> {
     };
     let snapshot = match &source {
         DirectorySource::Demonstration => directory::demonstration().compile(1)?,
+        DirectorySource::Sqlite(path) => match directory::sqlite::look(path) {
+            Ok(Some(snapshot)) => snapshot,
+            Ok(None) => bail!("there is no store `{}` yet; `portcullis serve` makes it", path.display()),
+            Err(fault) => return Err(fault).context(format!("the store `{}` can't be read", path.display())),
+        },
         DirectorySource::File(path) => match compiled(path)? {
             Ok(snapshot) => snapshot,
             Err(problems) => return Ok(Err(problems)),

@@ -20,7 +20,7 @@ pub use scalar::{Toggle, Word};
 pub struct Configuration {
     /// What listens, how a request is judged, and where it goes.
     pub gateway: Gateway,
-    /// Where organizations, credentials and access lists are kept. Has to be said: there is no default.
+    /// Where organizations, credentials and access lists are kept. Default: `sqlite: portcullis.db`.
     pub directory: Option<Directory>,
     /// The listener for probes and metrics, and the access log.
     pub telemetry: Telemetry,

@@ -18,27 +18,21 @@ use std::time::Duration;
 use super::document::{Document, Finding, Path, Step, path};
 use super::raw;
 use super::settings::{
-    AccessLogSettings, AccessLogSink, AdminSettings, DirectorySource, Gateway, Limits, Outbound, Settings, TelemetrySettings, Timeouts,
+    AccessLogSettings, AccessLogSink, AdminSettings, DirectorySource, Gateway, Limits, Outbound, Settings,
+    TelemetrySettings, Timeouts,
 };
 use super::units;
 use crate::access::id::Id;
 use crate::access::network::{Network, Networks};
 
-/// What becomes of a configuration that does not say which directory it means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unnamed {
-    /// Refused: whoever writes a file means keys of their own, and those of the demonstration are known to everybody.
-    Refuses,
-    /// The demonstration, with a warning: nobody wrote anything.
-    Demonstrates,
-}
+/// The store where no directory is configured, beside the configuration.
+const DEFAULT_STORE: &str = "portcullis.db";
 
 /// What was found so far, and the folder that relative paths start from.
 pub(super) struct Resolve<'a> {
     pub(super) folder: &'a FilePath,
     /// Asked for what it could not read.
     pub(super) document: &'a Document,
-    pub(super) unnamed: Unnamed,
     pub(super) findings: Vec<Finding>,
     /// What the configuration names as its directory.
     pub(super) directory: Option<DirectorySource>,
@@ -123,7 +117,9 @@ impl Resolve<'_> {
 
     fn directory(&mut self, raw: Option<&raw::Directory>) -> Option<DirectorySource> {
         let Some(raw) = raw else {
-            return self.unnamed_directory();
+            // Not where it is there and can't be read: that is a fault of its own.
+            let unread = self.lost(&path!["directory"]);
+            return (!unread).then(|| DirectorySource::Sqlite(self.folder.join(DEFAULT_STORE)));
         };
         let later = [("postgres", &raw.postgres), ("follow", &raw.follow)];
         for (kind, _) in later.iter().filter(|(_, given)| given.is_some()) {
@@ -143,7 +139,8 @@ impl Resolve<'_> {
                 let kinds = ["file", "demonstration", "sqlite", "postgres", "follow"];
                 let unread = kinds.iter().any(|key| self.lost(&path!["directory", *key]));
                 if later.iter().all(|(_, given)| given.is_none()) && !unread {
-                    let message = "the directory names no source; write `file: directory.yaml` or `sqlite: portcullis.db`";
+                    let message =
+                        "the directory names no source; write `file: directory.yaml` or `sqlite: portcullis.db`";
                     self.findings.push(Finding::error(path!["directory"], message).at_key());
                 }
                 None
@@ -156,25 +153,6 @@ impl Resolve<'_> {
             (Some(_), Some(_), false) => {
                 let message = "`file` and `sqlite` exclude each other; keep one";
                 self.findings.push(Finding::error(path!["directory", "sqlite"], message).at_key());
-                None
-            }
-        }
-    }
-
-    /// The directory where none is configured.
-    fn unnamed_directory(&mut self) -> Option<DirectorySource> {
-        match self.unnamed {
-            Unnamed::Demonstrates => {
-                let message = "no directory is configured: the demonstration serves, whose keys are public";
-                let help = "name your own in a configuration file, as `directory: { file: directory.yaml }`";
-                self.findings.push(Finding::warning(path!["directory"], message).with_help(help));
-                Some(DirectorySource::Demonstration)
-            }
-            Unnamed::Refuses => {
-                if !self.lost(&path!["directory"]) {
-                    let message = "no `directory` is configured; say `directory: { file: directory.yaml }`";
-                    self.findings.push(Finding::error(path!["directory"], message));
-                }
                 None
             }
         }

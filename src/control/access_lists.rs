@@ -200,8 +200,7 @@ impl Control {
     ) -> Result<Committed<()>, Fault> {
         self.change(actor, move |change| {
             let held = hold(change, place, key)?;
-            let after: Vec<EntryRow> =
-                held.entries.iter().filter(|entry| entry.network != network).cloned().collect();
+            let after: Vec<EntryRow> = held.entries.iter().filter(|entry| entry.network != network).cloned().collect();
             if after.len() == held.entries.len() {
                 return Err(no_entry(network));
             }
@@ -212,7 +211,9 @@ impl Control {
 }
 
 fn no_entry(network: Network) -> Fault {
-    Refusal::new(Code::AccessListEntryNotFound, format!("{network} is not an entry of this access list.")).with(network).into()
+    Refusal::new(Code::AccessListEntryNotFound, format!("{network} is not an entry of this access list."))
+        .with(network)
+        .into()
 }
 
 fn page(rows: Rows<'_>, credential: &CredentialRow, (skip, most): (u64, u64)) -> Result<Listed, Fault> {
@@ -226,8 +227,7 @@ fn hold(change: &Change<'_>, place: Place, key: Id) -> Result<Held, Fault> {
     let rights = Rights::of(rows, change.actor())?;
     let key = find(rows, &rights, place, key)?;
     rights.manage_key(rows, &key.row, &key.roles)?;
-    let organization =
-        rows.organization(key.row.organization)?.ok_or_else(|| no_organization(key.row.organization))?;
+    let organization = rows.organization(key.row.organization)?.ok_or_else(|| no_organization(key.row.organization))?;
     Ok(Held { organization, entries: rows.entries(key.row.pk)?, credential: key.row })
 }
 

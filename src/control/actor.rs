@@ -60,9 +60,8 @@ impl Control {
         address: ClientAddress,
     ) -> Result<Actor, Fault> {
         let found = self.read(move |rows| Ok(rows.credential(kind, id)?)).await?;
-        let row = found.ok_or_else(|| {
-            Refusal::new(Code::InvalidCredentials, Code::InvalidCredentials.detail(Some(address)))
-        })?;
+        let row = found
+            .ok_or_else(|| Refusal::new(Code::InvalidCredentials, Code::InvalidCredentials.detail(Some(address))))?;
         let name = row.public_key.unwrap_or(row.name);
         Ok(Actor { kind: ActorKind::Credential { id, kind, name }, address: Some(address) })
     }

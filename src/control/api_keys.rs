@@ -441,8 +441,7 @@ fn replaced_roles(
     let new = parsed_roles(change.rows(), key.row.organization, project, granted)?;
     let is_here = |role: &&Role| role.project() == project;
     let differs = |role: &&Role| new.contains(role) != key.roles.contains(role);
-    let changed: Vec<Role> =
-        key.roles.iter().filter(is_here).chain(&new).filter(differs).cloned().collect();
+    let changed: Vec<Role> = key.roles.iter().filter(is_here).chain(&new).filter(differs).cloned().collect();
     if !changed.is_empty() {
         rights.grant(key.row.organization, Some(key.row.id), &changed)?;
     }
@@ -495,7 +494,8 @@ fn keep_an_owner(change: &Change<'_>, key: &ApiKey, kept: &[Role]) -> Result<(),
     match change.rows().has_other_owner(key.row.organization, key.row.pk, change.now())? {
         true => Ok(()),
         false => {
-            let detail = format!("Organization {} would have no owner left; make another one first.", key.row.organization);
+            let detail =
+                format!("Organization {} would have no owner left; make another one first.", key.row.organization);
             Err(Refusal::new(Code::CannotDeleteLastOwner, detail).with(key.row.organization).into())
         }
     }

@@ -48,7 +48,9 @@ impl std::fmt::Debug for Begun {
 pub enum BootstrapFault {
     #[error("{ORGANIZATION_VARIABLE} is no name: 1 to 64 characters, no control characters, no blanks at an end")]
     Organization,
-    #[error("{KEY_VARIABLE} is not `publicKey:privateKey` with 8 lowercase letters and a UUID of version 4; make one by `uuidgen -r`")]
+    #[error(
+        "{KEY_VARIABLE} is not `publicKey:privateKey` with 8 lowercase letters and a UUID of version 4; make one by `uuidgen -r`"
+    )]
     Key,
     #[error("the store can't be begun: {0}")]
     Store(String),

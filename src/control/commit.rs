@@ -85,11 +85,7 @@ impl Desk {
     }
 
     /// Makes changes on a thread of its own until nobody can ask for any.
-    pub(super) fn serve(
-        mut self,
-        published: Arc<Published>,
-        told: SnapshotSeen,
-    ) -> std::io::Result<Sender<Job>> {
+    pub(super) fn serve(mut self, published: Arc<Published>, told: SnapshotSeen) -> std::io::Result<Sender<Job>> {
         self.published = Some((published, told));
         let (sender, jobs) = channel::<Job>();
         std::thread::Builder::new().name("control".into()).spawn(move || {
@@ -137,7 +133,11 @@ impl Desk {
         if stored == self.snapshot.revision() {
             return Ok(());
         }
-        tracing::warn!(stored, enforced = self.snapshot.revision(), "the store was changed by somebody else; reading it whole");
+        tracing::warn!(
+            stored,
+            enforced = self.snapshot.revision(),
+            "the store was changed by somebody else; reading it whole"
+        );
         let begin = Instant::now();
         self.draft = self.store.rows().compile()?;
         // Readers refuse to go back, also where the copy that was put in place is older.
@@ -164,13 +164,7 @@ impl Desk {
 }
 
 impl<'t> Change<'t> {
-    fn new(
-        store: &'t sqlite::Change<'t>,
-        actor: &'t Actor,
-        limits: Limits,
-        now: Timestamp,
-        revision: u64,
-    ) -> Self {
+    fn new(store: &'t sqlite::Change<'t>, actor: &'t Actor, limits: Limits, now: Timestamp, revision: u64) -> Self {
         Self {
             store,
             actor,

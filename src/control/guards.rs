@@ -65,12 +65,15 @@ pub(super) fn list(
     }
     if let Some(address) = own_address(change.actor(), credential) {
         let now = change.now();
-        let loses = lets_in(before, address, organization.mode, now) && !lets_in(after, address, organization.mode, now);
-        let takes_away = admits(before, address, now) && before.iter().any(|entry| {
-            entry.network.contains(address.ip()) && !after.iter().any(|kept| kept.network == entry.network)
-        });
+        let loses =
+            lets_in(before, address, organization.mode, now) && !lets_in(after, address, organization.mode, now);
+        let takes_away = admits(before, address, now)
+            && before.iter().any(|entry| {
+                entry.network.contains(address.ip()) && !after.iter().any(|kept| kept.network == entry.network)
+            });
         if loses && takes_away {
-            let detail = format!("The calling credential is used from {address}, which would be on its own list no more.");
+            let detail =
+                format!("The calling credential is used from {address}, which would be on its own list no more.");
             return Err(Refusal::new(Code::CannotRemoveCaller, detail).with(address).into());
         }
         if loses {

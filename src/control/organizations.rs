@@ -193,7 +193,9 @@ pub(super) fn add(change: &mut super::commit::Change<'_>, new: &NewOrganization)
 pub(super) fn expect(expected: Option<u64>, found: u64) -> Result<(), Fault> {
     match expected {
         Some(expected) if expected != found => {
-            let detail = format!("It was changed by somebody else: its version is \"{found}\" and not \"{expected}\". Read it again.");
+            let detail = format!(
+                "It was changed by somebody else: its version is \"{found}\" and not \"{expected}\". Read it again."
+            );
             Err(Refusal::new(Code::VersionMismatch, detail).with(found).into())
         }
         _ => Ok(()),

@@ -15,11 +15,7 @@ impl Control {
     ///
     /// # Errors
     /// A [`Fault`].
-    pub async fn projects(
-        self: &Arc<Self>,
-        actor: &Actor,
-        organization: Option<Id>,
-    ) -> Result<Vec<ProjectRow>, Fault> {
+    pub async fn projects(self: &Arc<Self>, actor: &Actor, organization: Option<Id>) -> Result<Vec<ProjectRow>, Fault> {
         let actor = actor.clone();
         self.read(move |rows| {
             let rights = Rights::of(rows, &actor)?;
@@ -61,7 +57,8 @@ impl Control {
             let owner = rights.make_projects(change.rows(), organization)?;
             check_name("name", &name)?;
             if change.rows().has_project(owner.pk, &name)? {
-                let detail = format!("Organization {organization} has a project `{name}` already; choose another name.");
+                let detail =
+                    format!("Organization {organization} has a project `{name}` already; choose another name.");
                 return Err(Refusal::new(Code::AlreadyExists, detail).with(&name).into());
             }
             let row = ProjectRow { pk: 0, id: draw::id()?, organization, name, created_at: change.now() };

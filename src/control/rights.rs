@@ -91,7 +91,8 @@ impl Rights {
 
     fn administers(&self, project: &ProjectRow) -> bool {
         self.owns(project.organization)
-            || self.has(|role| matches!(role, Role::Project(id, "GROUP_OWNER" | "GROUP_USER_ADMIN") if *id == project.id))
+            || self
+                .has(|role| matches!(role, Role::Project(id, "GROUP_OWNER" | "GROUP_USER_ADMIN") if *id == project.id))
     }
 
     /// The organization, where the actor may see it.

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
+use crate::access::snapshot::Snapshot;
 use crate::clock::Timestamp;
 
 pub use compile::CompileFault;
@@ -42,7 +43,9 @@ pub enum StoreFault {
     InUse(PathBuf),
     #[error("`{path}` can't be opened; is its folder there and writable?")]
     Open { path: PathBuf, source: std::io::Error },
-    #[error("the store is of a newer version ({found}, this program knows {known}); use the newer program, or restore a copy from before")]
+    #[error(
+        "the store is of a newer version ({found}, this program knows {known}); use the newer program, or restore a copy from before"
+    )]
     Newer { found: usize, known: usize },
     #[error("migration {0} of the store has another text than this program's; use the program that made the store")]
     Altered(usize),
@@ -148,6 +151,25 @@ impl Store {
     pub fn change(&mut self) -> Result<Change<'_>, StoreFault> {
         Ok(Change(self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?))
     }
+}
+
+/// Reads a store that another process may be serving; `None` where there is none. Changes nothing.
+///
+/// # Errors
+/// A [`CompileFault`].
+pub fn look(path: &Path) -> Result<Option<Snapshot>, CompileFault> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let mut reader = Reader::open(path)?;
+    reader.view(|rows| {
+        let application: i32 = rows.0.pragma_query_value(None, "application_id", |row| row.get(0))?;
+        if application != APPLICATION {
+            return Err(StoreFault::Foreign(path.to_owned()).into());
+        }
+        let revision = rows.revision()?;
+        Ok(Some(rows.compile()?.finish(revision)))
+    })
 }
 
 /// A connection that only reads.

@@ -96,15 +96,6 @@ impl CallerJudge {
             Outcome::NotReady => refuse(Code::NotReady, "there is no snapshot yet".into()),
         }
     }
-
-    /// The address that a call is seen with, whoever makes it.
-    ///
-    /// # Errors
-    /// [`Code::ClientAddressUnresolved`].
-    pub fn address(&self, peer: &Peer, head: &Parts) -> Result<ClientAddress, Code> {
-        let derived = super::forwarded::derive(peer.address, &self.rule, &head.headers, &mut NoTrace);
-        derived.client.map_err(|_| Code::ClientAddressUnresolved)
-    }
 }
 
 /// Everything needs a credential, whatever the gateway's routes say.

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::agree;
 use crate::access::id::Id;
-use crate::access::snapshot::Snapshot;
-use crate::app::Origin;
+use crate::access::snapshot::{Draft, Snapshot};
+use crate::app::{Chain, Origin};
 use crate::config::diagnostic::{Place, Problem, Problems};
 use crate::config::document::Override;
 use crate::config::settings::{DirectorySource, Settings};
@@ -88,6 +88,7 @@ pub(super) fn directory_with_organizations(source: &DirectorySource, revision: u
             let place = Place::file("the demonstration directory");
             (directory::demonstration(), Problems::default(), [0; 32], Vec::new(), place)
         }
+        DirectorySource::Sqlite(path) => return stored(path, begin),
         DirectorySource::File(path) => {
             let directory::Examined { loaded, organizations } =
                 directory::examine(path, &directory::LoadOptions::default());
@@ -104,6 +105,26 @@ pub(super) fn directory_with_organizations(source: &DirectorySource, revision: u
     let compiled = compiled
         .map(|snapshot| (Compiled { snapshot: Arc::new(snapshot), digest, files, took: begin.elapsed() }, warnings));
     (compiled, Some(organizations))
+}
+
+/// What a store holds, without serving it.
+fn stored(path: &Path, begin: Instant) -> (Judged, Option<Vec<Id>>) {
+    match directory::sqlite::look(path) {
+        Ok(snapshot) => {
+            let snapshot = Arc::new(snapshot.unwrap_or_else(|| Draft::new().finish(1)));
+            let known = snapshot.organizations().map(|one| one.id()).collect();
+            (
+                Ok((
+                    Compiled { snapshot, digest: [0; 32], files: Vec::new(), took: begin.elapsed() },
+                    Problems::default(),
+                )),
+                Some(known),
+            )
+        }
+        Err(fault) => {
+            (Err(Problem::error(Place::file(path.display().to_string()), Chain(&fault).to_string()).into()), None)
+        }
+    }
 }
 
 /// Whether the organizations that the configuration names are there.

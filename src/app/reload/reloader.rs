@@ -178,7 +178,8 @@ impl Reloader {
     /// The directory, where it is another one; `None` where it is the one that serves.
     fn new_directory(&self) -> Read<(Compiled, Problems)> {
         match &self.settings().directory {
-            DirectorySource::Demonstration => Ok(None),
+            // A store tells of its changes itself.
+            DirectorySource::Demonstration | DirectorySource::Sqlite(_) => Ok(None),
             source @ DirectorySource::File(_) => {
                 read::directory(source, self.serving.directory.snapshot.revision() + 1)
                     .map(|read| Some(read).filter(|(new, _)| new.digest != self.serving.directory.digest))
@@ -197,12 +198,15 @@ impl Reloader {
     }
 
     fn judge(&mut self, configuration: Read<New>, directory: Read<(Compiled, Problems)>, tls: NewTls) {
+        let before = self.published.current();
         let (mut configuration, mut in_configuration) = apart(configuration);
         let (mut directory, mut in_directory) = apart(directory);
         let goes = |configuration: Option<&Configuration>, compiled: Option<&Compiled>| {
             let configuration = configuration.unwrap_or(&self.serving.configuration);
-            let compiled = compiled.unwrap_or(&self.serving.directory);
-            read::agreement(&configuration.organizations, &compiled.snapshot)
+            // What is published may be newer than what was read here: a store changes by itself.
+            let published = before.snapshot.as_ref().unwrap_or(&self.serving.directory.snapshot);
+            let snapshot = compiled.map_or(published, |compiled| &compiled.snapshot);
+            read::agreement(&configuration.organizations, snapshot)
         };
         let settings = configuration.as_ref().map(|new| &new.configuration);
         let compiled = directory.as_ref().map(|(new, _)| new);
@@ -317,6 +321,7 @@ impl Reloader {
         for (section, changed) in [
             ("gateway.listen, gateway.workers or gateway.drain_timeout", old.sockets != new.settings.sockets),
             ("directory", old.directory != new.settings.directory),
+            ("admin", old.admin != new.settings.admin),
             ("telemetry.listen", old.telemetry != new.settings.telemetry),
             ("telemetry.access_log", old.access_log != new.settings.access_log),
         ] {

@@ -30,7 +30,10 @@ impl Resolve<'_> {
             sockets.listen.iter().any(|one| listen.is_some_and(|listen| listeners::collide(one.address, listen)))
         };
         if sockets.is_some_and(taken) {
-            self.error(step(&at, "listen"), format!("`{text}` is an address of the gateway already; choose another port"));
+            self.error(
+                step(&at, "listen"),
+                format!("`{text}` is an address of the gateway already; choose another port"),
+            );
         }
         if listen.is_some_and(|listen| !listen.ip().is_loopback()) && !raw.behind_tls {
             let message = format!(

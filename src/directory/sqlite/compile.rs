@@ -126,9 +126,9 @@ impl Rows<'_> {
         ))?;
         let mut secrets =
             self.0.prepare_cached(&format!("SELECT credential, sha256 FROM secret {of} ORDER BY credential, id"))?;
-        let mut roles = self
-            .0
-            .prepare_cached(&format!("SELECT credential, project, name FROM role {of} ORDER BY credential, project, name"))?;
+        let mut roles = self.0.prepare_cached(&format!(
+            "SELECT credential, project, name FROM role {of} ORDER BY credential, project, name"
+        ))?;
         let mut entries = self.0.prepare_cached(&format!(
             "SELECT credential, network, expires_at FROM entry {of} ORDER BY credential, network"
         ))?;
@@ -153,4 +153,3 @@ impl Rows<'_> {
         Ok(())
     }
 }
-

@@ -108,7 +108,9 @@ impl Rows<'_> {
     pub fn api_keys(&self, of: KeyFilter, skip: u64, most: u64) -> Result<(Vec<CredentialRow>, u64), StoreFault> {
         let (place, id) = match of {
             KeyFilter::Organization(id) => ("credential.organization = (SELECT pk FROM organization WHERE id = ?)", id),
-            KeyFilter::Project(id) => ("credential.pk IN (SELECT credential FROM role WHERE project = ? AND project <> '')", id),
+            KeyFilter::Project(id) => {
+                ("credential.pk IN (SELECT credential FROM role WHERE project = ? AND project <> '')", id)
+            }
         };
         let id = id.to_string();
         let mut statement = self.0.prepare_cached(&format!(
@@ -261,9 +263,9 @@ impl Change<'_> {
     /// # Errors
     /// [`StoreFault::Taken`] where any credential has it already.
     pub fn add_secret(&self, credential: i64, new: &SecretRow) -> Result<(), StoreFault> {
-        let mut statement = self.0.prepare_cached(
-            "INSERT INTO secret (credential, id, sha256, shown, created_at) VALUES (?, ?, ?, ?, ?)",
-        )?;
+        let mut statement = self
+            .0
+            .prepare_cached("INSERT INTO secret (credential, id, sha256, shown, created_at) VALUES (?, ?, ?, ?, ?)")?;
         statement.execute(params![
             credential,
             new.id.to_string(),
@@ -279,8 +281,9 @@ impl Change<'_> {
     /// # Errors
     /// A [`StoreFault`].
     pub fn remove_secret(&self, credential: i64, id: Id) -> Result<bool, StoreFault> {
-        let removed =
-            self.0.execute("DELETE FROM secret WHERE credential = ? AND id = ?", params![credential, id.to_string()])?;
+        let removed = self
+            .0
+            .execute("DELETE FROM secret WHERE credential = ? AND id = ?", params![credential, id.to_string()])?;
         Ok(removed > 0)
     }
 

@@ -25,7 +25,8 @@ const LEDGER: &str = "CREATE TABLE IF NOT EXISTS migration (
 pub(super) fn run(connection: &mut Connection, now: Timestamp) -> Result<(), StoreFault> {
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     transaction.execute_batch(LEDGER)?;
-    let newest: usize = transaction.query_row("SELECT coalesce(max(version), 0) FROM migration", [], |row| row.get(0))?;
+    let newest: usize =
+        transaction.query_row("SELECT coalesce(max(version), 0) FROM migration", [], |row| row.get(0))?;
     if newest > STEPS.len() {
         return Err(StoreFault::Newer { found: newest, known: STEPS.len() });
     }

@@ -1,0 +1,37 @@
+//! The admin listener. It runs on the admin runtime: however much is asked of it, no request waits for it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+use crate::admin::{self, Admin};
+use crate::config::diagnostic::{Place, Problem, Problems};
+use crate::control::Control;
+use crate::gate::caller::CallerJudge;
+
+/// Serves the admin API until the runtime ends.
+///
+/// # Errors
+/// The listener is gone.
+pub(super) fn spawn(
+    runtime: &Runtime,
+    listener: TcpListener,
+    control: Option<Arc<Control>>,
+    origin: Arc<str>,
+    callers: CallerJudge,
+    secure: bool,
+) -> Result<(), Problems> {
+    let local =
+        listener.local_addr().map_err(|fault| Problem::error(Place::file("the admin listener"), fault.to_string()))?;
+    tracing::info!(address = %local, "the admin API is served");
+    let router = admin::router(Admin { control, origin, callers: Arc::new(callers), local, secure });
+    runtime.spawn(async move {
+        let served = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await;
+        if let Err(fault) = served {
+            tracing::error!(error = %fault, "the admin listener ended");
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! The embedded store at start: opened, begun where it is empty, compiled, and then served.
+
+use std::fs::OpenOptions;
+use std::io::{IsTerminal as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Chain;
+use super::reload::Compiled;
+use crate::access::snapshot::Snapshot;
+use crate::clock::Clock;
+use crate::config::diagnostic::{Place, Problem, Problems};
+use crate::config::settings::{AdminSettings, DirectorySource};
+use crate::control::{self, Begun, Bootstrap, Control, Limits};
+use crate::live::published::Published;
+use crate::telemetry::metrics::Metrics;
+
+/// Opens the store and compiles it. An empty one is begun as the bootstrap variables say.
+///
+/// # Errors
+/// What keeps it from being served, with what to do.
+pub(super) fn open(path: &Path, clock: &Clock) -> Result<(Compiled, control::Opened), Problems> {
+    let begin = Instant::now();
+    let problem = |fault: &dyn std::error::Error| {
+        Problems::from(Problem::error(Place::file(path.display().to_string()), Chain(fault).to_string()))
+    };
+    let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
+    let bootstrap = Bootstrap::parse(variable(control::ORGANIZATION_VARIABLE), variable(control::KEY_VARIABLE));
+    let bootstrap = bootstrap.map_err(|fault| problem(&fault))?;
+    let opened = control::Opened::new(path, bootstrap, clock).map_err(|fault| problem(&fault))?;
+    if let Some(begun) = &opened.begun {
+        announce(path, begun).map_err(|fault| problem(&fault))?;
+    }
+    let snapshot = Arc::clone(opened.snapshot());
+    Ok((Compiled { snapshot, digest: [0; 32], files: Vec::new(), took: begin.elapsed() }, opened))
+}
+
+/// Tells the first key to whoever started the program: on its terminal, or in a file that nobody else can read. Never in a
+/// log, which others keep.
+fn announce(path: &Path, begun: &Begun) -> std::io::Result<()> {
+    let organization = begun.organization;
+    tracing::info!(store = %path.display(), %organization, "a new store was begun");
+    let Some(private_key) = &begun.private_key else { return Ok(()) };
+    let key = format!("{}:{private_key}", begun.public_key);
+    let mut terminal = std::io::stderr();
+    if terminal.is_terminal() {
+        return writeln!(
+            terminal,
+            "\nA new store was begun, with organization {organization} and this API key, which owns it:\n\n    {key}\n\n\
+             Keep it: it is shown this once. Try it: portcullis orgs list --api-key {key}\n"
+        );
+    }
+    let file = key_file(path);
+    let mut options = OpenOptions::new();
+    let mut to = options.write(true).create(true).truncate(true).mode(0o600).open(&file)?;
+    to.write_all(format!("{key}\n").as_bytes())?;
+    to.sync_all()?;
+    tracing::info!(file = %file.display(), "the API key that owns the new store was written there; move it to a safe place");
+    Ok(())
+}
+
+fn key_file(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".owner-key");
+    name.into()
+}
+
+/// Serves a store: from here on it takes changes.
+///
+/// # Errors
+/// No thread could be started.
+pub(super) fn serve(
+    opened: control::Opened,
+    settings: &AdminSettings,
+    published: &Arc<Published>,
+    metrics: &Arc<Metrics>,
+) -> Result<Arc<Control>, Problems> {
+    let limits = Limits {
+        entries_per_list: settings.entries_per_list,
+        api_keys_per_organization: settings.api_keys_per_organization,
+    };
+    let metrics = Arc::clone(metrics);
+    let told = Box::new(move |snapshot: &Arc<Snapshot>, took: Duration| metrics.snapshot_applied(snapshot, took));
+    let served = opened.serve(Arc::clone(published), limits, told);
+    served.map_err(|fault| Problem::error(Place::file("the store"), fault.to_string()).into())
+}
+
+/// Where the directory comes from, for people.
+pub(super) fn described(source: &DirectorySource) -> Arc<str> {
+    match source {
+        DirectorySource::File(path) => format!("the file `{}`", path.display()).into(),
+        DirectorySource::Sqlite(path) => format!("the store `{}`", path.display()).into(),
+        DirectorySource::Demonstration => "the built-in demonstration".into(),
+    }
+}
