@@ -10,6 +10,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 
 use crate::programs::{PORTCULLIS, package};
+use crate::served::Served;
 use crate::stage::{KEY, KEY_WITHOUT_LIST, directory, sha256};
 
 /// The credential of [`KEY`].
@@ -364,4 +365,18 @@ fn variables_override_and_what_only_looks_like_one_is_refused() {
     // What Kubernetes tells of a Service that is called like this is not meant for us.
     check("PORTCULLIS_GATEWAY_PORT_8080_TCP", "tcp://10.0.0.1:8080".into()).code(0);
     check("PORTCULLIS_VERSION", "3".into()).code(0);
+}
+
+/// What nobody configured demonstrates, and says that it does.
+#[test]
+fn serve_without_a_file_demonstrates_with_a_warning() {
+    let mut command = Command::new(PORTCULLIS);
+    command.arg("serve").env("PORTCULLIS__TELEMETRY__LISTEN", "127.0.0.1:0");
+    command.env("PORTCULLIS__GATEWAY__LISTEN", "[{ address: \"127.0.0.1:0\" }]");
+    let mut served = Served::watch(&mut command);
+    assert!(served.log_has(|line| line["level"] == "WARN"), "{:#?}", served.log());
+    let [(listed, _), ..] = portcullis::directory::DEMONSTRATION_KEYS;
+    assert_eq!(served.get("/", &[&format!("X-API-Key: {listed}")]).status, 200);
+    served.signal("TERM");
+    assert_eq!(served.ended().code(), Some(0));
 }

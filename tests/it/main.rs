@@ -12,6 +12,7 @@ mod docs;
 mod errors_page;
 mod forwarding;
 mod framing;
+mod guides;
 mod hot_swap;
 mod layering;
 mod life_cycle;

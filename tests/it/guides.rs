@@ -1,0 +1,72 @@
+//! The guides keep their word: the commands that they show are run, and print what is printed there.
+//!
+//! A ` ```yaml NAME ` block is a file beside the README's own, a ` ```console ` block commands after `$ ` with their output.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::programs::{PORTCULLIS, output, package};
+
+/// The README's key, which the guides never print.
+const KEY: &str = "export-4f9d2c7ab81e6035d9c4f7a2";
+
+/// Blocks of a text with their fences' words, in order.
+fn blocks(text: &str) -> Vec<(&str, String)> {
+    let mut parts = text.split("```");
+    parts.next();
+    let mut found = Vec::new();
+    while let Some(block) = parts.next() {
+        let (fence, body) = block.split_once('\n').unwrap_or((block, ""));
+        found.push((fence, body.to_owned()));
+        parts.next();
+    }
+    found
+}
+
+fn write_files(text: &str, folder: &Path) {
+    for (fence, body) in blocks(text) {
+        if let Some(name) = fence.strip_prefix("yaml ") {
+            fs::write(folder.join(name), body).unwrap();
+        }
+    }
+}
+
+/// Runs the commands of a guide, and returns how many there were.
+fn follow(guide: &str) -> usize {
+    let read = |name: &str| fs::read_to_string(package().join(name)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let text = read(guide);
+    write_files(&read("README.md"), folder.path());
+    write_files(&text, folder.path());
+    let lines = text.lines().count();
+    assert!(lines <= 120, "{guide} has {lines} lines, more than 120");
+    let mut count = 0;
+    for (_, body) in blocks(&text).iter().filter(|(fence, _)| *fence == "console") {
+        for shown in body.strip_prefix("$ ").expect("a command comes first").split("\n$ ") {
+            let (command, expected) = shown.split_once('\n').unwrap_or((shown, ""));
+            // Both outputs in the order in which they are written.
+            let script = format!("exec 2>&1; portcullis() {{ '{PORTCULLIS}' \"$@\"; }}; {command}");
+            let ran = output(Command::new("sh").args(["-c", &script]).current_dir(folder.path()).env("KEY", KEY));
+            let printed = String::from_utf8(ran.stdout).unwrap();
+            assert_eq!(printed.trim_end(), expected.trim_end(), "{guide}: $ {command}");
+            count += 1;
+        }
+    }
+    count
+}
+
+#[test]
+fn the_guide_to_check_shows_what_is_printed() {
+    assert_eq!(follow("docs/guides/check.md"), 5);
+}
+
+#[test]
+fn the_guide_to_explain_shows_what_is_printed() {
+    assert_eq!(follow("docs/guides/explain.md"), 4);
+}
+
+#[test]
+fn the_guide_to_reload_shows_what_is_printed() {
+    assert_eq!(follow("docs/guides/reload.md"), 4);
+}
