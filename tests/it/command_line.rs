@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::programs::{PORTCULLIS, package};
 use crate::served::Served;
-use crate::stage::{KEY, KEY_WITHOUT_LIST, directory, sha256};
+use crate::stage::{KEY, KEY_WITHOUT_LIST, directory, sha256, wait_for};
 
 /// The credential of [`KEY`].
 const CREDENTIAL: &str = "5f0000000000000000000021";
@@ -376,7 +376,9 @@ fn serve_without_a_file_demonstrates_with_a_warning() {
     let mut served = Served::watch(&mut command);
     assert!(served.log_has(|line| line["level"] == "WARN"), "{:#?}", served.log());
     let [(listed, _), ..] = portcullis::directory::DEMONSTRATION_KEYS;
-    assert_eq!(served.get("/", &[&format!("X-API-Key: {listed}")]).status, 200);
+    let key = format!("X-API-Key: {listed}");
+    wait_for("the directory", || served.get("/", &[&key]).status != 503);
+    assert_eq!(served.get("/", &[&key]).status, 200);
     served.signal("TERM");
     assert_eq!(served.ended().code(), Some(0));
 }
