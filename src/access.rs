@@ -9,5 +9,7 @@ pub mod decision;
 pub mod id;
 pub mod list;
 pub mod network;
+pub mod record;
+pub mod role;
 pub mod route;
 pub mod snapshot;

@@ -15,6 +15,7 @@ mod guards;
 mod organizations;
 mod projects;
 mod rights;
+mod roles;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,15 +29,12 @@ use crate::problem::{Code, Refusal};
 
 pub use access_lists::{EntryEdit, Listed, NewEntry};
 pub use actor::{Actor, ActorKind};
-pub use api_keys::{ApiKey, KeyEdit, NewKey, NewSecret, Place, ShownOnce};
+pub use api_keys::{ApiKey, KeyEdit, NewKey, NewSecret, ShownOnce};
 pub use bootstrap::{Begun, Bootstrap, BootstrapFault, KEY_VARIABLE, ORGANIZATION_VARIABLE};
 pub use commit::{Committed, SnapshotSeen};
 pub use guards::Guards;
 pub use organizations::{NewOrganization, OrganizationEdit};
 pub use rights::GrantedRole;
-
-pub use crate::directory::model::Role;
-pub use crate::directory::sqlite::{EntryRow, EventFilter, EventRow, OrganizationRow, ProjectRow, SecretRow};
 
 /// How much of everything there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

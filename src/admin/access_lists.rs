@@ -8,8 +8,9 @@ use super::call::Call;
 use super::dto::{AskedEntry, Entry, EntryEdit, entries};
 use super::operation::{FORCE, Kind, Operation, PAGED, Parameter, Verb};
 use crate::access::network::Network;
+use crate::access::record::Place;
 use crate::clock::Timestamp;
-use crate::control::{self, Committed, Fault, Listed, Place};
+use crate::control::{self, Committed, Fault, Listed};
 
 const STRICT: Parameter = Parameter {
     name: "strict",

@@ -9,8 +9,9 @@ use super::dto::{ApiKeyEdit, AskedRole, Assignment, Key, NewApiKey, Secret, gran
 use super::operation::{Operation, PAGED, Verb};
 use crate::access::credential::Enforcement;
 use crate::access::id::Id;
+use crate::access::record::Place;
 use crate::clock::Timestamp;
-use crate::control::{Fault, KeyEdit, NewKey, Place};
+use crate::control::{Fault, KeyEdit, NewKey};
 
 /// Roles on a project for the key of the path.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -6,7 +6,8 @@ use super::answer::Answer;
 use super::call::Call;
 use super::dto::Event;
 use super::operation::{Kind, Operation, PAGED, Parameter, Verb};
-use crate::control::{EventFilter, Fault};
+use crate::access::record::EventFilter;
+use crate::control::Fault;
 
 const TYPE: Parameter =
     Parameter { name: "eventType", kind: Kind::Text, about: "Only events of this type; may be there several times." };

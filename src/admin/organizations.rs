@@ -9,6 +9,7 @@ use super::call::Call;
 use super::dto::{Key, NewOrganization, Organization, Rename, Settings, SettingsEdit};
 use super::operation::{FORCE, Operation, PAGED, Verb};
 use crate::access::credential::AccessListMode;
+use crate::access::record::OrganizationRecord;
 use crate::control::{self, Fault, OrganizationEdit};
 
 pub(super) const OPERATIONS: &[Operation] = &[
@@ -148,7 +149,7 @@ async fn turn(call: Call) -> Result<Answer, Fault> {
 async fn edit_organization(
     call: &Call,
     edit: OrganizationEdit,
-) -> Result<control::Committed<control::OrganizationRow>, Fault> {
+) -> Result<control::Committed<OrganizationRecord>, Fault> {
     let (id, expected) = (call.id("orgId")?, call.if_match()?);
     call.control.edit_organization(&call.actor, call.guards(), id, edit, expected).await
 }

@@ -7,7 +7,8 @@ use super::call::Call;
 use super::dto::{NewProject, Project};
 use super::operation::{Operation, PAGED, Verb};
 use crate::access::id::Id;
-use crate::control::{Fault, ProjectRow};
+use crate::access::record::ProjectRecord;
+use crate::control::Fault;
 use crate::problem::{Code, Refusal};
 
 pub(super) const OPERATIONS: &[Operation] = &[
@@ -84,7 +85,7 @@ async fn list(call: Call, of_one: bool) -> Result<Answer, Fault> {
     let rows = call.control.projects(&call.actor, organization).await?;
     let (skip, most) = call.page();
     let total = rows.len() as u64;
-    let shown = |row: &ProjectRow| Project::new(row, &call.base);
+    let shown = |row: &ProjectRecord| Project::new(row, &call.base);
     let skipped = rows.iter().skip(usize::try_from(skip).unwrap_or(usize::MAX));
     Ok(Answer::page(skipped.take(usize::try_from(most).unwrap_or(usize::MAX)).map(shown).collect(), total))
 }

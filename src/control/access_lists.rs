@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::api_keys::{Place, check_expiry, find};
+use super::api_keys::{check_expiry, find};
 use super::audit::{Event, EventType};
 use super::commit::Change;
 use super::organizations::expect;
@@ -11,8 +11,9 @@ use super::rights::{Rights, no_organization};
 use super::{Actor, Committed, Control, Fault, Guards, guards};
 use crate::access::id::Id;
 use crate::access::network::Network;
+use crate::access::record::{CredentialRecord, EntryRecord, OrganizationRecord, Place};
 use crate::clock::Timestamp;
-use crate::directory::sqlite::{CredentialRow, EntryRow, OrganizationRow, Rows};
+use crate::directory::sqlite::Rows;
 use crate::problem::{Code, Refusal};
 
 /// Longest comment, in characters.
@@ -42,7 +43,7 @@ pub struct EntryEdit {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
     /// The entries, oldest first.
-    pub entries: Vec<EntryRow>,
+    pub entries: Vec<EntryRecord>,
     /// How many there are in all.
     pub total: u64,
     /// The revision that last changed the credential or its list.
@@ -51,9 +52,9 @@ pub struct Listed {
 
 /// A credential whose list is being changed.
 struct Held {
-    organization: OrganizationRow,
-    credential: CredentialRow,
-    entries: Vec<EntryRow>,
+    organization: OrganizationRecord,
+    credential: CredentialRecord,
+    entries: Vec<EntryRecord>,
 }
 
 impl Control {
@@ -86,7 +87,7 @@ impl Control {
         place: Place,
         key: Id,
         network: Network,
-    ) -> Result<EntryRow, Fault> {
+    ) -> Result<EntryRecord, Fault> {
         let actor = actor.clone();
         self.read(move |rows| {
             let key = find(rows, &Rights::of(rows, &actor)?, place, key)?;
@@ -167,7 +168,7 @@ impl Control {
         (place, key): (Place, Id),
         network: Network,
         edit: EntryEdit,
-    ) -> Result<Committed<EntryRow>, Fault> {
+    ) -> Result<Committed<EntryRecord>, Fault> {
         self.change(actor, move |change| {
             let held = hold(change, place, key)?;
             let mut after = held.entries.clone();
@@ -200,7 +201,8 @@ impl Control {
     ) -> Result<Committed<()>, Fault> {
         self.change(actor, move |change| {
             let held = hold(change, place, key)?;
-            let after: Vec<EntryRow> = held.entries.iter().filter(|entry| entry.network != network).cloned().collect();
+            let after: Vec<EntryRecord> =
+                held.entries.iter().filter(|entry| entry.network != network).cloned().collect();
             if after.len() == held.entries.len() {
                 return Err(no_entry(network));
             }
@@ -216,7 +218,7 @@ fn no_entry(network: Network) -> Fault {
         .into()
 }
 
-fn page(rows: Rows<'_>, credential: &CredentialRow, (skip, most): (u64, u64)) -> Result<Listed, Fault> {
+fn page(rows: Rows<'_>, credential: &CredentialRecord, (skip, most): (u64, u64)) -> Result<Listed, Fault> {
     let (entries, total) = rows.entries_page(credential.pk, skip, most)?;
     Ok(Listed { entries, total, revision: credential.revision })
 }
@@ -232,7 +234,7 @@ fn hold(change: &Change<'_>, place: Place, key: Id) -> Result<Held, Fault> {
 }
 
 /// The entries of a request, each network once.
-fn check_input(change: &Change<'_>, new: Vec<NewEntry>) -> Result<Vec<EntryRow>, Fault> {
+fn check_input(change: &Change<'_>, new: Vec<NewEntry>) -> Result<Vec<EntryRecord>, Fault> {
     let mut seen = BTreeMap::new();
     let mut entries = Vec::with_capacity(new.len());
     for (at, NewEntry { network, comment, expires_at }) in new.into_iter().enumerate() {
@@ -242,7 +244,7 @@ fn check_input(change: &Change<'_>, new: Vec<NewEntry>) -> Result<Vec<EntryRow>,
         }
         check_comment(comment.as_deref())?;
         check_expiry(expires_at, change.now())?;
-        entries.push(EntryRow { network, comment, expires_at, created_at: change.now() });
+        entries.push(EntryRecord { network, comment, expires_at, created_at: change.now() });
     }
     Ok(entries)
 }
@@ -259,15 +261,20 @@ fn check_comment(comment: Option<&str>) -> Result<(), Fault> {
 }
 
 /// Makes the list what it is to be: asks the guards, writes the difference, records it.
-fn replace(change: &mut Change<'_>, guards: Guards, held: Held, after: Vec<EntryRow>) -> Result<CredentialRow, Fault> {
+fn replace(
+    change: &mut Change<'_>,
+    guards: Guards,
+    held: Held,
+    after: Vec<EntryRecord>,
+) -> Result<CredentialRecord, Fault> {
     let Held { organization, mut credential, entries: before } = held;
     let most = change.limits().entries_per_list;
     if after.len() > most && after.len() > before.len() {
         let detail = format!("The list would have {} entries; {most} are allowed.", after.len());
         return Err(Refusal::new(Code::LimitReached, detail).with(most).into());
     }
-    let known: BTreeMap<Network, &EntryRow> = before.iter().map(|entry| (entry.network, entry)).collect();
-    let kept: BTreeMap<Network, &EntryRow> = after.iter().map(|entry| (entry.network, entry)).collect();
+    let known: BTreeMap<Network, &EntryRecord> = before.iter().map(|entry| (entry.network, entry)).collect();
+    let kept: BTreeMap<Network, &EntryRecord> = after.iter().map(|entry| (entry.network, entry)).collect();
     if known == kept {
         return Ok(credential);
     }

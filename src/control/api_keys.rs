@@ -6,12 +6,13 @@ use super::audit::{Event, EventType};
 use super::commit::Change;
 use super::organizations::expect;
 use super::rights::{GrantedRole, Rights, no_key};
-use super::{Actor, Committed, Control, Fault, draw};
+use super::{Actor, Committed, Control, Fault, draw, roles};
 use crate::access::credential::{CredentialKind, Enforcement};
 use crate::access::id::Id;
+use crate::access::record::{CredentialRecord, OrganizationRecord, Place, SecretRecord};
+use crate::access::role::Role;
 use crate::clock::Timestamp;
-use crate::directory::model::Role;
-use crate::directory::sqlite::{CredentialRow, KeyFilter, OrganizationRow, Rows, SecretRow, StoreFault};
+use crate::directory::sqlite::{Rows, StoreFault};
 use crate::live::fingerprint;
 use crate::problem::{Code, Refusal};
 
@@ -25,11 +26,11 @@ const MOST_SECRETS: usize = 2;
 #[derive(Debug, Clone)]
 pub struct ApiKey {
     /// The key.
-    pub row: CredentialRow,
+    pub row: CredentialRecord,
     /// What it may do.
     pub roles: Vec<Role>,
     /// What proves it, without what is secret.
-    pub secrets: Vec<SecretRow>,
+    pub secrets: Vec<SecretRecord>,
 }
 
 /// A key to be made.
@@ -73,13 +74,10 @@ pub struct ShownOnce {
 #[derive(Clone)]
 pub struct NewSecret {
     /// Its row.
-    pub row: SecretRow,
+    pub row: SecretRecord,
     /// The private key, shown this once.
     pub private_key: String,
 }
-
-/// Under which path a key is looked at.
-pub type Place = KeyFilter;
 
 impl Control {
     /// One page of the keys of an organization or project, and how many there are.
@@ -96,8 +94,8 @@ impl Control {
         self.read(move |rows| {
             let rights = Rights::of(rows, &actor)?;
             match place {
-                KeyFilter::Organization(id) => drop(rights.see_all_of(rows, id)?),
-                KeyFilter::Project(id) => drop(rights.see_project(rows, id)?),
+                Place::Organization(id) => drop(rights.see_all_of(rows, id)?),
+                Place::Project(id) => drop(rights.see_project(rows, id)?),
             }
             let (keys, total) = rows.api_keys(place, skip, most)?;
             let keys = keys.into_iter().map(|row| whole(rows, row)).collect::<Result<_, _>>()?;
@@ -128,8 +126,8 @@ impl Control {
         self.change(actor, move |change| {
             let rights = Rights::of(change.rows(), change.actor())?;
             let (organization, project) = match place {
-                KeyFilter::Organization(id) => (rights.own(change.rows(), id)?, None),
-                KeyFilter::Project(id) => {
+                Place::Organization(id) => (rights.own(change.rows(), id)?, None),
+                Place::Project(id) => {
                     let project = rights.administer(change.rows(), id)?;
                     let owner = change.rows().organization(project.organization)?;
                     (owner.ok_or_else(|| super::rights::no_project(id))?, Some(id))
@@ -157,7 +155,7 @@ impl Control {
             let key = find(change.rows(), &rights, place, id)?;
             expect(expected, key.row.revision)?;
             let roles = match &edit.roles {
-                Some(granted) => Some(replaced_roles(change, &rights, place, &key, granted)?),
+                Some(granted) => Some(roles::replaced(change, &rights, place, &key, granted)?),
                 None => None,
             };
             // Whoever may change roles on a project may do no more than that with a key that is not theirs alone.
@@ -176,7 +174,7 @@ impl Control {
     pub async fn delete_api_key(&self, actor: &Actor, organization: Id, id: Id) -> Result<Committed<()>, Fault> {
         self.change(actor, move |change| {
             let rights = Rights::of(change.rows(), change.actor())?;
-            let key = find(change.rows(), &rights, KeyFilter::Organization(organization), id)?;
+            let key = find(change.rows(), &rights, Place::Organization(organization), id)?;
             rights.manage_key(change.rows(), &key.row, &key.roles)?;
             keep_an_owner(change, &key, &[])?;
             change.touch_credential(key.row.pk)?;
@@ -203,7 +201,7 @@ impl Control {
             let row = change.rows().credential(CredentialKind::ApiKey, id)?;
             let row = row.filter(|row| row.organization == place.organization).ok_or_else(|| no_key(id))?;
             let key = whole(change.rows(), row)?;
-            let roles = replaced_roles(change, &rights, KeyFilter::Project(project), &key, &roles)?;
+            let roles = roles::replaced(change, &rights, Place::Project(project), &key, &roles)?;
             apply(change, key, KeyEdit::default(), Some(roles))
         })
         .await
@@ -217,8 +215,8 @@ impl Control {
         self.change(actor, move |change| {
             let rights = Rights::of(change.rows(), change.actor())?;
             rights.administer(change.rows(), project)?;
-            let key = find(change.rows(), &rights, KeyFilter::Project(project), id)?;
-            let roles = replaced_roles(change, &rights, KeyFilter::Project(project), &key, &[])?;
+            let key = find(change.rows(), &rights, Place::Project(project), id)?;
+            let roles = roles::replaced(change, &rights, Place::Project(project), &key, &[])?;
             apply(change, key, KeyEdit::default(), Some(roles))
         })
         .await
@@ -281,21 +279,21 @@ impl Control {
 }
 
 /// A key with what belongs to it.
-pub(super) fn whole(rows: Rows<'_>, row: CredentialRow) -> Result<ApiKey, StoreFault> {
+pub(super) fn whole(rows: Rows<'_>, row: CredentialRecord) -> Result<ApiKey, StoreFault> {
     Ok(ApiKey { roles: rows.roles(row.pk)?, secrets: rows.secrets(row.pk)?, row })
 }
 
 /// The key at a place, where the actor may see it.
 pub(super) fn find(rows: Rows<'_>, rights: &Rights, place: Place, id: Id) -> Result<ApiKey, Fault> {
     match place {
-        KeyFilter::Organization(organization) => drop(rights.see_organization(rows, organization)?),
-        KeyFilter::Project(project) => drop(rights.see_project(rows, project)?),
+        Place::Organization(organization) => drop(rights.see_organization(rows, organization)?),
+        Place::Project(project) => drop(rights.see_project(rows, project)?),
     }
     let row = rows.credential(CredentialKind::ApiKey, id)?.ok_or_else(|| no_key(id))?;
     let key = whole(rows, row)?;
     let is_there = match place {
-        KeyFilter::Organization(organization) => key.row.organization == organization,
-        KeyFilter::Project(project) => key.roles.iter().any(|role| role.project() == Some(project)),
+        Place::Organization(organization) => key.row.organization == organization,
+        Place::Project(project) => key.roles.iter().any(|role| role.project() == Some(project)),
     };
     match is_there && rights.sees_key(&key.row, &key.roles) {
         true => Ok(key),
@@ -306,7 +304,7 @@ pub(super) fn find(rows: Rows<'_>, rights: &Rights, place: Place, id: Id) -> Res
 /// Makes a key of an organization, with its first private key.
 pub(super) fn create(
     change: &mut Change<'_>,
-    organization: &OrganizationRow,
+    organization: &OrganizationRecord,
     new: NewKey,
     project: Option<Id>,
 ) -> Result<ShownOnce, Fault> {
@@ -317,12 +315,12 @@ pub(super) fn create(
     }
     check_description(&new.description)?;
     check_expiry(new.expires_at, change.now())?;
-    let roles = parsed_roles(change.rows(), organization.id, project, &new.roles)?;
+    let roles = roles::parsed(change.rows(), organization.id, project, &new.roles)?;
     // An organization that comes into being with this key has no owner yet who could grant anything.
     if organization.revision != change.revision() {
         Rights::of(change.rows(), change.actor())?.grant(organization.id, None, &roles)?;
     }
-    let mut row = CredentialRow {
+    let mut row = CredentialRecord {
         pk: 0,
         id: draw::id()?,
         organization: organization.id,
@@ -347,10 +345,10 @@ pub(super) fn create(
     Ok(ShownOnce { key, private_key: secret.private_key })
 }
 
-fn add_secret(change: &Change<'_>, key: &CredentialRow) -> Result<NewSecret, Fault> {
+fn add_secret(change: &Change<'_>, key: &CredentialRecord) -> Result<NewSecret, Fault> {
     let private_key = draw::private_key()?;
     let public_key = key.public_key.as_deref().unwrap_or_default();
-    let row = SecretRow {
+    let row = SecretRecord {
         id: draw::id()?,
         fingerprint: fingerprint::of_key(format!("{public_key}.{private_key}").as_bytes()),
         shown: draw::shown(&private_key),
@@ -424,65 +422,6 @@ fn projects_of(roles: &[Role]) -> Vec<Id> {
     projects.sort_unstable();
     projects.dedup();
     projects
-}
-
-/// All roles of a key after those of a place were replaced; the actor has to be one who may grant and take each of them.
-fn replaced_roles(
-    change: &Change<'_>,
-    rights: &Rights,
-    place: Place,
-    key: &ApiKey,
-    granted: &[GrantedRole],
-) -> Result<Vec<Role>, Fault> {
-    let project = match place {
-        KeyFilter::Organization(_) => None,
-        KeyFilter::Project(id) => Some(id),
-    };
-    let new = parsed_roles(change.rows(), key.row.organization, project, granted)?;
-    let is_here = |role: &&Role| role.project() == project;
-    let differs = |role: &&Role| new.contains(role) != key.roles.contains(role);
-    let changed: Vec<Role> = key.roles.iter().filter(is_here).chain(&new).filter(differs).cloned().collect();
-    if !changed.is_empty() {
-        rights.grant(key.row.organization, Some(key.row.id), &changed)?;
-    }
-    let elsewhere = key.roles.iter().filter(|role| role.project() != project).cloned();
-    let mut roles: Vec<Role> = elsewhere.chain(new).collect();
-    roles.sort_unstable();
-    roles.dedup();
-    Ok(roles)
-}
-
-/// Roles by their names. `project` is the one by which they are granted where no other is named.
-fn parsed_roles(
-    rows: Rows<'_>,
-    organization: Id,
-    project: Option<Id>,
-    granted: &[GrantedRole],
-) -> Result<Vec<Role>, Fault> {
-    let mut roles = Vec::with_capacity(granted.len());
-    for (at, GrantedRole { project: named, name }) in granted.iter().enumerate() {
-        let on = named.or(project);
-        let wrong = |wrong: String| Refusal::field(Code::InvalidAttribute, format!("roles[{at}]"), wrong);
-        if let Some(id) = on {
-            let known = rows.project(id)?.is_some_and(|found| found.organization == organization);
-            if !known {
-                return Err(wrong(format!("the organization has no project {id}")).into());
-            }
-        }
-        let role = match on {
-            Some(id) => Role::on_project(id, name),
-            None => Role::on_organization(name),
-        };
-        let shown: String = name.chars().take(80).flat_map(char::escape_default).collect();
-        let known = match on {
-            Some(_) => "GROUP_OWNER, GROUP_USER_ADMIN, GROUP_READ_ONLY",
-            None => "ORG_OWNER, ORG_GROUP_CREATOR, ORG_MEMBER, ORG_READ_ONLY, GATEWAY, app:NAME",
-        };
-        roles.push(role.ok_or_else(|| wrong(format!("role `{shown}` is unknown here; known are {known}")))?);
-    }
-    roles.sort_unstable();
-    roles.dedup();
-    Ok(roles)
 }
 
 /// Refuses where nobody could manage the organization any more.

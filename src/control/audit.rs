@@ -3,8 +3,8 @@
 use super::actor::{Actor, ActorKind};
 use crate::access::id::Id;
 use crate::access::network::Network;
+use crate::access::record::{CredentialRecord, EventRecord};
 use crate::clock::Timestamp;
-use crate::directory::sqlite::{CredentialRow, EventRow};
 
 macro_rules! event_types {
     ($($(#[$doc:meta])* $variant:ident = $name:literal;)*) => {
@@ -69,7 +69,7 @@ impl Event {
     }
 
     /// Something that happened to a credential.
-    pub(super) fn on(event: EventType, credential: &CredentialRow) -> Self {
+    pub(super) fn on(event: EventType, credential: &CredentialRecord) -> Self {
         let target_public_key = credential.public_key.clone();
         Self { target: Some(credential.id), target_public_key, ..Self::new(event, credential.organization) }
     }
@@ -86,12 +86,12 @@ impl Event {
         Self { detail: Some(detail.into()), ..self }
     }
 
-    pub(super) fn row(self, id: Id, actor: &Actor, now: Timestamp, revision: u64) -> EventRow {
+    pub(super) fn row(self, id: Id, actor: &Actor, now: Timestamp, revision: u64) -> EventRecord {
         let (actor_kind, actor_id, actor_name) = match &actor.kind {
             ActorKind::Credential { id, name, kind } => (kind.as_str(), Some(id.to_string()), name.clone()),
             ActorKind::System(command) => ("SYSTEM", None, (*command).to_owned()),
         };
-        EventRow {
+        EventRecord {
             id,
             event: self.event.as_str().to_owned(),
             created_at: now,

@@ -8,9 +8,9 @@ use super::commit::{Change, Desk};
 use super::{Fault, Limits, draw, organizations};
 use crate::access::credential::{AccessListMode, CredentialKind, Enforcement};
 use crate::access::id::Id;
+use crate::access::record::{CredentialRecord, SecretRecord};
+use crate::access::role::Role;
 use crate::clock::Timestamp;
-use crate::directory::model::Role;
-use crate::directory::sqlite::{CredentialRow, SecretRow};
 use crate::live::fingerprint;
 
 /// Where the name of the first organization may be given.
@@ -93,7 +93,7 @@ fn first(change: &mut Change<'_>, bootstrap: Bootstrap) -> Result<Begun, Fault> 
         Some((public, private)) => (public, private, true),
         None => (draw::public_key()?, draw::private_key()?, false),
     };
-    let row = CredentialRow {
+    let row = CredentialRecord {
         pk: 0,
         id: draw::id()?,
         organization: organization.id,
@@ -109,7 +109,7 @@ fn first(change: &mut Change<'_>, bootstrap: Bootstrap) -> Result<Begun, Fault> 
     let pk = change.store().add_credential(organization.pk, &row)?;
     change.touch_credential(pk)?;
     change.store().set_roles(pk, &[Role::Organization("ORG_OWNER")])?;
-    let secret = SecretRow {
+    let secret = SecretRecord {
         id: draw::id()?,
         fingerprint: fingerprint::of_key(format!("{public_key}.{private_key}").as_bytes()),
         shown: draw::shown(&private_key),

@@ -12,9 +12,10 @@ use super::audit::Event;
 use super::{Fault, Limits, OpenFault, draw};
 use crate::access::credential::Fingerprint;
 use crate::access::id::Id;
+use crate::access::record::EventRecord;
 use crate::access::snapshot::{Delta, Draft, Snapshot};
 use crate::clock::{Clock, Timestamp};
-use crate::directory::sqlite::{self, CompileFault, EventRow, Rows, Store, StoreFault};
+use crate::directory::sqlite::{self, CompileFault, Rows, Store, StoreFault};
 use crate::live::published::Published;
 
 /// Hears of each snapshot that was published, and how long it took from the change to there.
@@ -57,7 +58,7 @@ pub(super) struct Change<'t> {
     removed: Vec<Fingerprint>,
     organizations: Vec<Id>,
     credentials: Vec<i64>,
-    events: Vec<EventRow>,
+    events: Vec<EventRecord>,
 }
 
 impl Desk {

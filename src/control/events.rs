@@ -6,7 +6,7 @@ use super::audit::EventType;
 use super::rights::Rights;
 use super::{Actor, Control, Fault};
 use crate::access::id::Id;
-use crate::directory::sqlite::{EventFilter, EventRow};
+use crate::access::record::{EventFilter, EventRecord};
 use crate::problem::{Code, Refusal};
 
 impl Control {
@@ -19,7 +19,7 @@ impl Control {
         actor: &Actor,
         filter: EventFilter,
         (skip, most): (u64, u64),
-    ) -> Result<(Vec<EventRow>, u64), Fault> {
+    ) -> Result<(Vec<EventRecord>, u64), Fault> {
         let actor = actor.clone();
         self.read(move |rows| {
             let rights = Rights::of(rows, &actor)?;
@@ -43,7 +43,7 @@ impl Control {
     ///
     /// # Errors
     /// `EVENT_NOT_FOUND`, or another [`Fault`].
-    pub async fn event(self: &Arc<Self>, actor: &Actor, filter: EventFilter, id: Id) -> Result<EventRow, Fault> {
+    pub async fn event(self: &Arc<Self>, actor: &Actor, filter: EventFilter, id: Id) -> Result<EventRecord, Fault> {
         let actor = actor.clone();
         self.read(move |rows| {
             let rights = Rights::of(rows, &actor)?;
@@ -53,7 +53,7 @@ impl Control {
             if let Some(id) = filter.project {
                 rights.see_project(rows, id)?;
             }
-            let is_there = |event: &EventRow| {
+            let is_there = |event: &EventRecord| {
                 filter.organization.is_none_or(|id| event.organization == id)
                     && filter.project.is_none_or(|id| event.project == Some(id))
             };

@@ -7,8 +7,8 @@ use super::commit::Change;
 use crate::access::client_address::ClientAddress;
 use crate::access::credential::AccessListMode;
 use crate::access::network::Networks;
+use crate::access::record::{CredentialRecord, EntryRecord, OrganizationRecord};
 use crate::clock::Timestamp;
-use crate::directory::sqlite::{CredentialRow, EntryRow, OrganizationRow};
 use crate::problem::{Code, Refusal};
 
 /// Which guards refuse.
@@ -23,12 +23,12 @@ pub enum Guards {
 }
 
 /// Whether a list admits an address now.
-pub(super) fn admits(entries: &[EntryRow], address: ClientAddress, now: Timestamp) -> bool {
+pub(super) fn admits(entries: &[EntryRecord], address: ClientAddress, now: Timestamp) -> bool {
     entries.iter().any(|entry| entry.expires_at > now && entry.network.contains(address.ip()))
 }
 
 /// Whether a credential with this list may be used from an address.
-fn lets_in(entries: &[EntryRow], address: ClientAddress, mode: AccessListMode, now: Timestamp) -> bool {
+fn lets_in(entries: &[EntryRecord], address: ClientAddress, mode: AccessListMode, now: Timestamp) -> bool {
     match entries {
         [] => mode != AccessListMode::Required,
         entries => admits(entries, address, now),
@@ -52,9 +52,9 @@ fn guard(
 pub(super) fn list(
     change: &mut Change<'_>,
     guards: Guards,
-    organization: &OrganizationRow,
-    credential: &CredentialRow,
-    (before, after): (&[EntryRow], &[EntryRow]),
+    organization: &OrganizationRecord,
+    credential: &CredentialRecord,
+    (before, after): (&[EntryRecord], &[EntryRecord]),
 ) -> Result<(), Fault> {
     if organization.mode == AccessListMode::Required && cover_everything(after) {
         let detail = format!(
@@ -97,8 +97,8 @@ pub(super) fn list(
 pub(super) fn switch_on(
     change: &mut Change<'_>,
     guards: Guards,
-    organization: &OrganizationRow,
-    caller: Option<&CredentialRow>,
+    organization: &OrganizationRecord,
+    caller: Option<&CredentialRecord>,
 ) -> Result<(), Fault> {
     let mut wide = Vec::new();
     for pk in change.rows().credentials_with_wide_lists(organization.pk)? {
@@ -133,11 +133,11 @@ pub(super) fn switch_on(
 }
 
 /// The address of the caller, where it is this very credential.
-fn own_address(actor: &Actor, credential: &CredentialRow) -> Option<ClientAddress> {
+fn own_address(actor: &Actor, credential: &CredentialRecord) -> Option<ClientAddress> {
     actor.address.filter(|_| actor.credential_id() == Some(credential.id))
 }
 
 /// Whether a list admits every IPv4 or every IPv6 address.
-pub(super) fn cover_everything(entries: &[EntryRow]) -> bool {
+pub(super) fn cover_everything(entries: &[EntryRecord]) -> bool {
     entries.iter().map(|entry| entry.network).collect::<Networks>().covers_a_family()
 }

@@ -8,7 +8,8 @@ use super::rights::Rights;
 use super::{Actor, Committed, Control, Fault, Guards, draw, guards};
 use crate::access::credential::{AccessListMode, CredentialKind};
 use crate::access::id::Id;
-use crate::directory::sqlite::{OrganizationRow, Rows};
+use crate::access::record::{CredentialRecord, OrganizationRecord};
+use crate::directory::sqlite::Rows;
 use crate::problem::{Code, Refusal};
 
 /// Longest name of an organization or a project, in characters.
@@ -53,7 +54,7 @@ impl Control {
     ///
     /// # Errors
     /// A [`Fault`].
-    pub async fn organizations(self: &Arc<Self>, actor: &Actor) -> Result<Vec<OrganizationRow>, Fault> {
+    pub async fn organizations(self: &Arc<Self>, actor: &Actor) -> Result<Vec<OrganizationRecord>, Fault> {
         let actor = actor.clone();
         self.read(move |rows| {
             let rights = Rights::of(rows, &actor)?;
@@ -74,7 +75,7 @@ impl Control {
     ///
     /// # Errors
     /// `ORG_NOT_FOUND`, also where the actor may not see it.
-    pub async fn organization(self: &Arc<Self>, actor: &Actor, id: Id) -> Result<OrganizationRow, Fault> {
+    pub async fn organization(self: &Arc<Self>, actor: &Actor, id: Id) -> Result<OrganizationRecord, Fault> {
         let actor = actor.clone();
         self.read(move |rows| Rights::of(rows, &actor)?.see_organization(rows, id)).await
     }
@@ -87,7 +88,7 @@ impl Control {
         &self,
         actor: &Actor,
         new: NewOrganization,
-    ) -> Result<Committed<(OrganizationRow, Option<ShownOnce>)>, Fault> {
+    ) -> Result<Committed<(OrganizationRecord, Option<ShownOnce>)>, Fault> {
         self.change(actor, move |change| {
             let rights = Rights::of(change.rows(), change.actor())?;
             if let Some(own) = rights.organization() {
@@ -115,7 +116,7 @@ impl Control {
         id: Id,
         edit: OrganizationEdit,
         expected: Option<u64>,
-    ) -> Result<Committed<OrganizationRow>, Fault> {
+    ) -> Result<Committed<OrganizationRecord>, Fault> {
         self.change(actor, move |change| {
             let rights = Rights::of(change.rows(), change.actor())?;
             let mut row = rights.own(change.rows(), id)?;
@@ -171,8 +172,8 @@ impl Control {
 }
 
 /// Adds an organization.
-pub(super) fn add(change: &mut super::commit::Change<'_>, new: &NewOrganization) -> Result<OrganizationRow, Fault> {
-    let mut row = OrganizationRow {
+pub(super) fn add(change: &mut super::commit::Change<'_>, new: &NewOrganization) -> Result<OrganizationRecord, Fault> {
+    let mut row = OrganizationRecord {
         pk: 0,
         id: draw::id()?,
         name: new.name.clone(),
@@ -211,11 +212,7 @@ fn event_of(mode: AccessListMode) -> EventType {
 }
 
 /// The calling credential, where it is one of this organization.
-fn caller(
-    rows: Rows<'_>,
-    actor: &Actor,
-    organization: Id,
-) -> Result<Option<crate::directory::sqlite::CredentialRow>, Fault> {
+fn caller(rows: Rows<'_>, actor: &Actor, organization: Id) -> Result<Option<CredentialRecord>, Fault> {
     let Some(id) = actor.credential_id() else { return Ok(None) };
     let found = match rows.credential(CredentialKind::ApiKey, id)? {
         Some(found) => Some(found),

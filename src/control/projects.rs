@@ -7,7 +7,8 @@ use super::organizations::check_name;
 use super::rights::Rights;
 use super::{Actor, Committed, Control, Fault, draw};
 use crate::access::id::Id;
-use crate::directory::sqlite::ProjectRow;
+use crate::access::record::ProjectRecord;
+use crate::access::role::Role;
 use crate::problem::{Code, Refusal};
 
 impl Control {
@@ -15,7 +16,11 @@ impl Control {
     ///
     /// # Errors
     /// A [`Fault`].
-    pub async fn projects(self: &Arc<Self>, actor: &Actor, organization: Option<Id>) -> Result<Vec<ProjectRow>, Fault> {
+    pub async fn projects(
+        self: &Arc<Self>,
+        actor: &Actor,
+        organization: Option<Id>,
+    ) -> Result<Vec<ProjectRecord>, Fault> {
         let actor = actor.clone();
         self.read(move |rows| {
             let rights = Rights::of(rows, &actor)?;
@@ -37,7 +42,7 @@ impl Control {
     ///
     /// # Errors
     /// `GROUP_NOT_FOUND`, also where the actor may not see it.
-    pub async fn project(self: &Arc<Self>, actor: &Actor, id: Id) -> Result<ProjectRow, Fault> {
+    pub async fn project(self: &Arc<Self>, actor: &Actor, id: Id) -> Result<ProjectRecord, Fault> {
         let actor = actor.clone();
         self.read(move |rows| Rights::of(rows, &actor)?.see_project(rows, id)).await
     }
@@ -51,7 +56,7 @@ impl Control {
         actor: &Actor,
         organization: Id,
         name: String,
-    ) -> Result<Committed<ProjectRow>, Fault> {
+    ) -> Result<Committed<ProjectRecord>, Fault> {
         self.change(actor, move |change| {
             let rights = Rights::of(change.rows(), change.actor())?;
             let owner = rights.make_projects(change.rows(), organization)?;
@@ -61,7 +66,7 @@ impl Control {
                     format!("Organization {organization} has a project `{name}` already; choose another name.");
                 return Err(Refusal::new(Code::AlreadyExists, detail).with(&name).into());
             }
-            let row = ProjectRow { pk: 0, id: draw::id()?, organization, name, created_at: change.now() };
+            let row = ProjectRecord { pk: 0, id: draw::id()?, organization, name, created_at: change.now() };
             change.store().add_project(owner.pk, &row, change.revision())?;
             change.record(Event::new(EventType::GroupCreated, organization).in_project(row.id).detail(&row.name))?;
             Ok(row)
@@ -77,7 +82,7 @@ impl Control {
         self.change(actor, move |change| {
             let rights = Rights::of(change.rows(), change.actor())?;
             let project = rights.see_project(change.rows(), id)?;
-            rights.grant(project.organization, None, &[crate::directory::model::Role::Project(id, "GROUP_OWNER")])?;
+            rights.grant(project.organization, None, &[Role::Project(id, "GROUP_OWNER")])?;
             for pk in change.rows().credentials_on(id)? {
                 change.touch_credential(pk)?;
                 let roles: Vec<_> =

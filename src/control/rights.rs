@@ -5,8 +5,9 @@
 use super::Fault;
 use super::actor::{Actor, ActorKind};
 use crate::access::id::Id;
-use crate::directory::model::Role;
-use crate::directory::sqlite::{CredentialRow, OrganizationRow, ProjectRow, Rows};
+use crate::access::record::{CredentialRecord, OrganizationRecord, ProjectRecord};
+use crate::access::role::Role;
+use crate::directory::sqlite::Rows;
 use crate::problem::{Code, Refusal};
 
 /// A role as the API names it.
@@ -89,21 +90,21 @@ impl Rights {
         self.is_of(organization) && self.has(|role| matches!(role, Role::Organization(_)))
     }
 
-    fn administers(&self, project: &ProjectRow) -> bool {
+    fn administers(&self, project: &ProjectRecord) -> bool {
         self.owns(project.organization)
             || self
                 .has(|role| matches!(role, Role::Project(id, "GROUP_OWNER" | "GROUP_USER_ADMIN") if *id == project.id))
     }
 
     /// The organization, where the actor may see it.
-    pub(super) fn see_organization(&self, rows: Rows<'_>, id: Id) -> Result<OrganizationRow, Fault> {
+    pub(super) fn see_organization(&self, rows: Rows<'_>, id: Id) -> Result<OrganizationRecord, Fault> {
         let sees = self.is_of(id) && self.has(|role| matches!(role, Role::Organization(_) | Role::Project(..)));
         let found = if sees { rows.organization(id)? } else { None };
         found.ok_or_else(|| no_organization(id))
     }
 
     /// The organization, where the actor may see what belongs to it.
-    pub(super) fn see_all_of(&self, rows: Rows<'_>, id: Id) -> Result<OrganizationRow, Fault> {
+    pub(super) fn see_all_of(&self, rows: Rows<'_>, id: Id) -> Result<OrganizationRecord, Fault> {
         let row = self.see_organization(rows, id)?;
         match self.has_organization_role(id) {
             true => Ok(row),
@@ -112,7 +113,7 @@ impl Rights {
     }
 
     /// The organization, where the actor owns it.
-    pub(super) fn own(&self, rows: Rows<'_>, id: Id) -> Result<OrganizationRow, Fault> {
+    pub(super) fn own(&self, rows: Rows<'_>, id: Id) -> Result<OrganizationRecord, Fault> {
         let row = self.see_organization(rows, id)?;
         match self.owns(id) {
             true => Ok(row),
@@ -121,7 +122,7 @@ impl Rights {
     }
 
     /// The organization, where the actor may make projects in it.
-    pub(super) fn make_projects(&self, rows: Rows<'_>, id: Id) -> Result<OrganizationRow, Fault> {
+    pub(super) fn make_projects(&self, rows: Rows<'_>, id: Id) -> Result<OrganizationRecord, Fault> {
         let row = self.see_organization(rows, id)?;
         match self.owns(id) || self.has(|role| *role == Role::Organization("ORG_GROUP_CREATOR")) {
             true => Ok(row),
@@ -130,7 +131,7 @@ impl Rights {
     }
 
     /// The project, where the actor may see it.
-    pub(super) fn see_project(&self, rows: Rows<'_>, id: Id) -> Result<ProjectRow, Fault> {
+    pub(super) fn see_project(&self, rows: Rows<'_>, id: Id) -> Result<ProjectRecord, Fault> {
         let found = rows.project(id)?.filter(|project| {
             self.has_organization_role(project.organization) || self.has(|role| role.project() == Some(id))
         });
@@ -138,7 +139,7 @@ impl Rights {
     }
 
     /// The project, where the actor may manage its credentials.
-    pub(super) fn administer(&self, rows: Rows<'_>, id: Id) -> Result<ProjectRow, Fault> {
+    pub(super) fn administer(&self, rows: Rows<'_>, id: Id) -> Result<ProjectRecord, Fault> {
         let project = self.see_project(rows, id)?;
         match self.administers(&project) {
             true => Ok(project),
@@ -147,14 +148,14 @@ impl Rights {
     }
 
     /// Whether the actor may see a key of this organization and with these roles.
-    pub(super) fn sees_key(&self, key: &CredentialRow, roles: &[Role]) -> bool {
+    pub(super) fn sees_key(&self, key: &CredentialRecord, roles: &[Role]) -> bool {
         let shared = |own: &Role| own.project().is_some() && roles.iter().any(|role| role.project() == own.project());
         self.has_organization_role(key.organization) || self.is_of(key.organization) && self.has(shared)
     }
 
     /// Whether the actor may change such a key and its list: it owns the organization, or administers every project that
     /// the key has a role on, where it has no others. Else an administrator of one project could let a key of another in.
-    pub(super) fn manage_key(&self, rows: Rows<'_>, key: &CredentialRow, roles: &[Role]) -> Result<(), Fault> {
+    pub(super) fn manage_key(&self, rows: Rows<'_>, key: &CredentialRecord, roles: &[Role]) -> Result<(), Fault> {
         if self.owns(key.organization) {
             return Ok(());
         }

@@ -23,11 +23,6 @@ use crate::access::snapshot::Snapshot;
 use crate::clock::Timestamp;
 
 pub use compile::CompileFault;
-pub use credentials::{CredentialRow, KeyFilter, SecretRow};
-pub use entries::EntryRow;
-pub use events::{EventFilter, EventRow};
-pub use organizations::OrganizationRow;
-pub use projects::ProjectRow;
 
 /// How long a change waits for a lock that somebody else holds on the file.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -4,9 +4,10 @@
 use super::{At, Gathered, Resolve, Spot, raw};
 use crate::access::credential::{CredentialKind, Enforcement, Fingerprint};
 use crate::access::id::Id;
+use crate::access::role::{ORGANIZATION_ROLES, PROJECT_ROLES, Role};
 use crate::clock::Timestamp;
 use crate::config::document::Step;
-use crate::directory::model::{Credential, ORGANIZATION_ROLES, PROJECT_ROLES, Role};
+use crate::directory::model::Credential;
 use crate::live::fingerprint;
 
 /// What a `clientId` begins with.

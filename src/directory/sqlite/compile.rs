@@ -6,11 +6,13 @@ use rusqlite::{Row, Rows as Cursor};
 
 use super::credentials::role;
 use super::values::{ENFORCEMENTS, KINDS, expiry, parsed, word};
-use super::{OrganizationRow, Rows, StoreFault};
+use super::{Rows, StoreFault};
 use crate::access::credential::Fingerprint;
 use crate::access::id::Id;
+use crate::access::record::OrganizationRecord;
+use crate::access::role::Role;
+use crate::access::role::grants;
 use crate::access::snapshot::{CredentialSpec, Draft, DraftFault, EntrySpec, OrganizationSpec, Target};
-use crate::directory::model::{Role, grants};
 
 /// Why a store can't be enforced.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +72,7 @@ fn fingerprint(row: &Row<'_>) -> rusqlite::Result<Fingerprint> {
     row.get(1).map(Fingerprint)
 }
 
-fn organization(row: &OrganizationRow) -> OrganizationSpec {
+fn organization(row: &OrganizationRecord) -> OrganizationSpec {
     OrganizationSpec { id: row.id, name: row.name.as_str().into(), mode: row.mode, network_sets: Vec::new() }
 }
 

@@ -5,65 +5,17 @@ use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::values::{ENFORCEMENTS, KINDS, expiry, expiry_column, parsed, time, word, word_for};
 use super::{Change, Rows, StoreFault};
-use crate::access::credential::{CredentialKind, Enforcement, Fingerprint};
+use crate::access::credential::{CredentialKind, Fingerprint};
 use crate::access::id::{Id, IdFault};
+use crate::access::record::{CredentialRecord, Place, SecretRecord};
+use crate::access::role::Role;
 use crate::clock::Timestamp;
-use crate::directory::model::Role;
-
-/// A credential without its secrets, roles and entries.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CredentialRow {
-    /// The store's own number for it.
-    pub pk: i64,
-    /// Unique in the directory.
-    pub id: Id,
-    /// The organization that it belongs to.
-    pub organization: Id,
-    /// API key or service account.
-    pub kind: CredentialKind,
-    /// A key's description or an account's name.
-    pub name: String,
-    /// The part of a key that is no secret.
-    pub public_key: Option<String>,
-    /// Whether it works.
-    pub enabled: bool,
-    /// When it stops working.
-    pub expires_at: Timestamp,
-    /// Whether its list refuses.
-    pub enforcement: Enforcement,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// The revision that last changed it or its list.
-    pub revision: u64,
-}
-
-/// A secret of a credential.
-#[derive(Debug, Clone)]
-pub struct SecretRow {
-    /// Unique within its credential.
-    pub id: Id,
-    /// SHA-256 of the whole key.
-    pub fingerprint: Fingerprint,
-    /// What may be shown of it.
-    pub shown: String,
-    /// When it was made.
-    pub created_at: Timestamp,
-}
-
-/// Which API keys are listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyFilter {
-    /// Those of an organization.
-    Organization(Id),
-    /// Those with a role on a project.
-    Project(Id),
-}
 
 const SELECT: &str = "SELECT credential.pk, credential.id, organization.id, kind, credential.name, public_key, enabled, expires_at, enforcement, credential.created_at, credential.revision
     FROM credential JOIN organization ON organization.pk = credential.organization";
 
-fn row(row: &Row<'_>) -> rusqlite::Result<CredentialRow> {
-    Ok(CredentialRow {
+fn row(row: &Row<'_>) -> rusqlite::Result<CredentialRecord> {
+    Ok(CredentialRecord {
         pk: row.get(0)?,
         id: parsed(row, 1)?,
         organization: parsed(row, 2)?,
@@ -96,7 +48,7 @@ impl Rows<'_> {
     ///
     /// # Errors
     /// A [`StoreFault`].
-    pub fn credential(&self, kind: CredentialKind, id: Id) -> Result<Option<CredentialRow>, StoreFault> {
+    pub fn credential(&self, kind: CredentialKind, id: Id) -> Result<Option<CredentialRecord>, StoreFault> {
         let mut statement = self.0.prepare_cached(&format!("{SELECT} WHERE credential.id = ? AND kind = ?"))?;
         Ok(statement.query_row(params![id.to_string(), word_for(kind, KINDS)], row).optional()?)
     }
@@ -105,10 +57,10 @@ impl Rows<'_> {
     ///
     /// # Errors
     /// A [`StoreFault`].
-    pub fn api_keys(&self, of: KeyFilter, skip: u64, most: u64) -> Result<(Vec<CredentialRow>, u64), StoreFault> {
+    pub fn api_keys(&self, of: Place, skip: u64, most: u64) -> Result<(Vec<CredentialRecord>, u64), StoreFault> {
         let (place, id) = match of {
-            KeyFilter::Organization(id) => ("credential.organization = (SELECT pk FROM organization WHERE id = ?)", id),
-            KeyFilter::Project(id) => {
+            Place::Organization(id) => ("credential.organization = (SELECT pk FROM organization WHERE id = ?)", id),
+            Place::Project(id) => {
                 ("credential.pk IN (SELECT credential FROM role WHERE project = ? AND project <> '')", id)
             }
         };
@@ -146,7 +98,7 @@ impl Rows<'_> {
     ///
     /// # Errors
     /// A [`StoreFault`].
-    pub fn credential_by_pk(&self, pk: i64) -> Result<Option<CredentialRow>, StoreFault> {
+    pub fn credential_by_pk(&self, pk: i64) -> Result<Option<CredentialRecord>, StoreFault> {
         let mut statement = self.0.prepare_cached(&format!("{SELECT} WHERE credential.pk = ?"))?;
         Ok(statement.query_row([pk], row).optional()?)
     }
@@ -155,12 +107,12 @@ impl Rows<'_> {
     ///
     /// # Errors
     /// A [`StoreFault`].
-    pub fn secrets(&self, credential: i64) -> Result<Vec<SecretRow>, StoreFault> {
+    pub fn secrets(&self, credential: i64) -> Result<Vec<SecretRecord>, StoreFault> {
         let mut statement = self.0.prepare_cached(
             "SELECT id, sha256, shown, created_at FROM secret WHERE credential = ? ORDER BY created_at, id",
         )?;
         let secret = |row: &Row<'_>| {
-            Ok(SecretRow {
+            Ok(SecretRecord {
                 id: parsed(row, 0)?,
                 fingerprint: Fingerprint(row.get(1)?),
                 shown: row.get(2)?,
@@ -211,7 +163,7 @@ impl Change<'_> {
     ///
     /// # Errors
     /// A [`StoreFault`].
-    pub fn add_credential(&self, organization: i64, new: &CredentialRow) -> Result<i64, StoreFault> {
+    pub fn add_credential(&self, organization: i64, new: &CredentialRecord) -> Result<i64, StoreFault> {
         let mut statement = self.0.prepare_cached(
             "INSERT INTO credential (id, organization, kind, name, public_key, enabled, expires_at, enforcement, created_at, revision)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -234,7 +186,7 @@ impl Change<'_> {
     ///
     /// # Errors
     /// A [`StoreFault`].
-    pub fn update_credential(&self, row: &CredentialRow) -> Result<(), StoreFault> {
+    pub fn update_credential(&self, row: &CredentialRecord) -> Result<(), StoreFault> {
         let mut statement = self.0.prepare_cached(
             "UPDATE credential SET name = ?, enabled = ?, expires_at = ?, enforcement = ?, revision = ? WHERE pk = ?",
         )?;
@@ -262,7 +214,7 @@ impl Change<'_> {
     ///
     /// # Errors
     /// [`StoreFault::Taken`] where any credential has it already.
-    pub fn add_secret(&self, credential: i64, new: &SecretRow) -> Result<(), StoreFault> {
+    pub fn add_secret(&self, credential: i64, new: &SecretRecord) -> Result<(), StoreFault> {
         let mut statement = self
             .0
             .prepare_cached("INSERT INTO secret (credential, id, sha256, shown, created_at) VALUES (?, ?, ?, ?, ?)")?;

@@ -5,25 +5,12 @@ use rusqlite::{OptionalExtension as _, Row, params};
 use super::values::{expiry, expiry_column, parsed, time};
 use super::{Change, Rows, StoreFault};
 use crate::access::network::Network;
-use crate::clock::Timestamp;
-
-/// An entry of a credential's list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EntryRow {
-    /// What it admits.
-    pub network: Network,
-    /// For people.
-    pub comment: Option<String>,
-    /// When it stops admitting.
-    pub expires_at: Timestamp,
-    /// When it was made.
-    pub created_at: Timestamp,
-}
+use crate::access::record::EntryRecord;
 
 const SELECT: &str = "SELECT network, comment, expires_at, created_at FROM entry";
 
-fn row(row: &Row<'_>) -> rusqlite::Result<EntryRow> {
-    Ok(EntryRow {
+fn row(row: &Row<'_>) -> rusqlite::Result<EntryRecord> {
+    Ok(EntryRecord {
         network: parsed(row, 0)?,
         comment: row.get(1)?,
         expires_at: expiry(row, 2)?,
@@ -36,7 +23,7 @@ impl Rows<'_> {
     ///
     /// # Errors
     /// A [`StoreFault`].
-    pub fn entries(&self, credential: i64) -> Result<Vec<EntryRow>, StoreFault> {
+    pub fn entries(&self, credential: i64) -> Result<Vec<EntryRecord>, StoreFault> {
         let mut statement =
             self.0.prepare_cached(&format!("{SELECT} WHERE credential = ? ORDER BY created_at, network"))?;
         let rows = statement.query_map([credential], row)?.collect::<Result<_, _>>()?;
@@ -47,7 +34,7 @@ impl Rows<'_> {
     ///
     /// # Errors
     /// A [`StoreFault`].
-    pub fn entries_page(&self, credential: i64, skip: u64, most: u64) -> Result<(Vec<EntryRow>, u64), StoreFault> {
+    pub fn entries_page(&self, credential: i64, skip: u64, most: u64) -> Result<(Vec<EntryRecord>, u64), StoreFault> {
         let mut statement = self
             .0
             .prepare_cached(&format!("{SELECT} WHERE credential = ? ORDER BY created_at, network LIMIT ? OFFSET ?"))?;
@@ -60,7 +47,7 @@ impl Rows<'_> {
     ///
     /// # Errors
     /// A [`StoreFault`].
-    pub fn entry(&self, credential: i64, network: Network) -> Result<Option<EntryRow>, StoreFault> {
+    pub fn entry(&self, credential: i64, network: Network) -> Result<Option<EntryRecord>, StoreFault> {
         let mut statement = self.0.prepare_cached(&format!("{SELECT} WHERE credential = ? AND network = ?"))?;
         Ok(statement.query_row(params![credential, network.to_string()], row).optional()?)
     }
@@ -87,7 +74,7 @@ impl Change<'_> {
     ///
     /// # Errors
     /// A [`StoreFault`].
-    pub fn put_entry(&self, credential: i64, entry: &EntryRow) -> Result<(), StoreFault> {
+    pub fn put_entry(&self, credential: i64, entry: &EntryRecord) -> Result<(), StoreFault> {
         let mut statement = self.0.prepare_cached(
             "INSERT INTO entry (credential, network, comment, expires_at, created_at) VALUES (?, ?, ?, ?, ?)
              ON CONFLICT (credential, network) DO UPDATE SET comment = excluded.comment, expires_at = excluded.expires_at",

@@ -5,61 +5,13 @@ use rusqlite::{OptionalExtension as _, Row, ToSql, params};
 use super::values::{parsed, time};
 use super::{Change, Rows, StoreFault};
 use crate::access::id::Id;
-use crate::clock::Timestamp;
-
-/// Who changed what, and when.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EventRow {
-    /// Unique.
-    pub id: Id,
-    /// Such as `API_KEY_CREATED`.
-    pub event: String,
-    /// When.
-    pub created_at: Timestamp,
-    /// The revision that the change made.
-    pub revision: u64,
-    /// In which organization.
-    pub organization: Id,
-    /// In which project.
-    pub project: Option<Id>,
-    /// `API_KEY`, `SERVICE_ACCOUNT`, `USER` or `SYSTEM`.
-    pub actor_kind: String,
-    /// Id of the one who did it.
-    pub actor_id: Option<String>,
-    /// Public key, client id, user name or command of the one who did it.
-    pub actor_name: String,
-    /// From where.
-    pub remote_address: Option<String>,
-    /// Id of what it was done to.
-    pub target: Option<String>,
-    /// Public key of that.
-    pub target_public_key: Option<String>,
-    /// The network of an entry that came or went.
-    pub entry: Option<String>,
-    /// More about it, for people.
-    pub detail: Option<String>,
-}
-
-/// Which events are listed.
-#[derive(Debug, Clone, Default)]
-pub struct EventFilter {
-    /// Of this organization.
-    pub organization: Option<Id>,
-    /// Of this project.
-    pub project: Option<Id>,
-    /// Of one of these types; empty is every type.
-    pub types: Vec<String>,
-    /// Not before.
-    pub from: Option<Timestamp>,
-    /// Not after.
-    pub until: Option<Timestamp>,
-}
+use crate::access::record::{EventFilter, EventRecord};
 
 const SELECT: &str = "SELECT id, type, created_at, revision, organization, project, actor_kind, actor_id, actor_name, remote_address, target, target_public_key, entry, detail FROM event";
 
-fn row(row: &Row<'_>) -> rusqlite::Result<EventRow> {
+fn row(row: &Row<'_>) -> rusqlite::Result<EventRecord> {
     let project: Option<String> = row.get(5)?;
-    Ok(EventRow {
+    Ok(EventRecord {
         id: parsed(row, 0)?,
         event: row.get(1)?,
         created_at: time(row, 2)?,
@@ -112,7 +64,7 @@ impl Rows<'_> {
     ///
     /// # Errors
     /// A [`StoreFault`].
-    pub fn events(&self, filter: &EventFilter, skip: u64, most: u64) -> Result<(Vec<EventRow>, u64), StoreFault> {
+    pub fn events(&self, filter: &EventFilter, skip: u64, most: u64) -> Result<(Vec<EventRecord>, u64), StoreFault> {
         let (condition, values) = filter.condition();
         let mut count = self.0.prepare(&format!("SELECT count(*) FROM event WHERE {condition}"))?;
         let total = count.query_row(rusqlite::params_from_iter(&values), |row| row.get(0))?;
@@ -126,7 +78,7 @@ impl Rows<'_> {
     ///
     /// # Errors
     /// A [`StoreFault`].
-    pub fn event(&self, id: Id) -> Result<Option<EventRow>, StoreFault> {
+    pub fn event(&self, id: Id) -> Result<Option<EventRecord>, StoreFault> {
         let mut statement = self.0.prepare_cached(&format!("{SELECT} WHERE id = ?"))?;
         Ok(statement.query_row([id.to_string()], row).optional()?)
     }
@@ -137,7 +89,7 @@ impl Change<'_> {
     ///
     /// # Errors
     /// A [`StoreFault`].
-    pub fn add_event(&self, new: &EventRow) -> Result<(), StoreFault> {
+    pub fn add_event(&self, new: &EventRecord) -> Result<(), StoreFault> {
         let mut statement = self.0.prepare_cached(
             "INSERT INTO event (id, type, created_at, revision, organization, project, actor_kind, actor_id, actor_name, remote_address, target, target_public_key, entry, detail)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

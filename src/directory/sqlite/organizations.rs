@@ -4,31 +4,13 @@ use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::values::{MODES, parsed, time, word, word_for};
 use super::{Change, Rows, StoreFault};
-use crate::access::credential::AccessListMode;
 use crate::access::id::Id;
-use crate::clock::Timestamp;
-
-/// An organization.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OrganizationRow {
-    /// The store's own number for it.
-    pub pk: i64,
-    /// Unique in the directory.
-    pub id: Id,
-    /// For people.
-    pub name: String,
-    /// The switch.
-    pub mode: AccessListMode,
-    /// When it was made.
-    pub created_at: Timestamp,
-    /// The revision that last changed it.
-    pub revision: u64,
-}
+use crate::access::record::OrganizationRecord;
 
 const COLUMNS: &str = "pk, id, name, access_list_mode, created_at, revision";
 
-fn row(row: &Row<'_>) -> rusqlite::Result<OrganizationRow> {
-    Ok(OrganizationRow {
+fn row(row: &Row<'_>) -> rusqlite::Result<OrganizationRecord> {
+    Ok(OrganizationRecord {
         pk: row.get(0)?,
         id: parsed(row, 1)?,
         name: row.get(2)?,
@@ -43,7 +25,7 @@ impl Rows<'_> {
     ///
     /// # Errors
     /// A [`StoreFault`].
-    pub fn organization(&self, id: Id) -> Result<Option<OrganizationRow>, StoreFault> {
+    pub fn organization(&self, id: Id) -> Result<Option<OrganizationRecord>, StoreFault> {
         let mut statement = self.0.prepare_cached(&format!("SELECT {COLUMNS} FROM organization WHERE id = ?"))?;
         Ok(statement.query_row([id.to_string()], row).optional()?)
     }
@@ -52,7 +34,7 @@ impl Rows<'_> {
     ///
     /// # Errors
     /// A [`StoreFault`].
-    pub fn organizations(&self) -> Result<Vec<OrganizationRow>, StoreFault> {
+    pub fn organizations(&self) -> Result<Vec<OrganizationRecord>, StoreFault> {
         let mut statement = self.0.prepare_cached(&format!("SELECT {COLUMNS} FROM organization ORDER BY pk"))?;
         let rows = statement.query_map([], row)?.collect::<Result<_, _>>()?;
         Ok(rows)
@@ -74,7 +56,7 @@ impl Change<'_> {
     ///
     /// # Errors
     /// A [`StoreFault`].
-    pub fn add_organization(&self, new: &OrganizationRow) -> Result<i64, StoreFault> {
+    pub fn add_organization(&self, new: &OrganizationRecord) -> Result<i64, StoreFault> {
         self.0.execute(
             "INSERT INTO organization (id, name, access_list_mode, created_at, revision) VALUES (?, ?, ?, ?, ?)",
             params![
@@ -92,7 +74,7 @@ impl Change<'_> {
     ///
     /// # Errors
     /// A [`StoreFault`].
-    pub fn update_organization(&self, row: &OrganizationRow) -> Result<(), StoreFault> {
+    pub fn update_organization(&self, row: &OrganizationRecord) -> Result<(), StoreFault> {
         self.0.execute(
             "UPDATE organization SET name = ?, access_list_mode = ?, revision = ? WHERE pk = ?",
             params![row.name, word_for(row.mode, MODES), row.revision, row.pk],

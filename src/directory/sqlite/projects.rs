@@ -5,28 +5,13 @@ use rusqlite::{OptionalExtension as _, Row, params};
 use super::values::{parsed, time};
 use super::{Change, Rows, StoreFault};
 use crate::access::id::Id;
-use crate::clock::Timestamp;
-
-/// A project.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProjectRow {
-    /// The store's own number for it.
-    pub pk: i64,
-    /// Unique in the directory.
-    pub id: Id,
-    /// The organization that it is part of.
-    pub organization: Id,
-    /// Unique in the organization.
-    pub name: String,
-    /// When it was made.
-    pub created_at: Timestamp,
-}
+use crate::access::record::ProjectRecord;
 
 const SELECT: &str = "SELECT project.pk, project.id, organization.id, project.name, project.created_at
     FROM project JOIN organization ON organization.pk = project.organization";
 
-fn row(row: &Row<'_>) -> rusqlite::Result<ProjectRow> {
-    Ok(ProjectRow {
+fn row(row: &Row<'_>) -> rusqlite::Result<ProjectRecord> {
+    Ok(ProjectRecord {
         pk: row.get(0)?,
         id: parsed(row, 1)?,
         organization: parsed(row, 2)?,
@@ -40,7 +25,7 @@ impl Rows<'_> {
     ///
     /// # Errors
     /// A [`StoreFault`].
-    pub fn project(&self, id: Id) -> Result<Option<ProjectRow>, StoreFault> {
+    pub fn project(&self, id: Id) -> Result<Option<ProjectRecord>, StoreFault> {
         let mut statement = self.0.prepare_cached(&format!("{SELECT} WHERE project.id = ?"))?;
         Ok(statement.query_row([id.to_string()], row).optional()?)
     }
@@ -49,7 +34,7 @@ impl Rows<'_> {
     ///
     /// # Errors
     /// A [`StoreFault`].
-    pub fn projects(&self, organization: Id) -> Result<Vec<ProjectRow>, StoreFault> {
+    pub fn projects(&self, organization: Id) -> Result<Vec<ProjectRecord>, StoreFault> {
         let mut statement =
             self.0.prepare_cached(&format!("{SELECT} WHERE organization.id = ? ORDER BY project.pk"))?;
         let rows = statement.query_map([organization.to_string()], row)?.collect::<Result<_, _>>()?;
@@ -71,7 +56,7 @@ impl Change<'_> {
     ///
     /// # Errors
     /// A [`StoreFault`].
-    pub fn add_project(&self, organization: i64, new: &ProjectRow, revision: u64) -> Result<(), StoreFault> {
+    pub fn add_project(&self, organization: i64, new: &ProjectRecord, revision: u64) -> Result<(), StoreFault> {
         self.0.execute(
             "INSERT INTO project (id, organization, name, created_at, revision) VALUES (?, ?, ?, ?, ?)",
             params![new.id.to_string(), organization, new.name, new.created_at.unix_seconds(), revision],

@@ -70,6 +70,7 @@ pub const HOMES: &[(&str, Home)] = &[
     ("clap_mangen", Only(&["cli"])),
     ("dashmap", Only(&["gate", "live"])),
     ("flate2", Only(&["directory"])),
+    ("form_urlencoded", Only(&["admin"])),
     ("hashbrown", Anywhere),
     ("http", FromFloor(1)),
     ("http_body", FromFloor(1)),
@@ -91,6 +92,7 @@ pub const HOMES: &[(&str, Home)] = &[
     ("prometheus", Only(&["telemetry"])),
     ("proxy_header", Only(&["net"])),
     ("quick_cache", Only(&["gate", "live"])),
+    ("rusqlite", Only(&["directory"])),
     ("rustls", Only(&["net"])),
     ("rustls_native_certs", Only(&["net"])),
     // `config` judges names by the parser that `net` verifies them with.
@@ -100,6 +102,7 @@ pub const HOMES: &[(&str, Home)] = &[
     ("sd_notify", Only(&["app"])),
     ("serde", FromFloor(1)),
     ("serde_json", FromFloor(1)),
+    ("serde_path_to_error", Only(&["admin"])),
     ("serde_yaml", Only(&["config", "directory"])),
     ("slab", FromFloor(1)),
     ("smallvec", Anywhere),

@@ -1,0 +1,150 @@
+//! What a directory knows of its things beyond what a decision needs: what is shown, counted and recorded.
+//!
+//! Never holds a secret, and never takes part in a decision.
+
+use super::credential::{AccessListMode, CredentialKind, Enforcement, Fingerprint};
+use super::id::Id;
+use super::network::Network;
+use crate::clock::Timestamp;
+
+/// An organization.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrganizationRecord {
+    /// The store's own number for it.
+    pub pk: i64,
+    /// Unique in the directory.
+    pub id: Id,
+    /// For people.
+    pub name: String,
+    /// The switch.
+    pub mode: AccessListMode,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// The revision that last changed it.
+    pub revision: u64,
+}
+
+/// A project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProjectRecord {
+    /// The store's own number for it.
+    pub pk: i64,
+    /// Unique in the directory.
+    pub id: Id,
+    /// The organization that it is part of.
+    pub organization: Id,
+    /// Unique in the organization.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A credential without its secrets, roles and entries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CredentialRecord {
+    /// The store's own number for it.
+    pub pk: i64,
+    /// Unique in the directory.
+    pub id: Id,
+    /// The organization that it belongs to.
+    pub organization: Id,
+    /// API key or service account.
+    pub kind: CredentialKind,
+    /// A key's description or an account's name.
+    pub name: String,
+    /// The part of a key that is no secret.
+    pub public_key: Option<String>,
+    /// Whether it works.
+    pub enabled: bool,
+    /// When it stops working.
+    pub expires_at: Timestamp,
+    /// Whether its list refuses.
+    pub enforcement: Enforcement,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// The revision that last changed it or its list.
+    pub revision: u64,
+}
+
+/// A secret of a credential.
+#[derive(Debug, Clone)]
+pub struct SecretRecord {
+    /// Unique within its credential.
+    pub id: Id,
+    /// SHA-256 of the whole key.
+    pub fingerprint: Fingerprint,
+    /// What may be shown of it.
+    pub shown: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// Which API keys are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Those of an organization.
+    Organization(Id),
+    /// Those with a role on a project.
+    Project(Id),
+}
+
+/// An entry of a credential's list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryRecord {
+    /// What it admits.
+    pub network: Network,
+    /// For people.
+    pub comment: Option<String>,
+    /// When it stops admitting.
+    pub expires_at: Timestamp,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// Who changed what, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventRecord {
+    /// Unique.
+    pub id: Id,
+    /// Such as `API_KEY_CREATED`.
+    pub event: String,
+    /// When.
+    pub created_at: Timestamp,
+    /// The revision that the change made.
+    pub revision: u64,
+    /// In which organization.
+    pub organization: Id,
+    /// In which project.
+    pub project: Option<Id>,
+    /// `API_KEY`, `SERVICE_ACCOUNT`, `USER` or `SYSTEM`.
+    pub actor_kind: String,
+    /// Id of the one who did it.
+    pub actor_id: Option<String>,
+    /// Public key, client id, user name or command of the one who did it.
+    pub actor_name: String,
+    /// From where.
+    pub remote_address: Option<String>,
+    /// Id of what it was done to.
+    pub target: Option<String>,
+    /// Public key of that.
+    pub target_public_key: Option<String>,
+    /// The network of an entry that came or went.
+    pub entry: Option<String>,
+    /// More about it, for people.
+    pub detail: Option<String>,
+}
+
+/// Which events are listed.
+#[derive(Debug, Clone, Default)]
+pub struct EventFilter {
+    /// Of this organization.
+    pub organization: Option<Id>,
+    /// Of this project.
+    pub project: Option<Id>,
+    /// Of one of these types; empty is every type.
+    pub types: Vec<String>,
+    /// Not before.
+    pub from: Option<Timestamp>,
+    /// Not after.
+    pub until: Option<Timestamp>,
+}

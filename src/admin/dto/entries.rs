@@ -1,0 +1,112 @@
+//! Entries of access lists.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Link, a_time, given, given_time, link, shown_expiry};
+use crate::access::network::{Network, parse_address};
+use crate::access::record::EntryRecord;
+use crate::clock::Timestamp;
+use crate::control::{Fault, NewEntry};
+use crate::problem::{Code, Refusal};
+
+/// An entry of an access list.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::admin) struct Entry {
+    /// The network that it admits.
+    cidr_block: String,
+    /// The address, where it is a single one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ip_address: Option<String>,
+    /// For people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comment: Option<String>,
+    /// When it stops admitting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
+    /// When it was made.
+    created: String,
+    links: Vec<Link>,
+}
+
+impl Entry {
+    pub(in crate::admin) fn new(row: &EntryRecord, list: &str) -> Self {
+        let network = row.network;
+        let address = network.is_host().then(|| network.address().to_string());
+        let name = address.clone().unwrap_or_else(|| network.to_string().replace('/', "%2F"));
+        Self {
+            cidr_block: network.to_string(),
+            ip_address: address,
+            comment: row.comment.clone(),
+            expires_at: shown_expiry(row.expires_at),
+            created: row.created_at.to_string(),
+            links: link("self", format!("{list}/{name}")),
+        }
+    }
+}
+
+/// A new entry: an address or a network.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::admin) struct AskedEntry {
+    /// An IPv4 or IPv6 address. Either this or `cidrBlock`.
+    #[serde(default)]
+    ip_address: Option<String>,
+    /// A network without host bits. Either this or `ipAddress`.
+    #[serde(default)]
+    cidr_block: Option<String>,
+    /// For people, up to 250 characters.
+    #[serde(default)]
+    comment: Option<String>,
+    /// When it stops admitting; never, where left out.
+    #[serde(default, deserialize_with = "a_time")]
+    #[schemars(with = "Option<String>")]
+    expires_at: Option<Timestamp>,
+}
+
+/// New entries as the control plane takes them.
+pub(in crate::admin) fn entries(asked: Vec<AskedEntry>) -> Result<Vec<NewEntry>, Fault> {
+    let mut entries = Vec::with_capacity(asked.len());
+    for (at, one) in asked.into_iter().enumerate() {
+        let wrong = |field: &str, wrong: String| {
+            Fault::from(Refusal::field(Code::InvalidAttribute, format!("[{at}].{field}"), wrong))
+        };
+        let network = match (&one.ip_address, &one.cidr_block) {
+            (Some(address), None) => match parse_address(address) {
+                Ok(address) => Network::host(address),
+                Err(fault) => return Err(wrong("ipAddress", fault.to_string())),
+            },
+            (None, Some(network)) => match network.parse::<Network>() {
+                Ok(network) => network,
+                Err(fault) => return Err(wrong("cidrBlock", fault.to_string())),
+            },
+            (Some(_), Some(_)) => {
+                let detail = format!("Entry {at} has `ipAddress` and `cidrBlock`; send one of both.");
+                return Err(Refusal::new(Code::BadAccessListAddRequest, detail).with(at).into());
+            }
+            (None, None) => {
+                let detail = format!("Entry {at} has neither `ipAddress` nor `cidrBlock`; send one of both.");
+                let refusal = Refusal::new(Code::MissingOneOfAttributes, detail).with("ipAddress").with("cidrBlock");
+                return Err(refusal.into());
+            }
+        };
+        let expires_at = one.expires_at.unwrap_or(Timestamp::NEVER);
+        entries.push(NewEntry { network, comment: one.comment, expires_at });
+    }
+    Ok(entries)
+}
+
+/// What is changed of an entry; what is left out stays.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::admin) struct EntryEdit {
+    /// For people, up to 250 characters; `null` is none.
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Option<String>")]
+    pub(in crate::admin) comment: Option<Option<String>>,
+    /// When it stops admitting; `null` is never.
+    #[serde(default, deserialize_with = "given_time")]
+    #[schemars(with = "Option<String>")]
+    pub(in crate::admin) expires_at: Option<Option<Timestamp>>,
+}
