@@ -114,17 +114,31 @@ fn check_names_every_fault_of_both_files_in_one_run() {
 }
 
 #[test]
-fn a_file_without_a_directory_is_refused_by_every_command_that_reads_it() {
+fn a_file_without_a_directory_means_a_store_beside_it() {
     let folder = Folder::new();
     folder.write("portcullis.yaml", "gateway:\n  workers: 1\n");
-    let told = "no `directory` is configured; say `directory: { file: directory.yaml }`";
-    for arguments in [
-        "serve --config portcullis.yaml",
-        "check portcullis.yaml",
-        "check portcullis.yaml --against directory.yaml",
-        "explain --config portcullis.yaml --peer 127.0.0.1",
-    ] {
-        has(&folder.run(arguments).code(78).2, &[told, "portcullis.yaml:1:1"]);
+    has(&folder.run("check portcullis.yaml").code(0).1, &["good: 1 route, 1 upstream"]);
+    has(
+        &folder.run("explain --config portcullis.yaml --peer 127.0.0.1").code(1).2,
+        &["portcullis.db` yet", "portcullis serve"],
+    );
+    // Nothing that only looks makes one.
+    assert!(!folder.0.path().join("portcullis.db").exists());
+    folder.write(
+        "portcullis.db",
+        "something else that is no database, long enough to have a head of one hundred bytes, which SQLite reads",
+    );
+    let listen = |name: &'static str, value: &str| (name, OsString::from(value));
+    let ports = [
+        listen("PORTCULLIS__GATEWAY__LISTEN", "[{ address: \"127.0.0.1:0\" }]"),
+        listen("PORTCULLIS__ADMIN__LISTEN", "127.0.0.1:0"),
+        listen("PORTCULLIS__TELEMETRY__LISTEN", "127.0.0.1:0"),
+    ];
+    for arguments in [["serve", "--config", "portcullis.yaml"], ["check", "--config", "portcullis.yaml"]] {
+        has(
+            &folder.run_with(&arguments, "", &ports).code(78).2,
+            &["portcullis.db", "the store is damaged", "restore a copy"],
+        );
     }
 }
 
@@ -367,18 +381,25 @@ fn variables_override_and_what_only_looks_like_one_is_refused() {
     check("PORTCULLIS_VERSION", "3".into()).code(0);
 }
 
-/// What nobody configured demonstrates, and says that it does.
+/// What nobody configured begins a store, whose first key lies in a file that only its owner may read.
 #[test]
-fn serve_without_a_file_demonstrates_with_a_warning() {
+fn serve_without_a_file_begins_a_store() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = Folder::new();
     let mut command = Command::new(PORTCULLIS);
-    command.arg("serve").env("PORTCULLIS__TELEMETRY__LISTEN", "127.0.0.1:0");
+    command.arg("serve").current_dir(folder.0.path());
+    command.env("PORTCULLIS__TELEMETRY__LISTEN", "127.0.0.1:0").env("PORTCULLIS__ADMIN__LISTEN", "127.0.0.1:0");
     command.env("PORTCULLIS__GATEWAY__LISTEN", "[{ address: \"127.0.0.1:0\" }]");
     let mut served = Served::watch(&mut command);
-    assert!(served.log_has(|line| line["level"] == "WARN"), "{:#?}", served.log());
-    let [(listed, _), ..] = portcullis::directory::DEMONSTRATION_KEYS;
-    let key = format!("X-API-Key: {listed}");
-    wait_for("the directory", || served.get("/", &[&key]).status != 503);
-    assert_eq!(served.get("/", &[&key]).status, 200);
+    let has_directory = |line: &Value| line["revision"].is_number();
+    wait_for("the directory", || served.log_has(has_directory));
+    let file = folder.0.path().join("portcullis.db.owner-key");
+    let key = std::fs::read_to_string(&file).unwrap().trim().replace(':', ".");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(!format!("{:?}", served.log()).contains(&key[9..]), "the log holds the key");
+    assert_eq!(served.get("/", &[&format!("X-API-Key: {key}")]).status, 200);
+    let [(demonstration, _), ..] = portcullis::directory::DEMONSTRATION_KEYS;
+    assert_eq!(served.get("/", &[&format!("X-API-Key: {demonstration}")]).status, 401);
     served.signal("TERM");
     assert_eq!(served.ended().code(), Some(0));
 }

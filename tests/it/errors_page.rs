@@ -23,6 +23,11 @@ fn page() -> String {
     std::fs::read_to_string(package().join("docs/errors.md")).unwrap()
 }
 
+/// The page of the codes that the admin API alone has.
+fn admin_page() -> String {
+    std::fs::read_to_string(package().join("docs/errors-admin.md")).unwrap()
+}
+
 fn sections(page: &str) -> BTreeMap<String, Section> {
     let mut found = BTreeMap::new();
     for part in page.split("\n## ").skip(1) {
@@ -36,15 +41,18 @@ fn sections(page: &str) -> BTreeMap<String, Section> {
 
 #[test]
 fn every_code_has_a_section_and_every_section_a_code() {
-    let sections = sections(&page());
-    let codes: BTreeMap<&str, u16> = Code::ALL.iter().map(|code| (code.as_str(), code.status())).collect();
-    assert_eq!(sections.keys().map(String::as_str).collect::<Vec<_>>(), codes.keys().copied().collect::<Vec<_>>());
-    for (name, section) in &sections {
-        assert!(section.text.starts_with(&format!("**{}.** ", codes[name.as_str()])), "{name}: {}", section.text);
-        for reader in ["\n- The caller: ", "\n- The operator: "] {
-            assert!(section.text.contains(reader), "{name} does not say what{reader}does");
+    for (sections, is_administrative) in [(sections(&page()), false), (sections(&admin_page()), true)] {
+        let codes = Code::ALL.iter().filter(|code| code.is_administrative() == is_administrative);
+        let codes: BTreeMap<&str, u16> = codes.map(|code| (code.as_str(), code.status())).collect();
+        assert_eq!(sections.keys().map(String::as_str).collect::<Vec<_>>(), codes.keys().copied().collect::<Vec<_>>());
+        for (name, section) in &sections {
+            assert!(section.text.starts_with(&format!("**{}.** ", codes[name.as_str()])), "{name}: {}", section.text);
+            for reader in ["\n- The caller: ", "\n- The operator: "] {
+                assert!(section.text.contains(reader), "{name} does not say what{reader}does");
+            }
         }
     }
+    let sections = sections(&page());
     let without: Vec<&String> =
         sections.iter().filter(|(_, section)| section.command.is_none()).map(|(name, _)| name).collect();
     assert_eq!(without, [""; 0]);

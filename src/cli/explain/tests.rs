@@ -155,7 +155,7 @@ fn files_are_read_and_faults_named() {
     let code = |line: &[&str]| run(parsed(&[&["--config", path][..], line].concat())).map(|code| format!("{code:?}"));
     let said = |code: u8| format!("{:?}", ExitCode::from(code));
     assert_eq!(code(&["--peer", "127.0.0.1"]).unwrap(), said(2));
-    for faulty in ["gatewayy: {}\ndirectory: { demonstration: true }\n", "gateway: {}\n"] {
+    for faulty in ["gatewayy: {}\ndirectory: { demonstration: true }\n", "gateway: 5\n"] {
         std::fs::write(&config, faulty).unwrap();
         assert_eq!(code(&["--peer", "127.0.0.1", "--output", "json"]).unwrap(), said(78), "{faulty}");
     }

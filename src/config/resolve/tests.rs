@@ -171,8 +171,16 @@ fn each_fault_is_refused_at_its_place() {
         ("gateway: {limits: {max_body_bytes: 1}}", "1:36", "or unlimited"),
         ("gateway: {limits: {max_headers: many}}", "1:33", "is not a whole number"),
         ("gateway: {timeouts: {header: 0s}}", "1:30", "above zero"),
-        ("admin: { listen: 127.0.0.1:8081 }", "1:1", "not in this version"),
-        ("directory: { sqlite: portcullis.db }", "1:14", "use `file: directory.yaml`"),
+        ("admin: { listen: '8081' }", "1:18", "with a port"),
+        ("admin: { listen: 127.0.0.1:8080 }", "1:18", "address of the gateway already"),
+        ("admin: { listen: 0.0.0.0:8081 }", "1:18", "in clear over the network"),
+        ("admin: { listen: 127.0.0.1:8082 }", "1:1", "address of the admin API already"),
+        ("admin: { client_address: { trusted_proxies: [0.0.0.0/0] } }", "1:28", "whole address family"),
+        ("admin: { entries_per_list: 0 }", "1:28", "not between 1 and 100000"),
+        ("admin: { api_keys_per_organization: 0 }", "1:37", "not between 1 and"),
+        ("directory: { sqlite: '' }", "1:22", "name of a file is missing"),
+        ("directory: { file: a, sqlite: b }", "1:23", "exclude each other"),
+        ("directory: { sqlite: a, demonstration: true }", "1:25", "exclude each other"),
         ("directory: { postgres: x }", "1:14", "not in this version"),
         ("directory: { follow: x }", "1:14", "not in this version"),
         ("directory: {}", "1:1", "names no source"),
@@ -259,7 +267,7 @@ fn passwords_in_addresses_are_never_shown() {
 
 #[test]
 fn all_faults_come_at_once_in_the_order_of_the_file() {
-    let text = "gateway:\n  workers: many\n  client_address: {hops: 1}\n  timeouts: {header: x}\nadmin: {}";
+    let text = "gateway:\n  workers: many\n  client_address: {hops: 1}\n  timeouts: {header: x}\nadmin: {listen: x}";
     let lines: Vec<usize> = read(text).unwrap_err().iter().map(|problem| problem.place.line).collect();
     assert_eq!(lines, [2, 3, 4, 5]);
     let text = "gateway:\n  wokers: 2\n  listen: 5\ntelemetry: {listen: []}\nx: 1";
@@ -290,26 +298,30 @@ fn nothing_at_all_is_the_defaults() {
 }
 
 #[test]
-fn a_file_names_its_directory_and_nothing_at_all_demonstrates() {
-    for (text, place) in [
-        ("", "p.yaml:1:1"),
-        ("# only a comment\n", "p.yaml:1:1"),
-        ("{}", "p.yaml:1:1"),
-        ("gateway: {}", "p.yaml:1:1"),
-        ("# first\ntelemetry: {}\ndirectory:\n", "p.yaml:3:1"),
-    ] {
-        let problems = alone(text).unwrap_err();
-        let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        let expected = "no `directory` is configured; say `directory: { file: directory.yaml }`";
-        assert_eq!(told, [format!("{place}: {expected}")], "{text}");
+fn where_no_directory_is_named_it_is_a_store_beside_the_file() {
+    for text in ["", "# only a comment\n", "{}", "gateway: {}", "# first\ntelemetry: {}\ndirectory:\n"] {
+        let (settings, warnings) = parse("p.yaml", text, Path::new("/etc/portcullis"), Vec::new()).unwrap();
+        assert_eq!(settings.directory, DirectorySource::Sqlite("/etc/portcullis/portcullis.db".into()), "{text}");
+        let admin = settings.admin.unwrap();
+        assert_eq!((admin.listen.to_string(), admin.behind_tls, warnings.len()), ("127.0.0.1:8081".into(), false, 0));
+        assert_eq!((admin.entries_per_list, admin.api_keys_per_organization), (200, 500));
+        assert!(admin.client_address.trusted_proxies.is_empty());
     }
-    // What is there and can't be read is one fault, and not also missing.
+    // What is there and can't be read is one fault.
     let told = alone("directory: 5").unwrap_err();
     assert!(told.len() == 1 && told.to_string().contains("expected a mapping"), "{told}");
-    let (settings, warnings) = load(None, Vec::new()).unwrap();
-    assert_eq!(settings.directory, DirectorySource::Demonstration);
-    let warned: Vec<_> = warnings.iter().map(|one| (one.severity, one.message.contains("keys are public"))).collect();
-    assert_eq!(warned, [(Severity::Warning, true)]);
+    let (settings, _) = load(None, Vec::new()).unwrap();
+    assert_eq!(settings.directory, DirectorySource::Sqlite("./portcullis.db".into()));
+}
+
+#[test]
+fn what_is_changed_elsewhere_has_an_admin_listener_only_where_it_is_asked_for() {
+    assert!(taken("directory: { file: d.yaml }").admin.is_none());
+    let admin =
+        taken("directory: { file: d.yaml }\nadmin: { listen: '0.0.0.0:9', behind_tls: true, entries_per_list: 7 }")
+            .admin;
+    let admin = admin.unwrap();
+    assert_eq!((admin.listen.port(), admin.behind_tls, admin.entries_per_list), (9, true, 7));
 }
 
 #[test]
