@@ -222,3 +222,6 @@ impl Control {
         answered.await.unwrap_or(Err(Fault::Stopping))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -345,7 +345,7 @@ pub(super) fn create(
     Ok(ShownOnce { key, private_key: secret.private_key })
 }
 
-fn add_secret(change: &Change<'_>, key: &CredentialRecord) -> Result<NewSecret, Fault> {
+pub(super) fn add_secret(change: &Change<'_>, key: &CredentialRecord) -> Result<NewSecret, Fault> {
     let private_key = draw::private_key()?;
     let public_key = key.public_key.as_deref().unwrap_or_default();
     let row = SecretRecord {

@@ -1,0 +1,209 @@
+//! What is enforced after any changes is what a restart would enforce; a change that fails leaves nothing behind.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::commit::{Change, Desk};
+use super::{Actor, Fault, Limits, NewKey, NewOrganization, api_keys, bootstrap, organizations};
+use crate::access::credential::{AccessListMode, Enforcement};
+use crate::access::record::EntryRecord;
+use crate::access::snapshot::Snapshot;
+use crate::clock::{Clock, Timestamp};
+use crate::directory::sqlite::{self, Store};
+use crate::problem::{Code, Refusal};
+
+const NOW: Timestamp = Timestamp::from_unix_seconds(1_795_392_000);
+
+fn desk(folder: &Path) -> Desk {
+    let clock = Clock::manual(NOW);
+    let store = Store::open(&folder.join("store.db"), clock.now()).unwrap();
+    Desk::new(store, clock).unwrap()
+}
+
+fn commit<T>(desk: &mut Desk, change: impl FnOnce(&mut Change<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
+    desk.commit(Actor::system("test"), Limits::default(), change).map(|made| made.value)
+}
+
+/// Everything that a snapshot decides by, in an order of its own.
+fn told(snapshot: &Snapshot) -> BTreeMap<String, String> {
+    let credential = |one: &std::sync::Arc<crate::access::credential::Credential>| {
+        let mut keys: Vec<[u8; 32]> = one.fingerprints().map(|fingerprint| fingerprint.0).collect();
+        keys.sort_unstable();
+        let list: Vec<_> = one.list().entries().collect();
+        let organization = snapshot.organization_of(one);
+        let about =
+            (one.enabled(), one.enforcement(), one.expires_at(), one.grants(), organization.id(), organization.mode());
+        (one.id().to_string(), format!("{keys:?} {list:?} {about:?}"))
+    };
+    let organizations =
+        snapshot.organizations().map(|one| (one.id().to_string(), format!("{} {:?}", one.name(), one.mode())));
+    snapshot.credentials().map(credential).chain(organizations).collect()
+}
+
+/// One thing that somebody does. Numbers choose among what there is.
+#[derive(Debug, Clone)]
+enum Deed {
+    Organization,
+    Turn(usize, u8),
+    Key(usize),
+    Secret(usize),
+    Entry(usize, u8),
+    NoEntry(usize, u8),
+    Disable(usize, bool),
+    Delete(usize),
+    DeleteOrganization(usize),
+}
+
+fn deed() -> impl Strategy<Value = Deed> {
+    let at = 0..8_usize;
+    prop_oneof![
+        1 => Just(Deed::Organization),
+        1 => (at.clone(), 0..3_u8).prop_map(|(at, mode)| Deed::Turn(at, mode)),
+        4 => at.clone().prop_map(Deed::Key),
+        1 => at.clone().prop_map(Deed::Secret),
+        4 => (at.clone(), 0..4_u8).prop_map(|(at, network)| Deed::Entry(at, network)),
+        2 => (at.clone(), 0..4_u8).prop_map(|(at, network)| Deed::NoEntry(at, network)),
+        1 => (at.clone(), any::<bool>()).prop_map(|(at, enabled)| Deed::Disable(at, enabled)),
+        1 => at.clone().prop_map(Deed::Delete),
+        1 => at.prop_map(Deed::DeleteOrganization),
+    ]
+}
+
+fn new_key() -> NewKey {
+    NewKey {
+        description: "k".into(),
+        roles: Vec::new(),
+        expires_at: Timestamp::NEVER,
+        enforcement: Enforcement::Enforce,
+    }
+}
+
+/// Does it, by the ways that the control plane itself writes.
+fn apply(change: &mut Change<'_>, deed: &Deed) -> Result<(), Fault> {
+    let all = change.rows().organizations()?;
+    let organization = |at: &usize| all.get(at % all.len().max(1)).cloned();
+    let mut keys = Vec::new();
+    for one in &all {
+        keys.extend(change.rows().credentials_of(one.pk)?);
+    }
+    let key = |at: &usize| keys.get(at % keys.len().max(1)).copied();
+    let network = |number: &u8| format!("10.{number}.0.0/16").parse().unwrap();
+    match deed {
+        Deed::Organization => {
+            let new = NewOrganization { name: "o".into(), mode: AccessListMode::Off, key: None };
+            organizations::add(change, &new)?;
+        }
+        Deed::Turn(at, mode) => {
+            if let Some(mut row) = organization(at) {
+                row.mode = [AccessListMode::Off, AccessListMode::Report, AccessListMode::Required][usize::from(*mode)];
+                change.touch_organization(row.id);
+                change.store().update_organization(&row)?;
+            }
+        }
+        Deed::Key(at) => {
+            if let Some(row) = organization(at) {
+                api_keys::create(change, &row, new_key(), None)?;
+            }
+        }
+        Deed::DeleteOrganization(at) => {
+            if let Some(row) = organization(at) {
+                for pk in change.rows().credentials_of(row.pk)? {
+                    change.touch_credential(pk)?;
+                    change.store().remove_credential(pk)?;
+                }
+                change.touch_organization(row.id);
+                change.store().remove_organization(row.pk)?;
+            }
+        }
+        Deed::Secret(at) | Deed::Entry(at, _) | Deed::NoEntry(at, _) | Deed::Disable(at, _) | Deed::Delete(at) => {
+            let Some(pk) = key(at) else { return Ok(()) };
+            change.touch_credential(pk)?;
+            let Some(mut row) = change.rows().credential_by_pk(pk)? else { return Ok(()) };
+            match deed {
+                Deed::Secret(_) => drop(api_keys::add_secret(change, &row)?),
+                Deed::Entry(_, number) => {
+                    let entry = EntryRecord {
+                        network: network(number),
+                        comment: None,
+                        expires_at: Timestamp::NEVER,
+                        created_at: NOW,
+                    };
+                    change.store().put_entry(pk, &entry)?;
+                }
+                Deed::NoEntry(_, number) => drop(change.store().remove_entry(pk, network(number))?),
+                Deed::Disable(_, enabled) => {
+                    row.enabled = *enabled;
+                    change.store().update_credential(&row)?;
+                }
+                _ => change.store().remove_credential(pk)?,
+            }
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_enforced_is_what_is_stored(deeds in prop::collection::vec((deed(), any::<bool>()), 1..24)) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut desk = desk(folder.path());
+        bootstrap::begin(&mut desk, super::Bootstrap::default()).unwrap();
+        for (deed, succeeds) in deeds {
+            let before = (told(desk.snapshot()), desk.snapshot().revision());
+            let done = commit(&mut desk, |change| {
+                apply(change, &deed)?;
+                match succeeds {
+                    true => Ok(()),
+                    false => Err(Refusal::new(Code::InvalidAttribute, "at the last moment").into()),
+                }
+            });
+            prop_assert_eq!(done.is_ok(), succeeds);
+            let now = (told(desk.snapshot()), desk.snapshot().revision());
+            if !succeeds {
+                prop_assert_eq!(&now, &before);
+            }
+            let stored = sqlite::look(&folder.path().join("store.db")).unwrap().unwrap();
+            prop_assert_eq!(now, (told(&stored), stored.revision()));
+        }
+    }
+}
+
+#[test]
+fn what_can_not_be_compiled_is_not_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = desk(folder.path());
+    bootstrap::begin(&mut desk, super::Bootstrap::default()).unwrap();
+    let before = told(desk.snapshot());
+    let fault = commit(&mut desk, |change| {
+        let row = change.rows().organizations()?.remove(0);
+        let made = api_keys::create(change, &row, new_key(), None)?;
+        let secret = change.rows().secrets(made.key.row.pk)?.remove(0);
+        // A credential that nothing finds.
+        change.store().remove_secret(made.key.row.pk, secret.id)?;
+        Ok(())
+    });
+    assert!(matches!(fault, Err(Fault::Compile(_))), "{fault:?}");
+    assert_eq!(told(desk.snapshot()), before);
+    let stored = sqlite::look(&folder.path().join("store.db")).unwrap().unwrap();
+    assert_eq!((told(&stored), stored.revision()), (before, desk.snapshot().revision()));
+    // And the next change is none the worse for it.
+    commit(&mut desk, |change| {
+        let row = change.rows().organizations()?.remove(0);
+        api_keys::create(change, &row, new_key(), None)
+    })
+    .unwrap();
+    assert_eq!(desk.snapshot().len(), 2);
+}
+
+#[test]
+fn a_change_that_changes_nothing_makes_no_revision() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = desk(folder.path());
+    let revision = desk.snapshot().revision();
+    commit(&mut desk, |_| Ok(())).unwrap();
+    assert_eq!(desk.snapshot().revision(), revision);
+}
