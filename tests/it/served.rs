@@ -86,6 +86,11 @@ impl Served {
         self.log().iter().any(is_it)
     }
 
+    /// The process.
+    pub fn id(&mut self) -> u32 {
+        self.running.child().id()
+    }
+
     /// Sends a signal, such as `TERM`.
     pub fn signal(&mut self, name: &str) {
         let sent = output(Command::new("kill").args(["-s", name, &self.running.child().id().to_string()]));

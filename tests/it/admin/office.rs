@@ -1,12 +1,13 @@
 //! A served store with an owner's key, and calls of its admin API.
 
+use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::programs::PORTCULLIS;
+use crate::programs::{PORTCULLIS, Running, program};
 use crate::served::Served;
 use crate::stage::{Answer, Client, wait_for};
 
@@ -96,6 +97,44 @@ impl Office {
         self.served.signal("TERM");
         self.served.ended();
         self.folder
+    }
+
+    /// Where the admin API is.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// The thread that makes changes gets SIGKILL at its n-th call of these kinds. Returns when strace is attached.
+    pub fn injected(&mut self, calls: &str, at: usize) -> Running {
+        let process = self.served.id();
+        let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap().flatten();
+        let is_control = |task: &std::fs::DirEntry| {
+            std::fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.trim() == "control")
+        };
+        let task = tasks.into_iter().find(is_control).unwrap().file_name().into_string().unwrap();
+        let mut command = Command::new(program("strace"));
+        command.args([
+            "-p",
+            &task,
+            "-e",
+            &format!("trace={calls}"),
+            "-e",
+            &format!("inject={calls}:signal=KILL:when={at}"),
+        ]);
+        let mut tracer = Running::start(command.stdout(Stdio::null()).stderr(Stdio::piped()));
+        let mut told = BufReader::new(tracer.child().stderr.take().unwrap());
+        let mut line = String::new();
+        told.read_line(&mut line).unwrap();
+        assert!(line.contains("attached"), "{line}");
+        // Whoever writes to a pipe that nobody reads is killed for it.
+        std::thread::spawn(move || std::io::copy(&mut told, &mut std::io::sink()));
+        tracer
+    }
+
+    /// Starts again after the program was killed.
+    pub fn revived(mut self) -> Self {
+        self.served.ended();
+        Self::serve(self.folder)
     }
 
     /// A file of the office.

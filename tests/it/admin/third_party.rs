@@ -1,0 +1,171 @@
+//! With SQLite's own shell and with strace: a file that others hold, write or damage, and a program that is killed at each
+//! write of a change.
+
+use std::io::{BufRead as _, Write as _};
+use std::path::Path;
+use std::process::{Command, Output};
+
+use super::office::{Key, OWNER, Office};
+use crate::programs::{PORTCULLIS, output, program};
+use crate::stage::wait_for;
+
+#[test]
+fn a_store_that_cannot_be_written_refuses_changes_and_leaves_traffic_alone() {
+    let office = Office::open();
+    let key = office.key("[]");
+    // Somebody holds the file, as a backup that hangs would.
+    let mut holder = crate::programs::Running::start(
+        Command::new(program("sqlite3"))
+            .arg(office.path("store.db"))
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped()),
+    );
+    let mut input = holder.child().stdin.take().unwrap();
+    input.write_all(b"BEGIN IMMEDIATE;\nSELECT 'held';\n").unwrap();
+    input.flush().unwrap();
+    let mut line = String::new();
+    std::io::BufReader::new(holder.child().stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line.trim(), "held");
+    let list = format!("/apiKeys/{}/accessList", key.id);
+    let refused = office.own("POST", &list, r#"[{"cidrBlock":"203.0.113.0/24"}]"#);
+    assert_eq!((refused.status, refused.json()["errorCode"].as_str()), (503, Some("STORE_UNAVAILABLE")));
+    assert_eq!(office.through(&key).0, 200);
+    assert_eq!(office.own("GET", &list, "").json()["totalCount"], 0);
+    drop(input);
+    wait_for("the file to be free", || office.own("POST", &list, r#"[{"cidrBlock":"203.0.113.0/24"}]"#).status == 200);
+    assert_eq!(office.through(&key).0, 403);
+}
+
+#[test]
+fn what_others_wrote_is_enforced_with_the_next_change() {
+    let office = Office::open();
+    let key = office.key("[]");
+    let sql =
+        format!("UPDATE credential SET enabled = 0 WHERE id = '{}'; UPDATE revision SET number = number + 5;", key.id);
+    let done = output(Command::new(program("sqlite3")).arg(office.path("store.db")).arg(sql));
+    assert!(done.status.success(), "{done:?}");
+    let other = office.key("[]");
+    assert_eq!((office.through(&key).0, office.through(&other).0), (401, 200));
+}
+
+#[test]
+fn a_damaged_or_newer_store_is_refused_at_start() {
+    let office = Office::open();
+    office.key("[]");
+    let folder = office.close();
+    let store = folder.path().join("store.db");
+    let sql = |text: &str| {
+        let done = output(Command::new(program("sqlite3")).arg(&store).arg(text));
+        assert!(done.status.success(), "{done:?}");
+    };
+    let refused = || {
+        let mut command = Command::new(PORTCULLIS);
+        let done = output(command.args(["serve", "--config", "portcullis.yaml"]).current_dir(folder.path()));
+        assert_eq!(done.status.code(), Some(78), "{done:?}");
+        String::from_utf8_lossy(&done.stderr).into_owned()
+    };
+    sql("INSERT INTO migration VALUES (999, 'from the future', 'x', 0)");
+    assert!(refused().contains("newer version (999"), "{}", refused());
+    sql("DELETE FROM migration WHERE version = 999; UPDATE migration SET sha256 = 'x' WHERE version = 1");
+    assert!(refused().contains("migration 1 of the store has another text"), "{}", refused());
+    let good = std::fs::read(&store).unwrap();
+    let mut damaged = good.clone();
+    damaged[4096..].iter_mut().for_each(|byte| *byte = 0xa5);
+    std::fs::write(&store, damaged).unwrap();
+    assert!(refused().contains("the store is damaged"), "{}", refused());
+    std::fs::write(&store, b"").unwrap();
+    sql("CREATE TABLE mine (x)");
+    assert!(refused().contains("is no store of Portcullis"), "{}", refused());
+}
+
+/// What SQLite's shell says.
+fn sqlite(store: &Path, sql: &str) -> String {
+    let done = output(Command::new(program("sqlite3")).arg(store).arg(sql));
+    assert!(done.status.success(), "{done:?}");
+    String::from_utf8_lossy(&done.stdout).trim().to_owned()
+}
+
+/// Kills the program at the n-th call of a kind that the thread of changes makes, for every n until the change goes through.
+#[track_caller]
+fn killed_at_each(call: &str) {
+    program("strace");
+    let mut office = Office::open();
+    let key = office.key("[]");
+    let list = format!("/apiKeys/{}/accessList", key.id);
+    let mut deaths = 0;
+    for at in 1..=60 {
+        // Each change replaces the list by one network that tells which change it was.
+        let network = format!("127.{at}.0.0/16");
+        let body = format!("[{{\"cidrBlock\":\"{network}\"}}]");
+        let before = office.own("GET", &list, "").json()["results"].clone();
+        let mut tracer = office.injected(call, at);
+        let answer = office.own("PUT", &list, &body);
+        // Ending strace leaves the program running.
+        let _ = output(Command::new("kill").arg(tracer.child().id().to_string()));
+        let _ = tracer.child().wait();
+        if answer.status == 200 {
+            break;
+        }
+        assert_eq!(answer.status, 0, "{}", answer.text());
+        deaths += 1;
+        office = office.revived();
+        assert_eq!(sqlite(&office.path("store.db"), "PRAGMA integrity_check"), "ok", "{call} {at}");
+        let after = office.own("GET", &list, "").json()["results"].clone();
+        let is_whole = after[0]["cidrBlock"] == network && after.as_array().unwrap().len() == 1;
+        assert!(is_whole || after == before, "{call} {at}: neither whole nor absent: {after:#}");
+        // What is stored is what is enforced: 127.0.0.1 is in no 127.N.0.0/16 but on an empty list.
+        let expected = if after.as_array().unwrap().is_empty() { 200 } else { 403 };
+        assert_eq!(office.through(&Key { id: key.id.clone(), pair: key.pair.clone() }).0, expected, "{call} {at}");
+    }
+    assert!(deaths > 0, "no {call} was ever met");
+    assert!(deaths < 60, "the change never went through");
+}
+
+#[test]
+fn l10_killed_at_each_write_a_change_is_whole_or_absent() {
+    killed_at_each("pwrite64");
+}
+
+#[test]
+fn l10_killed_at_each_sync_a_change_is_whole_or_absent() {
+    killed_at_each("fdatasync,fsync");
+}
+
+#[test]
+fn it_is_copied_while_it_changes() {
+    let office = Office::open();
+    let key = office.key("[]");
+    let list = format!("/apiKeys/{}/accessList", key.id);
+    for at in 0..5 {
+        let body = format!("[{{\"cidrBlock\":\"10.{at}.0.0/16\"}}]");
+        assert_eq!(office.own("PUT", &list, &body).status, 200);
+        let copy = office.path(&format!("copy-{at}.db"));
+        sqlite(&office.path("store.db"), &format!(".backup '{}'", copy.display()));
+        assert_eq!(sqlite(&copy, "PRAGMA integrity_check"), "ok");
+        assert_eq!(sqlite(&copy, "SELECT network FROM entry"), format!("10.{at}.0.0/16"));
+    }
+}
+
+#[test]
+fn wget_and_curl_manage_a_list() {
+    let office = Office::open();
+    let key = office.key("[]");
+    let url =
+        format!("http://{}/api/public/v1.0/orgs/{}/apiKeys/{}/accessList", office.admin(), office.organization, key.id);
+    let ran = |command: &mut Command| -> Output { output(command) };
+    let curl = ran(Command::new(program("curl"))
+        .args(["-sS", "--fail-with-body", "-u", OWNER, "-H", "Content-Type: application/json"])
+        .args(["-d", "[{\"ipAddress\":\"203.0.113.9\"}]", &url]));
+    assert!(curl.status.success(), "{curl:?}");
+    let (user, password) = OWNER.split_once(':').unwrap();
+    let wget = ran(Command::new(program("wget")).args([
+        "-q",
+        "-O",
+        "-",
+        "--auth-no-challenge",
+        &format!("--user={user}"),
+        &format!("--password={password}"),
+        &url,
+    ]));
+    assert!(String::from_utf8_lossy(&wget.stdout).contains("203.0.113.9/32"), "{wget:?}");
+}
