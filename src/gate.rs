@@ -3,6 +3,7 @@
 //! Everything here is synchronous and waits for nothing: what it needs is in the published value it is given.
 
 pub mod claim;
+pub mod digest;
 pub mod forwarded;
 pub mod judge;
 pub mod token;

@@ -88,7 +88,7 @@ impl From<Reason> for Code {
             Reason::CredentialsRequired => Self::CredentialsRequired,
             Reason::MalformedCredentials(_) => Self::MalformedCredentials,
             Reason::AmbiguousCredentials(_) => Self::AmbiguousCredentials,
-            Reason::InvalidCredentials(_) => Self::InvalidCredentials,
+            Reason::InvalidCredentials(_) | Reason::StaleNonce(_) => Self::InvalidCredentials,
             Reason::IpAddressNotOnAccessList => Self::IpAddressNotOnAccessList,
             Reason::OrgRequiresAccessList => Self::OrgRequiresAccessList,
             Reason::ResourceRequiresAccessList => Self::ResourceRequiresAccessList,

@@ -29,6 +29,7 @@ use tokio::sync::watch as signal;
 
 use crate::clock::Clock;
 use crate::config::settings::{ListenTls, Sockets};
+use crate::gate::digest::Nonces;
 use crate::live::published::Published;
 use crate::net::listener::{self, BindFault};
 use crate::net::tls::{self, TlsAcceptorSource, TlsFault};
@@ -120,6 +121,7 @@ pub fn start(parts: ProxyParts<'_>) -> Result<Running, StartFault> {
         }
     }
     let client_tls = Arc::new(ClientTls::default());
+    let nonces = Arc::new(Nonces::new(parts.clock.now()));
     for (number, listeners) in listeners.into_iter().enumerate() {
         let seed = Seed {
             listeners,
@@ -128,6 +130,7 @@ pub fn start(parts: ProxyParts<'_>) -> Result<Running, StartFault> {
             stripe: parts.metrics.stripe(),
             recorder: parts.access_log.recorder(),
             client_tls: Arc::clone(&client_tls),
+            nonces: Arc::clone(&nonces),
             drain: asked.clone(),
         };
         // Where a later one fails, the earlier ones see the sender go and end.

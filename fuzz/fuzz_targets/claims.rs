@@ -119,6 +119,7 @@ fuzz_target!(|data: &[u8]| {
         headers: vec![HeaderName::from_static("x-api-key"), HeaderName::from_static("x-other-key")],
         basic,
         bearer,
+        digest: None,
         issuers: Vec::new(),
         forward: false,
         realm: "Portcullis".into(),

@@ -1,6 +1,6 @@
 //! Configuration and directory, from their files to what is published: at start, and again whenever they change.
 //!
-//! Both are judged together, because routes and issuers name organizations. What is faulty is refused whole and the last
+//! Both are judged together, because routes and issuers name organizations and HA1s are made for a realm. What is faulty is refused whole and the last
 //! good state stays; nothing is ever applied in part.
 
 pub mod agree;
@@ -38,7 +38,7 @@ pub struct Prepared {
 /// Every problem of the configuration, of the directory that it names and of its other files.
 pub fn prepare(origin: Origin) -> Result<Prepared, Problems> {
     let (examined, digest) = read::examined(&origin);
-    let Examined { settings, mut problems, directory, organizations } = examined;
+    let Examined { settings, mut problems, directory, named } = examined;
     let wish = RefreshWish::default();
     let keys = settings.as_ref().and_then(|settings| {
         let material = read::material(&origin, settings, &KeySets::new(wish.clone()));
@@ -47,15 +47,18 @@ pub fn prepare(origin: Origin) -> Result<Prepared, Problems> {
     let compiled = directory.and_then(|source| {
         let (compiled, known) = read::directory_with_organizations(&source, 1);
         if let Some(known) = known {
-            problems.append(agree::unknown_organizations(&organizations, known));
+            problems.append(agree::unknown_organizations(&named.organizations, known));
         }
         let (compiled, found) = apart(compiled);
         problems.append(found);
+        if let Some(compiled) = &compiled {
+            problems.append(agree::foreign_realms(&named, read::realms(&compiled.snapshot)));
+        }
         compiled
     });
     let whole = settings.zip(keys).zip(compiled);
     let (((settings, keys), directory), warnings) = problems.unless_refused(whole)?;
-    let configuration = Configuration { settings, organizations, digest };
+    let configuration = Configuration { settings, named, digest };
     Ok(Prepared { origin, configuration, directory, keys, wish, warnings })
 }
 

@@ -4,6 +4,7 @@
 //! The defaults of the program are here, each in one place.
 
 mod credentials;
+mod digest;
 mod listeners;
 mod names;
 mod routes;
@@ -33,6 +34,8 @@ pub(super) struct Resolve<'a> {
     pub(super) directory: Option<DirectorySource>,
     /// Organizations that are named, and where.
     pub(super) organizations: Vec<(Path, Id)>,
+    /// The realm of Digest, and where it stands.
+    pub(super) digest_realm: Option<(Path, String)>,
 }
 
 impl Resolve<'_> {

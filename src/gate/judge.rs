@@ -3,11 +3,14 @@
 //! Never waits, never logs, and keeps nothing of a request but the hash of a token that it verified. The proxy and every
 //! explanation call the same function; they differ only in who listens to the trace.
 
+use std::sync::Arc;
+
 use http::header::{HOST, ORIGIN};
 use http::request::Parts;
 use http::{HeaderName, Method};
 
 use super::claim::{self, Claim};
+use super::digest::Nonces;
 use super::forwarded::{AddressSource, Derived, derive};
 use super::token::Tokens;
 use super::trace::{Target, Trace};
@@ -42,16 +45,32 @@ pub enum Outcome<'s, P = Permit<'s>> {
     NotReady,
 }
 
-/// One worker's judge. It remembers verified tokens and is not shared between threads.
-#[derive(Default)]
+/// One worker's judge. It remembers verified tokens and is not shared between threads; the counts of Digest's nonces are.
 pub struct Judge {
     tokens: Tokens,
+    nonces: Arc<Nonces>,
+}
+
+impl Default for Judge {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Judge {
-    /// A judge that remembers nothing yet.
+    /// A judge by itself that remembers nothing yet and takes nonces of any age.
     pub fn new() -> Self {
-        Self::default()
+        Self::sharing(Arc::new(Nonces::new(Timestamp::from_unix_seconds(i64::MIN))))
+    }
+
+    /// A judge that remembers nothing yet, beside others that a nonce may be used with too.
+    pub fn sharing(nonces: Arc<Nonces>) -> Self {
+        Self { tokens: Tokens::default(), nonces }
+    }
+
+    /// What challenges are made with.
+    pub fn nonces(&self) -> &Nonces {
+        &self.nonces
     }
 
     /// Judges a request.
@@ -66,7 +85,7 @@ impl Judge {
         let prove = |trace: &mut T| {
             let claim = claim::read(&head.headers, &current.settings.credentials);
             trace.claim(&claim);
-            let proof = self.prove(claim, current, now);
+            let proof = self.prove(claim, current, head, now, trace);
             trace.proof(&proof);
             proof
         };
@@ -88,7 +107,14 @@ impl Judge {
         judge(current, peer, head, now, trace, |_| Proof::Absent, decide)
     }
 
-    fn prove<'s>(&self, claim: Claim<'_>, current: &'s Current, now: Timestamp) -> Proof<'s> {
+    fn prove<'s, T: Trace>(
+        &self,
+        claim: Claim<'_>,
+        current: &'s Current,
+        head: &Parts,
+        now: Timestamp,
+        trace: &mut T,
+    ) -> Proof<'s> {
         match claim {
             Claim::Absent => Proof::Absent,
             Claim::Malformed(why) => Proof::Malformed(why),
@@ -101,6 +127,13 @@ impl Judge {
                     organizations: &current.settings.credentials.issuers[subject.issuer_index].organizations,
                 },
                 Err(fault) => Proof::Refused(fault.as_str()),
+            },
+            Claim::Digest(parameters) => match (&current.settings.credentials.digest, &current.snapshot) {
+                (Some(settings), Some(snapshot)) => {
+                    self.nonces.prove(parameters, settings, snapshot, head, now, trace)
+                }
+                // No such claim is read where it is off, and nothing is proven without a snapshot.
+                _ => Proof::Refused("Digest is not on"),
             },
         }
     }

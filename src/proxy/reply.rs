@@ -21,7 +21,7 @@ pub(super) fn refuse(code: Code, settings: &Gateway, mut ledger: Box<Ledger>, un
     }
     let mut answer = bare(code, ledger.client(), Some(ledger.id()), unread);
     if code.status() == 401 {
-        for challenge in challenges(settings) {
+        for challenge in challenges(settings, &ledger) {
             answer.headers_mut().append(WWW_AUTHENTICATE, challenge);
         }
     }
@@ -49,10 +49,15 @@ fn bare(code: Code, client: Option<ClientAddress>, id: Option<RequestId>, close:
 
 /// One challenge for each scheme that is on (RFC 9110 §11.6.1), each in a header of its own; where only header keys are on, a
 /// challenge that names the header, since every 401 must carry one.
-fn challenges(settings: &Gateway) -> Vec<HeaderValue> {
+fn challenges(settings: &Gateway, ledger: &Ledger) -> Vec<HeaderValue> {
     let credentials = &settings.credentials;
     let realm: String = credentials.realm.chars().filter(|at| !matches!(at, '"' | '\\') && !at.is_control()).collect();
     let mut challenges = Vec::new();
+    if let Some(digest) = &credentials.digest {
+        // First, and each alone in its line: some clients read one line only, or take all lines for one challenge.
+        let worker = &ledger.context().worker;
+        challenges.extend(worker.judge.nonces().challenges(digest, worker.wall.now(), ledger.is_stale()));
+    }
     if credentials.basic {
         challenges.push(format!("Basic realm=\"{realm}\", charset=\"UTF-8\""));
     }

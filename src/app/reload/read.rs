@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aws_lc_rs::digest::{Context, SHA256};
+
 use super::agree;
 use crate::access::id::Id;
 use crate::access::snapshot::Snapshot;
@@ -14,7 +16,7 @@ use crate::clock::Clock;
 use crate::config::diagnostic::{Place, Problem, Problems};
 use crate::config::document::Override;
 use crate::config::settings::{DirectorySource, Settings};
-use crate::config::{Examined, NamedOrganization};
+use crate::config::{Examined, Named};
 use crate::directory;
 use crate::live::key_sets::KeySets;
 
@@ -23,7 +25,7 @@ use crate::live::key_sets::KeySets;
 pub(super) struct Configuration {
     pub(super) settings: Settings,
     /// What the directory has to have.
-    pub(super) organizations: Vec<NamedOrganization>,
+    pub(super) named: Named,
     pub(super) digest: [u8; 32],
 }
 
@@ -51,9 +53,9 @@ pub(super) fn named(origin: &Origin) -> Place {
 /// Reads the configuration.
 pub(super) fn configuration(origin: &Origin) -> Result<(Configuration, Problems), Problems> {
     let (examined, digest) = examined(origin);
-    let Examined { settings, problems, organizations, .. } = examined;
+    let Examined { settings, problems, named, .. } = examined;
     let (settings, warnings) = problems.unless_refused(settings)?;
-    Ok((Configuration { settings, organizations, digest }, warnings))
+    Ok((Configuration { settings, named, digest }, warnings))
 }
 
 /// Reads the configuration, good or not, with its digest.
@@ -69,7 +71,17 @@ pub(super) fn examined(origin: &Origin) -> (Examined, [u8; 32]) {
             (text.as_bytes().to_vec(), crate::config::examine_text("the demo", text, Path::new("."), Vec::new()))
         }
     };
-    (examined, crate::live::fingerprint::of_key(&text).0)
+    let mut digest = Context::new(&SHA256);
+    digest.update(&text);
+    // Another nonce key is another configuration, although its text is the same.
+    let of_digest = examined.settings.as_ref().and_then(|settings| settings.gateway.credentials.digest.as_ref());
+    if let Some(key) = of_digest.and_then(|of_digest| of_digest.nonce_key.as_ref()) {
+        digest.update(&key.sha256);
+    }
+    let mut bytes = [0; 32];
+    // SHA-256 is 32 bytes long, so this never panics.
+    bytes.copy_from_slice(digest.finish().as_ref());
+    (examined, bytes)
 }
 
 /// Reads and compiles the directory.
@@ -119,9 +131,15 @@ pub(super) fn material(origin: &Origin, settings: &Settings, before: &KeySets) -
     Err(problems)
 }
 
-/// Whether the organizations that the configuration names are there.
-pub(super) fn agreement(named: &[NamedOrganization], snapshot: &Snapshot) -> Result<(), Problems> {
+/// Whether the organizations that the configuration names are there, and HA1s are for its realm.
+pub(super) fn agreement(named: &Named, snapshot: &Snapshot) -> Result<(), Problems> {
     let known = snapshot.organizations().map(|organization| organization.id());
-    let problems = agree::unknown_organizations(named, known);
+    let mut problems = agree::unknown_organizations(&named.organizations, known);
+    problems.append(agree::foreign_realms(named, realms(snapshot)));
     if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+/// For what realms there are HA1s, and whose.
+pub(super) fn realms(snapshot: &Snapshot) -> impl Iterator<Item = (Id, &str)> {
+    snapshot.digest_users().flat_map(|user| user.secrets().iter().map(|secret| (user.credential().id(), &*secret.realm)))
 }

@@ -170,6 +170,8 @@ impl Reloader {
         if let DirectorySource::File(path) = &self.configuration.settings.directory {
             paths.push(path.clone());
         }
+        let digest = self.configuration.settings.gateway.credentials.digest.as_ref();
+        paths.extend(digest.and_then(|digest| digest.nonce_key.as_ref()).map(|key| key.file.clone()));
         paths
     }
 
@@ -250,7 +252,7 @@ impl Reloader {
         let goes = |configuration: Option<&Configuration>, compiled: Option<&Compiled>| {
             let configuration = configuration.unwrap_or(&self.configuration);
             let compiled = compiled.unwrap_or(&self.directory);
-            read::agreement(&configuration.organizations, &compiled.snapshot)
+            read::agreement(&configuration.named, &compiled.snapshot)
         };
         let settings = configuration.as_ref().map(|(new, ..)| new);
         let compiled = directory.as_ref().map(|(new, _)| new);
@@ -337,7 +339,7 @@ impl Reloader {
             }
         }
         let settings = Settings { gateway: new.settings.gateway, ..old.clone() };
-        self.configuration = Configuration { settings, organizations: new.organizations, digest: new.digest };
+        self.configuration = Configuration { settings, named: new.named, digest: new.digest };
     }
 }
 

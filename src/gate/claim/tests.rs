@@ -11,6 +11,7 @@ fn settings(basic: bool, bearer: bool) -> Credentials {
         headers: vec![HeaderName::from_static("x-api-key"), HeaderName::from_static("x-other-key")],
         basic,
         bearer,
+        digest: None,
         issuers: Vec::new(),
         forward: false,
         realm: "Portcullis".into(),

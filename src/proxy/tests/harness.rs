@@ -38,6 +38,7 @@ pub(super) fn gateway(endpoints: Vec<Endpoint>, change: impl FnOnce(&mut Gateway
             headers: vec![http::HeaderName::from_static("x-api-key")],
             basic: true,
             bearer: false,
+            digest: None,
             issuers: Vec::new(),
             forward: false,
             realm: "Portcullis".into(),
@@ -117,6 +118,7 @@ impl Harness {
                     target: Target::Network("203.0.113.0/24".parse().unwrap()),
                     expires_at: Timestamp::NEVER,
                 }],
+                digest: None,
             })
             .unwrap();
         published.publish_snapshot(Arc::new(draft.finish(7))).unwrap();
