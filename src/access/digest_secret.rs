@@ -29,6 +29,15 @@ impl Algorithm {
     }
 }
 
+/// What a realm is made of, in a message.
+pub const REALM_FORM: &str = "1 to 128 visible ASCII characters without quotes, backslashes and colons";
+
+/// Whether a text can be a realm: it stands in a header between quotes, and in an HA1 between colons.
+pub fn is_realm(text: &str) -> bool {
+    let legal = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\' | b':');
+    (1..=128).contains(&text.len()) && text.bytes().all(legal)
+}
+
 /// The HA1s of one private key: hashes of `user:realm:private key`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DigestSecret {

@@ -14,6 +14,7 @@ use md5::{Digest as _, Md5};
 use serde_json::json;
 
 use super::check::Output;
+use crate::access::digest_secret::{REALM_FORM, is_realm};
 use crate::live::fingerprint;
 
 /// Lengths that a key may have (SEMANTICS §5).
@@ -67,10 +68,8 @@ pub fn run(args: HashArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn hash(args: &HashArgs, input: impl BufRead) -> anyhow::Result<String> {
-    if let Some(realm) = &args.digest
-        && (realm.is_empty() || realm.chars().any(|one| one.is_control() || matches!(one, '"' | ':')))
-    {
-        bail!("realm `{realm:?}` is empty or has quotes, colons or control characters");
+    if let Some(realm) = args.digest.as_ref().filter(|realm| !is_realm(realm)) {
+        bail!("`{}` is no realm, which is {REALM_FORM}", realm.escape_debug());
     }
     let mut hashed = Vec::new();
     for (index, line) in input.split(b'\n').enumerate() {

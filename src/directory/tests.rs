@@ -115,7 +115,7 @@ fn each_fault_is_refused_at_its_place() {
         (with_key(&format!("        digest: {{realm: P, sha256: {HASH}}}")), "8:17", "needs `public_key`"),
         (with_key("        digest: []"), "8:17", "one pair of HA1s, or two"),
         (with_key("        digest: abc"), "8:17", ""),
-        (with_key("        digest: {realm: 'a:b', sha256: abc}"), "8:25", "no quotes"),
+        (with_key("        digest: {realm: 'a:b', sha256: abc}"), "8:25", "without quotes"),
         (with_key("      - {id: 5f0000000000000000000021, secret_sha256: ab}"), "8:14", "is there twice"),
         (
             with_key(&format!("      - {{id: 5f0000000000000000000022, secret_sha256: {HASH}}}")),

@@ -9,7 +9,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hmac;
 
 use super::{Resolve, step};
-use crate::access::digest_secret::Algorithm;
+use crate::access::digest_secret::{Algorithm, REALM_FORM, is_realm};
 use crate::config::document::{Finding, Path};
 use crate::config::raw::{self, Choice};
 use crate::config::settings::{Digest, NonceKey};
@@ -25,10 +25,8 @@ impl Resolve<'_> {
     pub(super) fn digest(&mut self, at: &Path, raw: Option<&Choice<raw::Digest>>) -> Option<Option<Digest>> {
         let Some(Choice::On(raw)) = raw else { return Some(None) };
         let realm = raw.realm.0.as_str();
-        let legal = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\' | b':');
-        if realm.is_empty() || realm.len() > 128 || !realm.bytes().all(legal) {
-            let message = "a realm is 1 to 128 visible ASCII characters without quotes, backslashes and colons";
-            self.error(step(at, "realm"), message);
+        if !is_realm(realm) {
+            self.error(step(at, "realm"), format!("a realm is {REALM_FORM}"));
         }
         self.digest_realm = Some((step(at, "realm"), realm.to_owned()));
         let place = step(at, "algorithms");

@@ -37,7 +37,10 @@ impl Resolve<'_> {
         let fingerprints = self.secrets(at, &raw.secret_sha256);
         let digest = raw.digest.as_ref().map_or_else(Vec::new, |digests| self.digests(at, digests));
         if raw.digest.is_some() && public_key.is_none() && !self.lost_at(&at.key("public_key")) {
-            self.fault(at.key("digest"), "`digest` needs `public_key`, which is the user name; add it, or take `digest` out");
+            self.fault(
+                at.key("digest"),
+                "`digest` needs `public_key`, which is the user name; add it, or take `digest` out",
+            );
         }
         let name = self.description(at, raw.description.as_deref());
         let shared = Shared {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::credentials::unhex;
 use super::{At, Resolve, raw};
-use crate::access::digest_secret::{DigestSecret, MOST_SECRETS};
+use crate::access::digest_secret::{DigestSecret, MOST_SECRETS, REALM_FORM, is_realm};
 use crate::config::document::Step;
 
 impl Resolve<'_> {
@@ -13,7 +13,10 @@ impl Resolve<'_> {
             raw::Digests::One(digest) => self.digest(at, None, digest).into_iter().collect(),
             raw::Digests::Several(digests) => {
                 if !(1..=MOST_SECRETS).contains(&digests.len()) {
-                    self.fault(at.key("digest"), "`digest` is one pair of HA1s, or two while a secret is being replaced");
+                    self.fault(
+                        at.key("digest"),
+                        "`digest` is one pair of HA1s, or two while a secret is being replaced",
+                    );
                 }
                 digests.iter().enumerate().filter_map(|(index, one)| self.digest(at, Some(index), one)).collect()
             }
@@ -25,9 +28,8 @@ impl Resolve<'_> {
             at.spot(std::iter::once(Step::from("digest")).chain(index.map(Step::from)).chain(key.map(Step::from)))
         };
         let realm = &raw.realm;
-        if realm.is_empty() || realm.chars().any(|one| one.is_control() || matches!(one, '"' | ':')) {
-            let message = "a realm is not empty and has no quotes, colons and control characters";
-            self.fault(spot(Some("realm")), message);
+        if !is_realm(realm) {
+            self.fault(spot(Some("realm")), format!("a realm is {REALM_FORM}"));
         }
         let (mut sha256, mut md5) = ([0; 32], [0; 16]);
         if raw.sha256.as_ref().is_some_and(|text| !unhex(text, &mut sha256)) {
