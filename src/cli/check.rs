@@ -172,9 +172,9 @@ fn read(config: Option<&Path>, directory: Option<&Path>) -> Checked {
         checked.problems.append(agree::unknown_organizations(&named.organizations, known));
     }
     if let Some(directory) = &checked.directory {
-        let stored = directory.credentials().flat_map(|(_, credential)| {
-            credential.digest.iter().map(|secret| (credential.id, &*secret.realm))
-        });
+        let stored = directory
+            .credentials()
+            .flat_map(|(_, credential)| credential.digest.iter().map(|secret| (credential.id, &*secret.realm)));
         checked.problems.append(agree::foreign_realms(&named, stored));
     }
     checked

@@ -131,7 +131,9 @@ impl Nonces {
             found |= ha1.is_some();
         }
         let Some(credential) = holder.map(|holder| holder.credential()) else {
-            return Proof::Refused("no key with HA1s has this Digest user name; HA1s are made by `portcullis hash --digest`");
+            return Proof::Refused(
+                "no key with HA1s has this Digest user name; HA1s are made by `portcullis hash --digest`",
+            );
         };
         if !found {
             return Proof::Refused("the key has no HA1 for this Digest algorithm; `portcullis hash --digest` makes it");

@@ -129,9 +129,7 @@ impl Judge {
                 Err(fault) => Proof::Refused(fault.as_str()),
             },
             Claim::Digest(parameters) => match (&current.settings.credentials.digest, &current.snapshot) {
-                (Some(settings), Some(snapshot)) => {
-                    self.nonces.prove(parameters, settings, snapshot, head, now, trace)
-                }
+                (Some(settings), Some(snapshot)) => self.nonces.prove(parameters, settings, snapshot, head, now, trace),
                 // No such claim is read where it is off, and nothing is proven without a snapshot.
                 _ => Proof::Refused("Digest is not on"),
             },

@@ -126,7 +126,7 @@ enum Change {
 
 /// Every third credential can be used with Digest, under a name of its own.
 fn with_digest(number: u8, spec: CredentialSpec) -> CredentialSpec {
-    let digest = (number % 3 == 0).then(|| digest_user(200 + u16::from(number), 1 + usize::from(number % 2)));
+    let digest = number.is_multiple_of(3).then(|| digest_user(200 + u16::from(number), 1 + usize::from(number % 2)));
     CredentialSpec { digest, ..spec }
 }
 

@@ -5,9 +5,9 @@ use std::collections::HashSet;
 
 use crate::access::id::Id;
 use crate::app::Chain;
-use crate::config::{Named, NamedOrganization};
 use crate::config::diagnostic::{Place, Problem, Problems};
 use crate::config::settings::Settings;
+use crate::config::{Named, NamedOrganization};
 use crate::net::tls;
 
 /// One problem for each organization that a route or an issuer names and the directory does not have.

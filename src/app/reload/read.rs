@@ -141,5 +141,7 @@ pub(super) fn agreement(named: &Named, snapshot: &Snapshot) -> Result<(), Proble
 
 /// For what realms there are HA1s, and whose.
 pub(super) fn realms(snapshot: &Snapshot) -> impl Iterator<Item = (Id, &str)> {
-    snapshot.digest_users().flat_map(|user| user.secrets().iter().map(|secret| (user.credential().id(), &*secret.realm)))
+    snapshot
+        .digest_users()
+        .flat_map(|user| user.secrets().iter().map(|secret| (user.credential().id(), &*secret.realm)))
 }

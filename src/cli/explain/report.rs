@@ -142,7 +142,9 @@ fn fix(reason: Reason, client: Option<ClientAddress>, credential: Option<&str>, 
         Reason::InvalidCredentials(_) => {
             "give the client a credential of this directory that is enabled and has not expired".into()
         }
-        Reason::StaleNonce(_) => "let the client try again with the nonce of this answer; clients of Digest do so themselves".into(),
+        Reason::StaleNonce(_) => {
+            "let the client try again with the nonce of this answer; clients of Digest do so themselves".into()
+        }
         Reason::IpAddressNotOnAccessList => {
             format!("add {host}, or a network that covers it, to the access list of {credential}")
         }

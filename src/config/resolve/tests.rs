@@ -111,7 +111,11 @@ fn each_fault_is_refused_at_its_place() {
         ("gateway:\n  credentials:\n    digest: { realm: P, algorithms: [SHA-1] }", "3:38", "`SHA-1` is not one of"),
         ("gateway:\n  credentials:\n    digest: { realm: P, nonce_key_file: none.key }", "3:41", "can't be read"),
         ("gateway:\n  credentials:\n    digest: { realm: P, nonce_key_file: src }", "3:41", "it is a folder"),
-        ("gateway:\n  credentials:\n    digest: { realm: P, nonce_key: abc }", "3:25", "did you mean `nonce_key_file`?"),
+        (
+            "gateway:\n  credentials:\n    digest: { realm: P, nonce_key: abc }",
+            "3:25",
+            "did you mean `nonce_key_file`?",
+        ),
         ("gateway:\n  credentials: {realm: 'a\"b'}", "2:24", "without quotes"),
         ("gateway:\n  routes: []", "2:11", "is empty"),
         ("gateway:\n  routes:\n    - upstream: api", "3:17", "there is no upstream `api`; there is `echo`"),
@@ -422,11 +426,15 @@ fn digest_is_off_unless_it_has_a_realm() {
         assert!(settings.gateway.credentials.digest.is_none());
     }
     let digest = |text: &str| {
-        let settings = taken(&format!("gateway:\n  credentials:\n    headers: []\n    basic: off\n    digest: {{{text}}}"));
+        let settings =
+            taken(&format!("gateway:\n  credentials:\n    headers: []\n    basic: off\n    digest: {{{text}}}"));
         settings.gateway.credentials.digest.clone().unwrap()
     };
     let plain = digest("realm: My API");
-    assert_eq!((&*plain.realm, &*plain.algorithms, plain.nonce_key.is_none()), ("My API", &[Algorithm::Sha256][..], true));
+    assert_eq!(
+        (&*plain.realm, &*plain.algorithms, plain.nonce_key.is_none()),
+        ("My API", &[Algorithm::Sha256][..], true)
+    );
     let both = digest("realm: P, algorithms: [MD5, SHA-256]");
     assert_eq!(both.algorithms, [Algorithm::Sha256, Algorithm::Md5], "the better one is offered first");
     assert_eq!(digest("realm: P, algorithms: [MD5]").algorithms, [Algorithm::Md5]);
@@ -452,7 +460,9 @@ fn a_nonce_key_is_long_enough_and_nobody_elses() {
     let (_, warnings) = with(&[7; 32], 0o644).unwrap();
     let told: Vec<_> = warnings.iter().map(|one| (one.severity, one.place.line, one.to_string())).collect();
     assert!(matches!(&told[..], [(Severity::Warning, 3, text)] if text.contains("chmod 600")), "{told:?}");
-    for (bytes, part) in [(&b"hunter2 is no key"[..], "it has 17 bytes"), (&[0; 4097], "no nonce key"), (b"", "0 bytes")] {
+    for (bytes, part) in
+        [(&b"hunter2 is no key"[..], "it has 17 bytes"), (&[0; 4097], "no nonce key"), (b"", "0 bytes")]
+    {
         let told = with(bytes, 0o600).unwrap_err().to_string();
         assert!(told.contains(part) && !told.contains("hunter2"), "{told}");
     }

@@ -200,7 +200,9 @@ fn right_responses() {
     for written in [None, Some("md5"), Some("\"MD5\"")] {
         assert!(Attempt { written, ..Attempt::new(&nonces, "onlymdfi", Algorithm::Md5) }.prove(&nonces, NOW).is_ok());
     }
-    for (method, uri) in [("POST", "/api"), ("OPTIONS", "*"), ("GET", "http://a.example:80/x?y=%20"), ("GET", "/a//b/../c;d")] {
+    for (method, uri) in
+        [("POST", "/api"), ("OPTIONS", "*"), ("GET", "http://a.example:80/x?y=%20"), ("GET", "/a//b/../c;d")]
+    {
         let attempt = Attempt { method, uri, ..Attempt::new(&nonces, "bothboth", Algorithm::Sha256) };
         assert!(attempt.prove(&nonces, NOW).is_ok(), "{uri}");
     }
@@ -230,7 +232,12 @@ fn h8_wrong_in_one_way() {
     refused(&Attempt { written: None, ..good() }, &nonces, false, "nonce is not");
     refused(&Attempt { algorithm: Algorithm::Md5, ..good() }, &nonces, false, "response is wrong");
     // Another gateway's, with a key of its own.
-    refused(&with_nonce(Attempt::new(&Nonces::new(NOW), "bothboth", Algorithm::Sha256).nonce), &nonces, false, "nonce is not");
+    refused(
+        &with_nonce(Attempt::new(&Nonces::new(NOW), "bothboth", Algorithm::Sha256).nonce),
+        &nonces,
+        false,
+        "nonce is not",
+    );
     for nonce in ["", "x", "AAAA", &"A".repeat(64), &"=".repeat(64), &"A".repeat(4096)] {
         refused(&with_nonce(nonce.to_owned()), &nonces, false, "nonce is not");
     }

@@ -54,7 +54,8 @@ fn lines_that_do_not() {
         malformed(&format!("{GOOD}, {name}=\"x\""), "twice");
         malformed(&format!("{}=\"x\", {GOOD}", name.to_ascii_uppercase()), "twice");
     }
-    for line in ["", " ", ",", "x", "=", "=x", "username", "username=", "a=b c=d", "a=\"b\"c", "a=b=c", "a==b", "a b=c"] {
+    for line in ["", " ", ",", "x", "=", "=x", "username", "username=", "a=b c=d", "a=\"b\"c", "a=b=c", "a==b", "a b=c"]
+    {
         assert!(parse(line.as_bytes()).is_err(), "{line}");
     }
     malformed(&GOOD.replace("realm=\"P\"", "realm="), "not a list");
