@@ -28,7 +28,8 @@ use window::Windows;
 /// How long a nonce can be used, in seconds.
 pub const LIFE: i64 = 60;
 
-/// Stands in for the HA1 of a user that is not there. No response can be computed from it: it is the hash of nothing known.
+/// Stands in for an HA1 that is not there, so that looking for it costs the same. Everybody can compute a response from it:
+/// what equals that is refused all the same.
 const DUMMY: [u8; 32] = [0x5a; 32];
 
 /// What the workers of a gateway share of Digest: the process's own key, and the counts of nonces in use.

@@ -112,7 +112,11 @@ impl Attempt {
     }
 
     fn line(&self) -> String {
-        let ha1 = hex(&hashed(self.algorithm, &[&self.user, self.realm, self.key]));
+        self.line_of(&hashed(self.algorithm, &[&self.user, self.realm, self.key]))
+    }
+
+    fn line_of(&self, ha1: &[u8]) -> String {
+        let ha1 = hex(ha1);
         let ha2 = hex(&hashed(self.algorithm, &[self.method, self.uri]));
         let response = hex(&hashed(self.algorithm, &[&ha1, &self.nonce, self.nc, "0a4f113b", self.qop, &ha2]));
         let Self { user, realm, nonce, nc, qop, uri, .. } = self;
@@ -133,9 +137,19 @@ impl Attempt {
         now: Timestamp,
         trace: &mut T,
     ) -> Result<Fingerprint, (bool, &'static str)> {
+        self.judged(&self.line(), nonces, now, trace)
+    }
+
+    fn judged<T: Trace>(
+        &self,
+        line: &str,
+        nonces: &Nonces,
+        now: Timestamp,
+        trace: &mut T,
+    ) -> Result<Fingerprint, (bool, &'static str)> {
         let request = Request::builder().method(self.method).uri(self.target.unwrap_or(self.uri));
         let (head, ()) = request.body(()).unwrap().into_parts();
-        match nonces.prove(self.line().as_bytes(), &settings(), &snapshot(), &head, now, trace) {
+        match nonces.prove(line.as_bytes(), &settings(), &snapshot(), &head, now, trace) {
             Proof::Response(fingerprint) => Ok(fingerprint),
             Proof::Refused(why) => Err((false, why)),
             Proof::Stale(why) => Err((true, why)),
@@ -248,6 +262,20 @@ fn h8_wrong_in_one_way() {
     refused(&Attempt { uri: "/api", target: Some("http://a/api"), ..good() }, &nonces, false, "uri");
     // Nothing of all that has used a count.
     assert_eq!(nonces.windows.nonces(), 0);
+}
+
+#[test]
+fn what_stands_in_for_an_ha1_opens_nothing() {
+    let nonces = nonces();
+    for user in ["bothboth", "nobodyis", "havenone", "onlymdfi", "otherone", "rotating", "disabled"] {
+        for algorithm in [Algorithm::Sha256, Algorithm::Md5] {
+            let attempt = Attempt::new(&nonces, user, algorithm);
+            for ha1 in [&DUMMY[..hash::length(algorithm)], &DUMMY, &[], &[0; 32][..hash::length(algorithm)]] {
+                let told = attempt.judged(&attempt.line_of(ha1), &nonces, NOW, &mut NoTrace);
+                assert!(told.is_err_and(|(stale, _)| !stale), "{user}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -383,4 +411,9 @@ fn gateways_with_one_key_know_each_others_nonces() {
     assert!(matches!(prove(&Digest { realm: "Other".into(), ..with(&[7; 32]) }), Proof::Refused(_)));
     assert!(matches!(prove(&with(&[7; 32])), Proof::Response(_)));
     assert!(matches!(prove(&with(&[7; 32])), Proof::Stale(_)));
+    // One that has started since then can't know whether it was used before.
+    let later = Timestamp::from_unix_seconds(NOW.unix_seconds() + 1);
+    let restarted = Nonces::new(later);
+    let told = restarted.prove(line.as_bytes(), &with(&[7; 32]), &snapshot(), &head, later, &mut NoTrace);
+    assert!(matches!(told, Proof::Stale(_)));
 }

@@ -81,10 +81,7 @@ impl Windows {
         if let Some(window) = stripe.seconds.get_mut(&nonce.issued).and_then(|nonces| nonces.get_mut(&nonce.id)) {
             return window.take(count);
         }
-        while stripe.nonces >= self.most {
-            let Some(oldest) = stripe.seconds.keys().next().copied() else { break };
-            stripe.forget_until(oldest);
-        }
+        while stripe.nonces >= self.most && stripe.forget_oldest() {}
         if nonce.issued <= stripe.forgotten {
             return false;
         }
@@ -104,12 +101,17 @@ impl Windows {
 impl Stripe {
     /// Lets go of everything that was made in this second or before.
     fn forget_until(&mut self, second: i64) {
-        if second <= self.forgotten {
-            return;
+        self.forgotten = self.forgotten.max(second);
+        while self.seconds.first_key_value().is_some_and(|(oldest, _)| *oldest <= second) {
+            self.forget_oldest();
         }
-        self.forgotten = second;
-        while let Some(oldest) = self.seconds.first_entry().filter(|oldest| *oldest.key() <= second) {
-            self.nonces -= oldest.remove().len();
-        }
+    }
+
+    /// Lets go of the oldest second; whether there was one.
+    fn forget_oldest(&mut self) -> bool {
+        let Some((second, nonces)) = self.seconds.pop_first() else { return false };
+        self.nonces -= nonces.len();
+        self.forgotten = self.forgotten.max(second);
+        true
     }
 }
