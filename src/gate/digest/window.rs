@@ -29,7 +29,7 @@ pub(super) struct Windows {
 struct Stripe {
     seconds: BTreeMap<i64, HashMap<u128, Window>>,
     nonces: usize,
-    /// Everything that was made in this second or before is forgotten, and stale.
+    /// What was made in this second or before may have been used and forgotten: it is stale.
     forgotten: i64,
 }
 
@@ -82,9 +82,7 @@ impl Windows {
             return window.take(count);
         }
         while stripe.nonces >= self.most && stripe.forget_oldest() {}
-        if nonce.issued <= stripe.forgotten {
-            return false;
-        }
+        // Its own second may have been forgotten just now: then this is its first use and its last.
         let mut window = Window::default();
         let fresh = window.take(count);
         stripe.seconds.entry(nonce.issued).or_default().insert(nonce.id, window);
@@ -101,7 +99,6 @@ impl Windows {
 impl Stripe {
     /// Lets go of everything that was made in this second or before.
     fn forget_until(&mut self, second: i64) {
-        self.forgotten = self.forgotten.max(second);
         while self.seconds.first_key_value().is_some_and(|(oldest, _)| *oldest <= second) {
             self.forget_oldest();
         }
