@@ -121,6 +121,7 @@ fn compile(credentials: usize) -> Snapshot {
             enforcement: Enforcement::Enforce,
             grants: Grants { roles: "ORG_MEMBER".into(), ..Grants::default() },
             access_list: networks(number).map(entry).into(),
+            digest: None,
         };
         draft.credential(spec).expect("keys differ");
     }

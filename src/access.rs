@@ -6,6 +6,7 @@ pub mod address_text;
 pub mod client_address;
 pub mod credential;
 pub mod decision;
+pub mod digest_secret;
 pub mod id;
 pub mod list;
 pub mod network;

@@ -32,8 +32,17 @@ pub struct Examined {
     /// Which directory it names, where that can be told, even if something else refuses the configuration: so that both
     /// can be judged in one run.
     pub directory: Option<DirectorySource>,
+    /// What it names that the directory has to have.
+    pub named: Named,
+}
+
+/// What a configuration names and the directory has to agree with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Named {
     /// Every organization that its routes and issuers name.
     pub organizations: Vec<NamedOrganization>,
+    /// The realm of Digest, where that is on, and where it stands.
+    pub digest_realm: Option<(String, Place)>,
 }
 
 /// An organization that a route or an issuer names.
@@ -102,22 +111,25 @@ fn judge(name: &str, text: &str, folder: &Path, overrides: Vec<Override>) -> Exa
         findings: Vec::new(),
         directory: None,
         organizations: Vec::new(),
+        digest_realm: None,
     };
     let settings = resolve.settings(&raw);
-    let resolve::Resolve { findings, directory, organizations, .. } = resolve;
+    let resolve::Resolve { findings, directory, organizations, digest_realm, .. } = resolve;
     problems.append(document.locate_all(findings));
     let problems = problems.sorted();
     let organizations = organizations
         .into_iter()
         .map(|(path, id)| NamedOrganization { id, place: document.place_of(&path, false) })
         .collect();
+    let digest_realm = digest_realm.map(|(path, realm)| (realm, document.place_of(&path, false)));
+    let named = Named { organizations, digest_realm };
     let directory = directory.filter(|_| !document.lost(&[Step::from("directory")]));
-    Examined { settings: settings.filter(|_| !problems.has_errors()), problems, directory, organizations }
+    Examined { settings: settings.filter(|_| !problems.has_errors()), problems, directory, named }
 }
 
 impl Examined {
     fn unread(problems: Problems) -> Self {
-        Self { settings: None, problems, directory: None, organizations: Vec::new() }
+        Self { settings: None, problems, directory: None, named: Named::default() }
     }
 
     fn taken(self) -> Result<(Settings, Problems), Problems> {

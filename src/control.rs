@@ -51,6 +51,15 @@ impl Default for Limits {
     }
 }
 
+/// What changes are held to, and made by.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// How much there may be.
+    pub limits: Limits,
+    /// The realm that HA1s are made for with each private key, where Digest is on.
+    pub digest_realm: Option<String>,
+}
+
 /// Why something was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
@@ -123,7 +132,7 @@ pub struct Control {
     readers: Mutex<Vec<Reader>>,
     path: std::path::PathBuf,
     clock: Clock,
-    limits: Limits,
+    rules: Arc<Rules>,
 }
 
 /// A store that was read and compiled, and that nobody serves yet.
@@ -131,6 +140,7 @@ pub struct Control {
 pub struct Opened {
     desk: commit::Desk,
     reader: Reader,
+    rules: Rules,
     /// What an empty store was begun with.
     pub begun: Option<Begun>,
 }
@@ -140,15 +150,15 @@ impl Opened {
     ///
     /// # Errors
     /// An [`OpenFault`]. The store is as it was.
-    pub fn new(path: &Path, bootstrap: Bootstrap, clock: &Clock) -> Result<Self, OpenFault> {
+    pub fn new(path: &Path, rules: Rules, bootstrap: Bootstrap, clock: &Clock) -> Result<Self, OpenFault> {
         let store = Store::open(path, clock.now())?;
         let reader = store.reader()?;
         let mut desk = commit::Desk::new(store, clock.clone())?;
         let begun = match desk.is_empty()? {
-            true => Some(bootstrap::begin(&mut desk, bootstrap)?),
+            true => Some(bootstrap::begin(&mut desk, &rules, bootstrap)?),
             false => None,
         };
-        Ok(Self { desk, reader, begun })
+        Ok(Self { desk, reader, rules, begun })
     }
 
     /// What is enforced from the first request on.
@@ -160,20 +170,15 @@ impl Opened {
     ///
     /// # Errors
     /// No thread could be started.
-    pub fn serve(self, published: Arc<Published>, limits: Limits, told: SnapshotSeen) -> std::io::Result<Arc<Control>> {
-        let Self { desk, reader, .. } = self;
+    pub fn serve(self, published: Arc<Published>, told: SnapshotSeen) -> std::io::Result<Arc<Control>> {
+        let Self { desk, reader, rules, .. } = self;
         let (path, clock) = (desk.path().to_owned(), desk.clock().clone());
         let desk = desk.serve(published, told)?;
-        Ok(Arc::new(Control { desk, readers: Mutex::new(vec![reader]), path, clock, limits }))
+        Ok(Arc::new(Control { desk, readers: Mutex::new(vec![reader]), path, clock, rules: Arc::new(rules) }))
     }
 }
 
 impl Control {
-    /// The limits that changes are held to.
-    pub fn limits(&self) -> Limits {
-        self.limits
-    }
-
     /// The present second.
     pub fn clock(&self) -> &Clock {
         &self.clock
@@ -213,10 +218,10 @@ impl Control {
     ) -> Result<Committed<T>, Fault> {
         let (answer, answered) = oneshot::channel();
         let actor = actor.clone();
-        let limits = self.limits;
+        let rules = Arc::clone(&self.rules);
         let job: commit::Job = Box::new(move |desk| {
             // Whoever asked may have gone; the change holds all the same.
-            let _ = answer.send(desk.commit(actor, limits, change));
+            let _ = answer.send(desk.commit(actor, &rules, change));
         });
         self.desk.send(job).map_err(|_| Fault::Stopping)?;
         answered.await.unwrap_or(Err(Fault::Stopping))

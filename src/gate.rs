@@ -4,6 +4,7 @@
 
 pub mod caller;
 pub mod claim;
+pub mod digest;
 pub mod forwarded;
 pub mod judge;
 pub mod token;

@@ -158,7 +158,7 @@ impl From<Reason> for Code {
             Reason::CredentialsRequired => Self::CredentialsRequired,
             Reason::MalformedCredentials(_) => Self::MalformedCredentials,
             Reason::AmbiguousCredentials(_) => Self::AmbiguousCredentials,
-            Reason::InvalidCredentials(_) => Self::InvalidCredentials,
+            Reason::InvalidCredentials(_) | Reason::StaleNonce(_) => Self::InvalidCredentials,
             Reason::IpAddressNotOnAccessList => Self::IpAddressNotOnAccessList,
             Reason::OrgRequiresAccessList => Self::OrgRequiresAccessList,
             Reason::ResourceRequiresAccessList => Self::ResourceRequiresAccessList,
@@ -254,12 +254,15 @@ pub struct Refusal {
     pub parameters: Vec<String>,
     /// The fields of the body that are at fault, each with what is wrong.
     pub fields: Vec<(String, String)>,
+    /// What a 401 asks for: one value of `WWW-Authenticate` each.
+    pub challenges: Vec<String>,
 }
 
 impl Refusal {
     /// A refusal that says no more.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), parameters: Vec::new(), fields: Vec::new() }
+        let (parameters, fields, challenges) = (Vec::new(), Vec::new(), Vec::new());
+        Self { code, detail: detail.into(), parameters, fields, challenges }
     }
 
     /// With a value that a program may want.

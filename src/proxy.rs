@@ -29,6 +29,7 @@ use tokio::sync::watch as signal;
 
 use crate::clock::Clock;
 use crate::config::settings::{ListenTls, Sockets};
+use crate::gate::digest::Nonces;
 use crate::live::published::Published;
 use crate::net::listener::{self, BindFault};
 use crate::net::tls::files::TlsFiles;
@@ -52,6 +53,8 @@ pub struct ProxyParts<'a> {
     pub metrics: &'a Metrics,
     /// Where each worker gets its recorder.
     pub access_log: &'a AccessLog,
+    /// The nonces of Digest, for all judges of the process.
+    pub nonces: &'a Arc<Nonces>,
     /// Certificates and authorities to begin with.
     pub tls: &'a TlsFiles,
 }
@@ -137,6 +140,7 @@ pub fn start(parts: ProxyParts<'_>) -> Result<Running, StartFault> {
             stripe: parts.metrics.stripe(),
             recorder: parts.access_log.recorder(),
             client_tls: Arc::clone(&running.tls.upstreams),
+            nonces: Arc::clone(parts.nonces),
             drain: asked.clone(),
         };
         // Where a later one fails, the earlier ones see the sender go and end.

@@ -7,7 +7,8 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use libfuzzer_sys::fuzz_target;
 use portcullis::access::credential::Fingerprint;
-use portcullis::config::settings::Credentials;
+use portcullis::access::digest_secret::Algorithm;
+use portcullis::config::settings::{Credentials, Digest};
 use portcullis::gate::claim::{Claim, read};
 use portcullis::live::fingerprint::of_key;
 
@@ -16,6 +17,7 @@ enum Seen {
     Absent,
     Key(Fingerprint),
     Bearer(String),
+    Digest(Vec<u8>),
     Refused,
 }
 
@@ -46,7 +48,7 @@ fn of_header(value: &[u8]) -> Seen {
 }
 
 /// `None` where the line is not ours.
-fn of_authorization(value: &[u8], basic: bool, bearer: bool) -> Option<Seen> {
+fn of_authorization(value: &[u8], basic: bool, bearer: bool, digest: bool) -> Option<Seen> {
     let text = String::from_utf8_lossy(value);
     let scheme = text.split([' ', '\t']).next().unwrap().to_ascii_lowercase();
     let token = text[scheme.len()..].trim_start_matches(' ').as_bytes();
@@ -70,11 +72,15 @@ fn of_authorization(value: &[u8], basic: bool, bearer: bool) -> Option<Seen> {
             let good = !body.is_empty() && body.chars().all(legal);
             Some(if good { Seen::Bearer(String::from_utf8_lossy(token).into_owned()) } else { Seen::Refused })
         }
+        // What it says is another target's business.
+        "digest" if digest => {
+            Some(Seen::Digest(value[scheme.len()..].iter().skip_while(|byte| **byte == b' ').copied().collect()))
+        }
         _ => None,
     }
 }
 
-fn naive(lines: &[(String, Vec<u8>)], basic: bool, bearer: bool) -> Seen {
+fn naive(lines: &[(String, Vec<u8>)], basic: bool, bearer: bool, digest: bool) -> Seen {
     let values = |wanted: &str| -> Vec<&Vec<u8>> {
         lines.iter().filter(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value).collect()
     };
@@ -87,15 +93,16 @@ fn naive(lines: &[(String, Vec<u8>)], basic: bool, bearer: bool) -> Seen {
         }
     }
     let authorization = values("authorization");
-    let ours: Vec<Seen> = authorization.iter().filter_map(|value| of_authorization(value, basic, bearer)).collect();
+    let ours: Vec<Seen> =
+        authorization.iter().filter_map(|value| of_authorization(value, basic, bearer, digest)).collect();
     if !ours.is_empty() && authorization.len() > 1 {
         return Seen::Refused;
     }
     carriers.extend(ours);
     let Some(first) = carriers.pop() else { return Seen::Absent };
-    // A token agrees with nothing, and whatever is refused refuses all.
-    let bearers = usize::from(matches!(first, Seen::Bearer(_)));
-    match carriers.iter().all(|other| *other == first) && (bearers == 0 || carriers.is_empty()) {
+    // A token or a response agrees with nothing, and whatever is refused refuses all.
+    let alone = matches!(first, Seen::Bearer(_) | Seen::Digest(_));
+    match carriers.iter().all(|other| *other == first) && (!alone || carriers.is_empty()) {
         true => first,
         false => Seen::Refused,
     }
@@ -103,7 +110,7 @@ fn naive(lines: &[(String, Vec<u8>)], basic: bool, bearer: bool) -> Seen {
 
 fuzz_target!(|data: &[u8]| {
     let Some((choices, rest)) = data.split_first() else { return };
-    let (basic, bearer) = (choices & 1 == 0, choices & 2 == 0);
+    let (basic, bearer, digest) = (choices & 1 == 0, choices & 2 == 0, choices & 4 != 0);
     let mut headers = HeaderMap::new();
     let mut lines = Vec::new();
     for line in rest.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).take(64) {
@@ -119,6 +126,11 @@ fuzz_target!(|data: &[u8]| {
         headers: vec![HeaderName::from_static("x-api-key"), HeaderName::from_static("x-other-key")],
         basic,
         bearer,
+        digest: digest.then(|| Digest {
+            realm: "Portcullis".into(),
+            algorithms: vec![Algorithm::Sha256],
+            nonce_key: None,
+        }),
         issuers: Vec::new(),
         forward: false,
         realm: "Portcullis".into(),
@@ -128,7 +140,8 @@ fuzz_target!(|data: &[u8]| {
         Claim::HeaderKey(key) => Seen::Key(of_key(key)),
         Claim::Basic(fingerprint) => Seen::Key(fingerprint),
         Claim::Bearer(token) => Seen::Bearer(token.to_owned()),
+        Claim::Digest(parameters) => Seen::Digest(parameters.to_vec()),
         Claim::Malformed(_) | Claim::Ambiguous(_) => Seen::Refused,
     };
-    assert_eq!(seen, naive(&lines, basic, bearer), "{lines:?}");
+    assert_eq!(seen, naive(&lines, basic, bearer, digest), "{lines:?}");
 });

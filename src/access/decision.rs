@@ -105,6 +105,9 @@ pub enum Proof<'s> {
     Ambiguous(&'static str),
     /// The SHA-256 of a whole key: whoever can present it holds the key.
     Key(Fingerprint),
+    /// A Digest response that has been verified for the credential with this fingerprint: whoever can compute one holds the
+    /// key or its HA1.
+    Response(Fingerprint),
     /// The subject of a token that has been verified.
     Subject {
         /// Of issuer and subject.
@@ -114,6 +117,8 @@ pub enum Proof<'s> {
     },
     /// A token or signature that did not verify; the text is for the operator.
     Refused(&'static str),
+    /// A Digest nonce of ours that is too old, or a count that was used before; the text is for the operator.
+    Stale(&'static str),
 }
 
 /// Why a request is refused.
@@ -129,6 +134,8 @@ pub enum Reason {
     AmbiguousCredentials(&'static str),
     /// Unknown, wrong, disabled, expired or revoked; the text is for the operator alone.
     InvalidCredentials(&'static str),
+    /// As [`Self::InvalidCredentials`], and the client is told to try again with a fresh nonce.
+    StaleNonce(&'static str),
     /// The address is on none of the list's unexpired entries.
     IpAddressNotOnAccessList,
     /// The organization requires lists and the credential's is empty.
@@ -372,7 +379,8 @@ fn prove<'s>(snapshot: &'s Snapshot, proof: Proof<'s>) -> Result<Proven<'s>, Rea
         Proof::Malformed(why) => return Err(Reason::MalformedCredentials(why)),
         Proof::Ambiguous(why) => return Err(Reason::AmbiguousCredentials(why)),
         Proof::Refused(why) => return Err(Reason::InvalidCredentials(why)),
-        Proof::Key(fingerprint) => (fingerprint, None),
+        Proof::Stale(why) => return Err(Reason::StaleNonce(why)),
+        Proof::Key(fingerprint) | Proof::Response(fingerprint) => (fingerprint, None),
         Proof::Subject { fingerprint, organizations } => (fingerprint, Some(organizations)),
     };
     let unknown = Reason::InvalidCredentials("no credential has this secret or token subject");

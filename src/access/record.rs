@@ -3,6 +3,7 @@
 //! Never holds a secret, and never takes part in a decision.
 
 use super::credential::{AccessListMode, CredentialKind, Enforcement, Fingerprint};
+use super::digest_secret::DigestSecret;
 use super::id::Id;
 use super::network::Network;
 use crate::clock::Timestamp;
@@ -73,6 +74,8 @@ pub struct SecretRecord {
     pub id: Id,
     /// SHA-256 of the whole key.
     pub fingerprint: Fingerprint,
+    /// What Digest is proven against, where that was on when the secret was made.
+    pub digest: Option<DigestSecret>,
     /// What may be shown of it.
     pub shown: String,
     /// When it was made.

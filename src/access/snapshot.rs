@@ -1,8 +1,9 @@
 //! The compiled, immutable, versioned form of the directory that requests are decided on.
 //!
 //! Credentials live in 1 024 copy-on-write shards keyed by fingerprint; organizations in chunks of 256. A change copies the
-//! one shard or chunk that it touches, and a published snapshot is never altered. Made only by a [`Draft`].
+//! one shard or chunk that it touches, and a published snapshot is never altered. HA1s lie in a table of their own. Made only by a [`Draft`].
 
+mod digests;
 mod draft;
 
 use std::hash::{BuildHasher, RandomState};
@@ -11,7 +12,9 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 
 use super::credential::{Credential, Fingerprint, Organization};
+use super::digest_secret::DigestHolder;
 use super::id::Id;
+use digests::Digests;
 
 pub use draft::{
     Before, CredentialSpec, Delta, Draft, DraftFault, EntrySpec, NetworkSetSpec, OrganizationSpec, Target,
@@ -26,6 +29,7 @@ pub struct Snapshot {
     revision: u64,
     seed: Seed,
     shards: Box<[Arc<Shard>]>,
+    digests: Digests,
     organizations: Vec<Arc<Vec<Arc<Organization>>>>,
     credentials: usize,
     bytes: usize,
@@ -92,6 +96,16 @@ impl Snapshot {
     pub fn find(&self, fingerprint: &Fingerprint) -> Option<&Arc<Credential>> {
         let hash = self.seed.hash(fingerprint);
         self.shards[shard_of(hash)].find(hash, |held| held.fingerprint == *fingerprint)
+    }
+
+    /// The user of Digest with this name, by `live::fingerprint::of_digest_user`.
+    pub fn find_digest_user(&self, name: &Fingerprint) -> Option<&DigestHolder> {
+        self.digests.find(self.seed, name)
+    }
+
+    /// All users of Digest, in no particular order. A scan: not for the way of a request.
+    pub fn digest_users(&self) -> impl Iterator<Item = &DigestHolder> {
+        self.digests.iter()
     }
 
     /// The organization that a credential belongs to.

@@ -96,8 +96,7 @@ pub(super) fn refused(refusal: &Refusal, request_id: &str, query: &Query) -> Res
         query,
         HeaderValue::from_static("application/json"),
     );
-    if refusal.code.status() == 401 {
-        let challenge = HeaderValue::from_static("Basic realm=\"Portcullis\", charset=\"UTF-8\"");
+    for challenge in refusal.challenges.iter().filter_map(|text| HeaderValue::try_from(text).ok()) {
         answer.headers_mut().append(WWW_AUTHENTICATE, challenge);
     }
     answer

@@ -114,14 +114,14 @@ pub(super) fn other_method(admin: &Admin, peer: &Peer, allowed: &'static str, re
 
 /// The same words as on the gateway.
 fn told(refused: Refused) -> Refusal {
-    let Refused { code, address, reason } = refused;
+    let Refused { code, address, reason, challenges } = refused;
     let client = address.map(|address| address.to_string());
     tracing::info!(code = code.as_str(), client, reason, "an admin call was refused");
     let parameters = match code {
         Code::IpAddressNotOnAccessList | Code::OrgRequiresAccessList => client.into_iter().collect(),
         _ => Vec::new(),
     };
-    Refusal { parameters, ..Refusal::new(code, code.detail(address)) }
+    Refusal { parameters, challenges, ..Refusal::new(code, code.detail(address)) }
 }
 
 /// What the caller hears of a fault; what only the operator may know goes into the log.

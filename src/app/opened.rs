@@ -14,6 +14,7 @@ use super::{Running, StartFault, StopFault, admin_listener, probes, refresh_keys
 use crate::clock::Clock;
 use crate::config::diagnostic::Problems;
 use crate::gate::caller::CallerJudge;
+use crate::gate::digest::Nonces;
 use crate::live::published::Published;
 use crate::proxy;
 use crate::telemetry::access_log::AccessLog;
@@ -35,6 +36,7 @@ struct Waiting {
     looks: mpsc::Receiver<Look>,
     /// Bound with the others, so that a port that is taken ends the start and not the service.
     admin: Option<TcpListener>,
+    nonces: Arc<Nonces>,
 }
 
 /// Listens, on the system's clock.
@@ -73,6 +75,7 @@ pub fn open_with(outlined: Outlined, clock: Clock) -> Result<Opened, StartFault>
     };
     let admin_address = admin.as_ref().and_then(|listener| listener.local_addr().ok());
 
+    let nonces = Arc::new(Nonces::new(clock.now()));
     let published = outlined.publish(&metrics).map_err(StartFault::Thread)?;
     let proxy = proxy::start(proxy::ProxyParts {
         sockets: &settings.sockets,
@@ -81,6 +84,7 @@ pub fn open_with(outlined: Outlined, clock: Clock) -> Result<Opened, StartFault>
         metrics: &metrics,
         access_log: &access_log,
         tls: outlined.tls(),
+        nonces: &nonces,
     })?;
 
     let (stopping, stop_seen) = tokio::sync::watch::channel(false);
@@ -103,23 +107,23 @@ pub fn open_with(outlined: Outlined, clock: Clock) -> Result<Opened, StartFault>
     let drain_timeout = settings.sockets.drain_timeout;
     let running =
         Running { proxy, telemetry, admin: admin_address, runtime, access_log, stopping, look_again, drain_timeout };
-    Ok(Opened { running, waiting: Waiting { outlined, published, metrics, clock, tls, looks, admin } })
+    Ok(Opened { running, waiting: Waiting { outlined, published, metrics, clock, tls, looks, admin, nonces } })
 }
 
 impl Waiting {
     /// Publishes the first directory; from here on requests are decided and files are watched.
     fn complete(self, directory: FirstDirectory, running: &Running) -> Result<(), Problems> {
-        let Self { outlined, published, metrics, clock, tls, looks, admin } = self;
+        let Self { outlined, published, metrics, clock, tls, looks, admin, nonces } = self;
         let (compiled, warnings, store) = directory.into_parts();
         let admin_settings = outlined.settings().admin.clone();
         let origin = store::described(&outlined.settings().directory);
         let mut reloader = outlined.complete(compiled, &warnings, &published, Arc::clone(&metrics), clock.clone());
         if let Some((listener, settings)) = admin.zip(admin_settings) {
             let control = match store {
-                Some(store) => Some(store::serve(store, &settings, &published, &metrics)?),
+                Some(store) => Some(store::serve(store, &published, &metrics)?),
                 None => None,
             };
-            let callers = CallerJudge::new(published, settings.client_address.clone(), clock);
+            let callers = CallerJudge::new(published, settings.client_address.clone(), clock, nonces);
             admin_listener::spawn(&running.runtime, listener, control, origin, callers, settings.behind_tls)?;
         }
         reloader.hand_tls_to(tls);

@@ -1,6 +1,6 @@
 //! Configuration and directory, from their files to what is published: at start, and again whenever they change.
 //!
-//! Both are judged together, because routes and issuers name organizations. What is faulty is refused whole and the last
+//! Both are judged together, because routes and issuers name organizations and HA1s are made for a realm. What is faulty is refused whole and the last
 //! good state stays; nothing is ever applied in part.
 
 pub mod agree;
@@ -15,7 +15,7 @@ use super::{Origin, store};
 use crate::clock::Clock;
 use crate::config::diagnostic::{Problem, Problems, Severity};
 use crate::config::settings::{DirectorySource, Settings};
-use crate::config::{Examined, NamedOrganization};
+use crate::config::{Examined, Named};
 use crate::control;
 use crate::live::key_sets::{KeySets, RefreshWish};
 use crate::live::published::Published;
@@ -61,7 +61,7 @@ pub(super) struct FirstDirectory {
 /// Every problem of the configuration and of its other files; with them, those of the directory.
 pub fn outline(origin: Origin) -> Result<Outlined, Problems> {
     let (examined, digest) = read::examined(&origin);
-    let Examined { settings, mut problems, directory, organizations } = examined;
+    let Examined { settings, mut problems, directory, named } = examined;
     let wish = RefreshWish::default();
     let material = settings.as_ref().and_then(|settings| {
         let keys = KeySets::new(wish.clone());
@@ -70,12 +70,12 @@ pub fn outline(origin: Origin) -> Result<Outlined, Problems> {
     });
     match problems.unless_refused(settings.zip(material)) {
         Ok(((settings, (keys, tls)), warnings)) => {
-            let configuration = Configuration { settings, organizations, digest };
+            let configuration = Configuration { settings, named, digest };
             Ok(Outlined { origin, configuration, keys, tls, wish, warnings })
         }
         Err(mut problems) => {
             if let Some(source) = directory {
-                problems.append(judged_directory(&source, &organizations).1);
+                problems.append(judged_directory(&source, &named).1);
             }
             Err(problems)
         }
@@ -93,14 +93,18 @@ pub fn prepare(origin: Origin) -> Result<Prepared, Problems> {
 }
 
 /// The directory where it can be used, and what was found, also where it goes with the configuration.
-fn judged_directory(source: &DirectorySource, named: &[NamedOrganization]) -> (Option<Compiled>, Problems) {
+fn judged_directory(source: &DirectorySource, named: &Named) -> (Option<Compiled>, Problems) {
     let (compiled, known) = read::directory_with_organizations(source, 1);
-    let mut problems = known.map(|known| agree::unknown_organizations(named, known)).unwrap_or_default();
+    let unknown = |known| agree::unknown_organizations(&named.organizations, known);
+    let mut problems = known.map(unknown).unwrap_or_default();
     let (compiled, found) = match compiled {
         Ok((compiled, warnings)) => (Some(compiled), warnings),
         Err(problems) => (None, problems),
     };
     problems.append(found);
+    if let Some(compiled) = &compiled {
+        problems.append(agree::foreign_realms(named, read::realms(&compiled.snapshot)));
+    }
     (compiled, problems)
 }
 
@@ -126,12 +130,11 @@ impl Outlined {
     /// # Errors
     /// Every problem of the directory, after the warnings of the configuration.
     pub(super) fn read_directory(&self, clock: &Clock) -> Result<FirstDirectory, Problems> {
-        let named = &self.configuration.organizations;
+        let named = &self.configuration.named;
         let (first, found) = match &self.settings().directory {
-            DirectorySource::Sqlite(path) => match store::open(path, clock) {
+            DirectorySource::Sqlite(path) => match store::open(path, self.settings(), clock) {
                 Ok((compiled, store)) => {
-                    let known = compiled.snapshot.organizations().map(|one| one.id()).collect::<Vec<_>>();
-                    let found = agree::unknown_organizations(named, known);
+                    let found = read::agreement(named, &compiled.snapshot).err().unwrap_or_default();
                     (Some(FirstDirectory { compiled, warnings: Problems::default(), store: Some(store) }), found)
                 }
                 Err(problems) => (None, problems),

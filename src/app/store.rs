@@ -12,8 +12,8 @@ use super::reload::Compiled;
 use crate::access::snapshot::Snapshot;
 use crate::clock::Clock;
 use crate::config::diagnostic::{Place, Problem, Problems};
-use crate::config::settings::{AdminSettings, DirectorySource};
-use crate::control::{self, Begun, Bootstrap, Control, Limits};
+use crate::config::settings::{DirectorySource, Settings};
+use crate::control::{self, Begun, Bootstrap, Control, Limits, Rules};
 use crate::live::published::Published;
 use crate::telemetry::metrics::Metrics;
 
@@ -21,7 +21,7 @@ use crate::telemetry::metrics::Metrics;
 ///
 /// # Errors
 /// What keeps it from being served, with what to do.
-pub(super) fn open(path: &Path, clock: &Clock) -> Result<(Compiled, control::Opened), Problems> {
+pub(super) fn open(path: &Path, settings: &Settings, clock: &Clock) -> Result<(Compiled, control::Opened), Problems> {
     let begin = Instant::now();
     let problem = |fault: &dyn std::error::Error| {
         Problems::from(Problem::error(Place::file(path.display().to_string()), Chain(fault).to_string()))
@@ -29,12 +29,22 @@ pub(super) fn open(path: &Path, clock: &Clock) -> Result<(Compiled, control::Ope
     let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
     let bootstrap = Bootstrap::parse(variable(control::ORGANIZATION_VARIABLE), variable(control::KEY_VARIABLE));
     let bootstrap = bootstrap.map_err(|fault| problem(&fault))?;
-    let opened = control::Opened::new(path, bootstrap, clock).map_err(|fault| problem(&fault))?;
+    let opened = control::Opened::new(path, rules(settings), bootstrap, clock).map_err(|fault| problem(&fault))?;
     if let Some(begun) = &opened.begun {
         announce(path, begun).map_err(|fault| problem(&fault))?;
     }
     let snapshot = Arc::clone(opened.snapshot());
     Ok((Compiled { snapshot, digest: [0; 32], files: Vec::new(), took: begin.elapsed() }, opened))
+}
+
+/// What changes are held to. A realm that is configured later counts from the next start on.
+fn rules(settings: &Settings) -> Rules {
+    let limits = settings.admin.as_ref().map_or_else(Limits::default, |admin| Limits {
+        entries_per_list: admin.entries_per_list,
+        api_keys_per_organization: admin.api_keys_per_organization,
+    });
+    let digest = settings.gateway.credentials.digest.as_ref();
+    Rules { limits, digest_realm: digest.map(|digest| digest.realm.to_string()) }
 }
 
 /// Tells the first key to whoever started the program: on its terminal, or in a file that nobody else can read. Never in a
@@ -73,17 +83,12 @@ fn key_file(path: &Path) -> PathBuf {
 /// No thread could be started.
 pub(super) fn serve(
     opened: control::Opened,
-    settings: &AdminSettings,
     published: &Arc<Published>,
     metrics: &Arc<Metrics>,
 ) -> Result<Arc<Control>, Problems> {
-    let limits = Limits {
-        entries_per_list: settings.entries_per_list,
-        api_keys_per_organization: settings.api_keys_per_organization,
-    };
     let metrics = Arc::clone(metrics);
     let told = Box::new(move |snapshot: &Arc<Snapshot>, took: Duration| metrics.snapshot_applied(snapshot, took));
-    let served = opened.serve(Arc::clone(published), limits, told);
+    let served = opened.serve(Arc::clone(published), told);
     served.map_err(|fault| Problem::error(Place::file("the store"), fault.to_string()).into())
 }
 

@@ -140,7 +140,7 @@ impl Checked {
 /// Reads both, problems of both together.
 fn read(config: Option<&Path>, directory: Option<&Path>) -> Checked {
     let mut checked = Checked::default();
-    let (mut named, mut source) = (Vec::new(), None);
+    let (mut named, mut source) = (config::Named::default(), None);
     if let Some(file) = config {
         let examined = config::examine(Some(file), Override::from_environment());
         checked.problems.append(examined.problems);
@@ -150,7 +150,7 @@ fn read(config: Option<&Path>, directory: Option<&Path>) -> Checked {
             checked.problems.append(material.err().unwrap_or_default());
         }
         checked.settings = examined.settings;
-        (named, source) = (examined.organizations, examined.directory);
+        (named, source) = (examined.named, examined.directory);
     }
     let source = directory.map(|path| DirectorySource::File(path.to_owned())).or(source);
     let known = match source {
@@ -179,7 +179,13 @@ fn read(config: Option<&Path>, directory: Option<&Path>) -> Checked {
         None => None,
     };
     if let Some(known) = known {
-        checked.problems.append(agree::unknown_organizations(&named, known));
+        checked.problems.append(agree::unknown_organizations(&named.organizations, known));
+    }
+    if let Some(directory) = &checked.directory {
+        let stored = directory
+            .credentials()
+            .flat_map(|(_, credential)| credential.digest.iter().map(|secret| (credential.id, &*secret.realm)));
+        checked.problems.append(agree::foreign_realms(&named, stored));
     }
     checked
 }

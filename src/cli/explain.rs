@@ -164,6 +164,14 @@ fn explain(current: &Current, peer: IpAddr, head: &Parts, supposed: Option<Id>, 
             report
         }
     };
+    let own_key = current.settings.credentials.digest.as_ref().is_some_and(|digest| digest.nonce_key.is_none());
+    if own_key && report.steps.iter().any(|line| line.step == "claim" && line.found == "Digest") {
+        report.notes.push(
+            "nonces of a running gateway can't be judged here, since `gateway.credentials.digest.nonce_key_file` is not \
+             set and its key is its own"
+                .to_owned(),
+        );
+    }
     let name = report::header_name(&current.settings);
     if report.client_source == "peer" && head.headers.contains_key(name) {
         report.notes.push(format!(

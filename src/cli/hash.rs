@@ -9,11 +9,11 @@ use std::io::{BufRead, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use aws_lc_rs::digest::{SHA256, digest};
-use md5::{Digest as _, Md5};
 use serde_json::json;
 
 use super::check::Output;
+use crate::access::digest_secret::{Algorithm, REALM_FORM, is_realm};
+use crate::gate::digest::ha1;
 use crate::live::fingerprint;
 
 /// Lengths that a key may have (decision.md §5).
@@ -67,10 +67,8 @@ pub fn run(args: HashArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn hash(args: &HashArgs, input: impl BufRead) -> anyhow::Result<String> {
-    if let Some(realm) = &args.digest
-        && (realm.is_empty() || realm.chars().any(|one| one.is_control() || matches!(one, '"' | ':')))
-    {
-        bail!("realm `{realm:?}` is empty or has quotes, colons or control characters");
+    if let Some(realm) = args.digest.as_ref().filter(|realm| !is_realm(realm)) {
+        bail!("`{}` is no realm, which is {REALM_FORM}", realm.escape_debug());
     }
     let mut hashed = Vec::new();
     for (index, line) in input.split(b'\n').enumerate() {
@@ -105,12 +103,9 @@ fn one(args: &HashArgs, key: &[u8]) -> anyhow::Result<Hashed> {
     let digest = match (&args.digest, parts) {
         (None, _) => None,
         (Some(realm), Some((public, private))) => {
-            let text = format!("{public}:{realm}:{private}");
-            Some(Ha1s {
-                realm: realm.clone(),
-                sha256: hex(sha256(text.as_bytes()).as_ref()),
-                md5: hex(&Md5::digest(text.as_bytes())),
-            })
+            let made = ha1::of(public, realm, private);
+            let hex = |algorithm| made.ha1(algorithm).map(hex).unwrap_or_default();
+            Some(Ha1s { realm: realm.clone(), sha256: hex(Algorithm::Sha256), md5: hex(Algorithm::Md5) })
         }
         (Some(_), None) => {
             bail!("Digest needs a key of the form `publicKey.privateKey`, with a public key of 8 lowercase letters")
@@ -139,10 +134,6 @@ fn written(args: &HashArgs, hashed: &[Hashed]) -> anyhow::Result<String> {
         }
     }
     Ok(text)
-}
-
-fn sha256(bytes: &[u8]) -> aws_lc_rs::digest::Digest {
-    digest(&SHA256, bytes)
 }
 
 fn hex(bytes: &[u8]) -> String {

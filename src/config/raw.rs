@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::settings::JwtAlgorithm;
-pub use scalar::{Toggle, Word};
+pub use scalar::{Choice, Toggle, Word};
 
 /// The configuration of `portcullis serve`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -110,8 +110,8 @@ pub struct Credentials {
     pub headers: Option<Vec<Word>>,
     /// `Authorization: Basic` with public key and private key. Default: `on`.
     pub basic: Option<Toggle>,
-    /// `Authorization: Digest`. Not in this version: only `off`. Default: `off`.
-    pub digest: Option<serde_json::Value>,
+    /// `Authorization: Digest` (RFC 7616): `off`, or a mapping. Default: `off`.
+    pub digest: Option<Choice<Digest>>,
     /// `Authorization: Bearer` with tokens of the issuers. Default: `on`, which takes effect with the first issuer.
     pub bearer: Option<Toggle>,
     /// Foreign issuers of tokens. Default: none.
@@ -120,6 +120,30 @@ pub struct Credentials {
     pub forward: bool,
     /// Realm of the `WWW-Authenticate` header. Default: `Portcullis`.
     pub realm: Option<Word>,
+}
+
+/// Digest authentication.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Digest {
+    /// What the HA1s of the directory were made for.
+    pub realm: Word,
+    /// Hashes that are offered; `MD5` only for clients that know no other. Default: `[SHA-256]`.
+    pub algorithms: Option<Vec<DigestAlgorithm>>,
+    /// File of 32 random bytes or more that nonces are signed with, the same for all gateways behind one load balancer.
+    /// Relative to this file. Default: a random key of the process.
+    pub nonce_key_file: Option<String>,
+}
+
+/// A hash of RFC 7616.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum DigestAlgorithm {
+    /// SHA-256.
+    #[serde(rename = "SHA-256")]
+    Sha256,
+    /// MD5.
+    #[serde(rename = "MD5")]
+    Md5,
 }
 
 /// A foreign issuer of tokens: a Kubernetes cluster, an OpenID Connect provider.

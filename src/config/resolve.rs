@@ -5,6 +5,7 @@
 
 mod admin;
 mod credentials;
+mod digest;
 mod listeners;
 mod names;
 mod routes;
@@ -38,6 +39,8 @@ pub(super) struct Resolve<'a> {
     pub(super) directory: Option<DirectorySource>,
     /// Organizations that are named, and where.
     pub(super) organizations: Vec<(Path, Id)>,
+    /// The realm of Digest, and where it stands.
+    pub(super) digest_realm: Option<(Path, String)>,
 }
 
 impl Resolve<'_> {

@@ -3,12 +3,16 @@
 //! Made only by `config::resolve`; never read from a file directly and never changed after it was made.
 //! A reload makes a new value and publishes it whole through `live::published`.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::hmac;
+
+use crate::access::digest_secret::Algorithm;
 use crate::access::id::Id;
 use crate::access::network::Networks;
 use crate::access::route::RouteTable;
@@ -109,6 +113,8 @@ pub struct Credentials {
     pub headers: Vec<http::HeaderName>,
     /// `Authorization: Basic`.
     pub basic: bool,
+    /// `Authorization: Digest`, where it is on.
+    pub digest: Option<Digest>,
     /// `Authorization: Bearer`: on where at least one issuer is configured and `bearer` is not off.
     pub bearer: bool,
     /// Foreign JWT issuers. A position in this list is the issuer's number everywhere.
@@ -117,6 +123,35 @@ pub struct Credentials {
     pub forward: bool,
     /// Realm of the 401 challenges.
     pub realm: String,
+}
+
+/// Digest authentication (RFC 7616).
+#[derive(Debug, Clone)]
+pub struct Digest {
+    /// What HA1s are made for: visible ASCII without quotes, backslashes and colons.
+    pub realm: String,
+    /// What is offered, in this order; never empty.
+    pub algorithms: Vec<Algorithm>,
+    /// What nonces are signed with; `None`: a key of the process.
+    pub nonce_key: Option<NonceKey>,
+}
+
+/// The key that all gateways of a fleet sign nonces with.
+#[derive(Clone)]
+pub struct NonceKey {
+    /// Where it was read.
+    pub file: PathBuf,
+    /// Ready to sign with.
+    pub key: hmac::Key,
+    /// Of the file's bytes, so that a reload notices another key.
+    pub sha256: [u8; 32],
+}
+
+impl fmt::Debug for NonceKey {
+    /// Tells where it is and nothing of it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NonceKey({})", self.file.display())
+    }
 }
 
 /// A foreign issuer of JWTs (Kubernetes, OIDC workload identity).

@@ -351,6 +351,7 @@ pub(super) fn add_secret(change: &Change<'_>, key: &CredentialRecord) -> Result<
     let row = SecretRecord {
         id: draw::id()?,
         fingerprint: fingerprint::of_key(format!("{public_key}.{private_key}").as_bytes()),
+        digest: change.digest_of(public_key, &private_key),
         shown: draw::shown(&private_key),
         created_at: change.now(),
     };

@@ -5,7 +5,7 @@
 use super::actor::Actor;
 use super::audit::{Event, EventType};
 use super::commit::{Change, Desk};
-use super::{Fault, Limits, draw, organizations};
+use super::{Fault, Rules, draw, organizations};
 use crate::access::credential::{AccessListMode, CredentialKind, Enforcement};
 use crate::access::id::Id;
 use crate::access::record::{CredentialRecord, SecretRecord};
@@ -80,8 +80,8 @@ impl Bootstrap {
 }
 
 /// Begins an empty store.
-pub(super) fn begin(desk: &mut Desk, bootstrap: Bootstrap) -> Result<Begun, BootstrapFault> {
-    let made = desk.commit(Actor::system("first start"), Limits::default(), |change| first(change, bootstrap));
+pub(super) fn begin(desk: &mut Desk, rules: &Rules, bootstrap: Bootstrap) -> Result<Begun, BootstrapFault> {
+    let made = desk.commit(Actor::system("first start"), rules, |change| first(change, bootstrap));
     made.map(|made| made.value).map_err(|fault| BootstrapFault::Store(fault.to_string()))
 }
 
@@ -112,6 +112,7 @@ fn first(change: &mut Change<'_>, bootstrap: Bootstrap) -> Result<Begun, Fault> 
     let secret = SecretRecord {
         id: draw::id()?,
         fingerprint: fingerprint::of_key(format!("{public_key}.{private_key}").as_bytes()),
+        digest: change.digest_of(&public_key, &private_key),
         shown: draw::shown(&private_key),
         created_at: change.now(),
     };

@@ -9,13 +9,15 @@ use std::time::Instant;
 
 use super::actor::Actor;
 use super::audit::Event;
-use super::{Fault, Limits, OpenFault, draw};
+use super::{Fault, Limits, OpenFault, Rules, draw};
 use crate::access::credential::Fingerprint;
+use crate::access::digest_secret::DigestSecret;
 use crate::access::id::Id;
 use crate::access::record::EventRecord;
 use crate::access::snapshot::{Delta, Draft, Snapshot};
 use crate::clock::{Clock, Timestamp};
 use crate::directory::sqlite::{self, CompileFault, Rows, Store, StoreFault};
+use crate::gate::digest::ha1;
 use crate::live::published::Published;
 
 /// Hears of each snapshot that was published, and how long it took from the change to there.
@@ -52,7 +54,7 @@ impl std::fmt::Debug for Desk {
 pub(super) struct Change<'t> {
     store: &'t sqlite::Change<'t>,
     actor: &'t Actor,
-    limits: Limits,
+    rules: &'t Rules,
     now: Timestamp,
     revision: u64,
     removed: Vec<Fingerprint>,
@@ -101,14 +103,14 @@ impl Desk {
     pub(super) fn commit<T>(
         &mut self,
         actor: Actor,
-        limits: Limits,
+        rules: &Rules,
         change: impl FnOnce(&mut Change<'_>) -> Result<T, Fault>,
     ) -> Result<Committed<T>, Fault> {
         let begin = Instant::now();
         self.catch_up()?;
         let transaction = self.store.change()?;
         let revision = self.snapshot.revision() + 1;
-        let mut making = Change::new(&transaction, &actor, limits, self.clock.now(), revision);
+        let mut making = Change::new(&transaction, &actor, rules, self.clock.now(), revision);
         let value = change(&mut making)?;
         if making.is_nothing() {
             return Ok(Committed { value, revision: self.snapshot.revision() });
@@ -165,11 +167,11 @@ impl Desk {
 }
 
 impl<'t> Change<'t> {
-    fn new(store: &'t sqlite::Change<'t>, actor: &'t Actor, limits: Limits, now: Timestamp, revision: u64) -> Self {
+    fn new(store: &'t sqlite::Change<'t>, actor: &'t Actor, rules: &'t Rules, now: Timestamp, revision: u64) -> Self {
         Self {
             store,
             actor,
-            limits,
+            rules,
             now,
             revision,
             removed: Vec::new(),
@@ -194,7 +196,13 @@ impl<'t> Change<'t> {
     }
 
     pub(super) fn limits(&self) -> Limits {
-        self.limits
+        self.rules.limits
+    }
+
+    /// What Digest is proven against for a new private key, where Digest is on.
+    pub(super) fn digest_of(&self, public_key: &str, private_key: &str) -> Option<DigestSecret> {
+        let realm = self.rules.digest_realm.as_deref()?;
+        Some(ha1::of(public_key, realm, private_key))
     }
 
     pub(super) fn now(&self) -> Timestamp {

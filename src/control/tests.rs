@@ -6,7 +6,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::commit::{Change, Desk};
-use super::{Actor, Fault, Limits, NewKey, NewOrganization, api_keys, bootstrap, organizations};
+use super::{Actor, Fault, NewKey, NewOrganization, api_keys, bootstrap, organizations};
 use crate::access::credential::{AccessListMode, Enforcement};
 use crate::access::record::EntryRecord;
 use crate::access::snapshot::Snapshot;
@@ -23,7 +23,12 @@ fn desk(folder: &Path) -> Desk {
 }
 
 fn commit<T>(desk: &mut Desk, change: impl FnOnce(&mut Change<'_>) -> Result<T, Fault>) -> Result<T, Fault> {
-    desk.commit(Actor::system("test"), Limits::default(), change).map(|made| made.value)
+    desk.commit(Actor::system("test"), &rules(), change).map(|made| made.value)
+}
+
+/// With Digest on.
+fn rules() -> super::Rules {
+    super::Rules { digest_realm: Some("Portcullis".into()), ..super::Rules::default() }
 }
 
 /// Everything that a snapshot decides by, in an order of its own.
@@ -39,7 +44,13 @@ fn told(snapshot: &Snapshot) -> BTreeMap<String, String> {
     };
     let organizations =
         snapshot.organizations().map(|one| (one.id().to_string(), format!("{} {:?}", one.name(), one.mode())));
-    snapshot.credentials().map(credential).chain(organizations).collect()
+    let user = |one: &crate::access::digest_secret::DigestHolder| {
+        let ha1s: Vec<_> =
+            one.secrets().iter().map(|secret| (secret.realm.clone(), secret.sha256, secret.md5)).collect();
+        (format!("digest {}", one.credential().id()), format!("{ha1s:?} {}", one.credential().enabled()))
+    };
+    let users = snapshot.digest_users().map(user);
+    snapshot.credentials().map(credential).chain(organizations).chain(users).collect()
 }
 
 /// One thing that somebody does. Numbers choose among what there is.
@@ -151,7 +162,7 @@ proptest! {
     fn what_is_enforced_is_what_is_stored(deeds in prop::collection::vec((deed(), any::<bool>()), 1..24)) {
         let folder = tempfile::tempdir().unwrap();
         let mut desk = desk(folder.path());
-        bootstrap::begin(&mut desk, super::Bootstrap::default()).unwrap();
+        bootstrap::begin(&mut desk, &rules(), super::Bootstrap::default()).unwrap();
         for (deed, succeeds) in deeds {
             let before = (told(desk.snapshot()), desk.snapshot().revision());
             let done = commit(&mut desk, |change| {
@@ -176,7 +187,7 @@ proptest! {
 fn what_can_not_be_compiled_is_not_stored() {
     let folder = tempfile::tempdir().unwrap();
     let mut desk = desk(folder.path());
-    bootstrap::begin(&mut desk, super::Bootstrap::default()).unwrap();
+    bootstrap::begin(&mut desk, &rules(), super::Bootstrap::default()).unwrap();
     let before = told(desk.snapshot());
     let fault = commit(&mut desk, |change| {
         let row = change.rows().organizations()?.remove(0);

@@ -1,10 +1,11 @@
 //! A directory that was judged good: what its files say, and its compilation into a snapshot.
 //!
-//! Never holds a secret, only SHA-256 of secrets; those have no `Debug` either.
+//! Never holds a secret, only SHA-256 and HA1s of secrets; those have no `Debug` that tells either.
 
 use std::sync::Arc;
 
 use crate::access::credential::{AccessListMode, CredentialKind, Enforcement, Fingerprint, Grants};
+use crate::access::digest_secret::{DigestSecret, DigestUser};
 use crate::access::id::Id;
 use crate::access::network::Network;
 use crate::access::role::{Role, grants};
@@ -12,6 +13,7 @@ use crate::access::snapshot::{
     CredentialSpec, Draft, DraftFault, EntrySpec, NetworkSetSpec, OrganizationSpec, Snapshot, Target,
 };
 use crate::clock::Timestamp;
+use crate::live::fingerprint;
 
 /// Organizations and everything that belongs to them.
 #[derive(Debug, Clone, Default)]
@@ -70,6 +72,8 @@ pub struct Credential {
     pub public_key: Option<Box<str>>,
     /// Under what it is found; never empty.
     pub fingerprints: Vec<Fingerprint>,
+    /// HA1s of Digest; only where there is a public key.
+    pub digest: Vec<DigestSecret>,
     /// Whether it works.
     pub enabled: bool,
     /// When it stops working.
@@ -154,6 +158,7 @@ impl Organization {
             enforcement: credential.enforcement,
             grants: credential.grants(),
             access_list: credential.access_list.iter().map(entry).collect(),
+            digest: credential.digest_user(),
         }
     }
 
@@ -167,6 +172,13 @@ impl Organization {
 }
 
 impl Credential {
+    /// Who it is in Digest; `None` where it has no HA1s.
+    fn digest_user(&self) -> Option<DigestUser> {
+        let name = self.public_key.as_deref().filter(|_| !self.digest.is_empty())?;
+        let name = fingerprint::of_digest_user([name.as_bytes()]);
+        Some(DigestUser { name, secrets: self.digest.clone() })
+    }
+
     /// What the upstream is told: roles of a project as `PROJECT_ID:ROLE`, so that nobody takes them for all projects.
     pub fn grants(&self) -> Grants {
         grants(&self.roles)

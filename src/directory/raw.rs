@@ -90,8 +90,8 @@ pub struct ApiKey {
     /// SHA-256 of `publicKey.privateKey`, or of a whole imported key, in 64 hexadecimal characters; two while one is
     /// being replaced. `portcullis hash` makes it.
     pub secret_sha256: Hashes,
-    /// HA1s for Digest authentication, by `portcullis hash --digest`. Checked, and without effect in this version.
-    pub digest: Option<Digest>,
+    /// HA1s for Digest authentication, by `portcullis hash --digest`; a list of two while the secret is being replaced.
+    pub digest: Option<Digests>,
     /// Whether it works. Default: `true`.
     pub enabled: Option<bool>,
     /// When it stops working, such as `2027-06-01T00:00:00Z`. Default: never.
@@ -160,6 +160,15 @@ impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Digest(…)")
     }
+}
+
+/// HA1s of one private key or two.
+#[derive(Debug)]
+pub enum Digests {
+    /// A mapping by itself.
+    One(Digest),
+    /// A list of them.
+    Several(Vec<Digest>),
 }
 
 /// Whether a list refuses or only records.
@@ -286,6 +295,34 @@ impl<'de> Deserialize<'de> for Hashes {
     }
 }
 
+struct DigestsVisitor;
+
+impl<'de> Visitor<'de> for DigestsVisitor {
+    type Value = Digests;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a mapping with `realm`, `sha256` and `md5`, or a list of up to two")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Digests, A::Error> {
+        Digest::deserialize(MapAccessDeserializer::new(map)).map(Digests::One)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Digests, A::Error> {
+        let mut digests = Vec::with_capacity(2);
+        while let Some(one) = elements.next_element()? {
+            digests.push(one);
+        }
+        Ok(Digests::Several(digests))
+    }
+}
+
+impl<'de> Deserialize<'de> for Digests {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(DigestsVisitor)
+    }
+}
+
 impl NetworkText {
     fn of(text: &str) -> Self {
         Self(text.parse().map_err(|fault: crate::access::network::NetworkFault| fault.to_string().into()))
@@ -371,6 +408,10 @@ inline_schema!(Hashes, _generator => json_schema!({ "anyOf": [
     { "type": "string" },
     { "type": "array", "items": { "type": "string" }, "minItems": 1, "maxItems": 2 },
 ] }));
+inline_schema!(Digests, generator => {
+    let one = generator.subschema_for::<Digest>();
+    json_schema!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 1, "maxItems": 2 }] })
+});
 inline_schema!(NetworkText, _generator => json_schema!({ "type": "string" }));
 inline_schema!(Entry, generator => {
     let detailed = generator.subschema_for::<DetailedEntry>();

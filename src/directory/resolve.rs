@@ -3,6 +3,7 @@
 //! Never repeats a secret, not even a wrong one, and never lets a part of a faulty directory through.
 
 mod credentials;
+mod digests;
 mod lists;
 
 use std::collections::HashMap;

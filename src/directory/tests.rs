@@ -111,7 +111,11 @@ fn each_fault_is_refused_at_its_place() {
         (with_key("        access_list: [[10.0.0.1]]"), "8:23", ""),
         (with_key("        digest: {realm: P}"), "8:17", "neither `sha256` nor `md5`"),
         (with_key("        digest: {realm: P, md5: abc}"), "8:33", "32 hexadecimal"),
-        (with_key("        digest: {realm: 'a:b', sha256: abc}"), "8:25", "no quotes"),
+        (with_key("        digest: [{realm: P, md5: abc}]"), "8:34", "32 hexadecimal"),
+        (with_key(&format!("        digest: {{realm: P, sha256: {HASH}}}")), "8:17", "needs `public_key`"),
+        (with_key("        digest: []"), "8:17", "one pair of HA1s, or two"),
+        (with_key("        digest: abc"), "8:17", ""),
+        (with_key("        digest: {realm: 'a:b', sha256: abc}"), "8:25", "without quotes"),
         (with_key("      - {id: 5f0000000000000000000021, secret_sha256: ab}"), "8:14", "is there twice"),
         (
             with_key(&format!("      - {{id: 5f0000000000000000000022, secret_sha256: {HASH}}}")),
@@ -414,7 +418,7 @@ fn what_only_follows_from_a_fault_of_shape_is_held_back() {
             format!("organizations:\n  - nmae: acme\n    require_access_list: true\n{}", key("10.0.0.1/8")),
             vec![("2:5", "`id` is missing"), ("2:5", "`name`?"), ("4:", "`10.0.0.0/8`?")],
         ),
-        (with_key("        digest: {realm: P, md55: a}"), vec![("8:28", "`md5`?")]),
+        (with_key("        digest: {realm: P, md55: a}\n        public_key: abcdefgh"), vec![("8:28", "`md5`?")]),
     ] {
         let problems = read(&text).map(|_| ()).unwrap_err();
         let found: Vec<String> = problems.iter().map(ToString::to_string).collect();
@@ -435,4 +439,35 @@ fn a_file_that_is_no_yaml_does_not_hide_the_faults_of_others() {
         problems.iter().map(|one| one.place.to_string().rsplit('/').next().unwrap().to_owned()).collect();
     assert_eq!(places.len(), 2, "{problems}");
     assert!(places[0].starts_with("a.yaml:") && places[1] == "b.yaml:8:38", "{places:?}");
+}
+
+#[test]
+fn ha1s_become_a_user_of_digest() {
+    let ha1 = |digit: char| digit.to_string().repeat(64);
+    let md5 = |digit: char| digit.to_string().repeat(32);
+    for (digest, secrets) in [
+        (format!("{{realm: P, sha256: \"{}\"}}", ha1('1')), vec![(Some(0x11), None)]),
+        (format!("{{realm: P, md5: {}}}", md5('2')), vec![(None, Some(0x22))]),
+        (
+            format!("[{{realm: P, sha256: \"{}\", md5: {}}}, {{realm: P, md5: {}}}]", ha1('a'), md5('b'), md5('C')),
+            vec![(Some(0xaa), Some(0xbb)), (None, Some(0xcc))],
+        ),
+    ] {
+        let text = with_key(&format!("        public_key: mcpvrzod\n        digest: {digest}"));
+        let (directory, _) = read(&text).unwrap();
+        let snapshot = directory.compile(1).unwrap();
+        let holder = snapshot.find_digest_user(&fingerprint::of_digest_user([&b"mcpv"[..], b"rzod"])).unwrap();
+        assert_eq!(holder.credential().id().to_string(), "5f0000000000000000000021");
+        let seen: Vec<_> = holder
+            .secrets()
+            .iter()
+            .map(|secret| {
+                assert_eq!(&*secret.realm, "P");
+                (secret.sha256.map(|ha1| ha1[31]), secret.md5.map(|ha1| ha1[15]))
+            })
+            .collect();
+        assert_eq!(seen, secrets);
+    }
+    let (directory, _) = read(&with_key("        public_key: mcpvrzod")).unwrap();
+    assert!(directory.compile(1).unwrap().digest_users().next().is_none());
 }

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use http::request::Parts;
 
+use super::digest::Nonces;
 use super::judge::{Judge, Outcome};
 use crate::access::client_address::ClientAddress;
 use crate::access::credential::CredentialKind;
-use crate::access::decision::{Grant, NoTrace};
+use crate::access::decision::{Grant, NoTrace, Reason};
 use crate::access::id::Id;
 use crate::access::route::{Access, Preflight, Route, RouteTable};
 use crate::clock::Clock;
@@ -38,6 +39,8 @@ pub struct Refused {
     pub address: Option<ClientAddress>,
     /// For the operator: what the caller is not told.
     pub reason: String,
+    /// What a 401 asks for: one value of `WWW-Authenticate` each.
+    pub challenges: Vec<String>,
 }
 
 /// Judges calls; shared by all connections of the listener.
@@ -64,9 +67,13 @@ impl std::fmt::Debug for CallerJudge {
 
 impl CallerJudge {
     /// Judges by what is published, and by this rule for addresses.
-    pub fn new(published: Arc<Published>, rule: ClientAddressRule, clock: Clock) -> Self {
+    pub fn new(published: Arc<Published>, rule: ClientAddressRule, clock: Clock, nonces: Arc<Nonces>) -> Self {
         let current = published.current();
-        let held = Held { judge: Judge::new(), generation: current.generation, current: of_listener(&current, &rule) };
+        let held = Held {
+            judge: Judge::sharing(nonces),
+            generation: current.generation,
+            current: of_listener(&current, &rule),
+        };
         Self { published, rule, clock, held: Mutex::new(held) }
     }
 
@@ -81,9 +88,17 @@ impl CallerJudge {
             (held.generation, held.current) = (published.generation, of_listener(&published, &self.rule));
         }
         let current = Arc::clone(&held.current);
-        let verdict = held.judge.judge(&current, peer, head, self.clock.now(), &mut NoTrace);
+        let now = self.clock.now();
+        let verdict = held.judge.judge(&current, peer, head, now, &mut NoTrace);
         let address = verdict.derived.client.ok();
-        let refuse = |code, reason: String| Err(Refused { code, address, reason });
+        let stale = matches!(&verdict.outcome, Outcome::Deny(denial) if matches!(denial.reason, Reason::StaleNonce(_)));
+        let refuse = |code: Code, reason: String| {
+            let challenges = match code.status() {
+                401 => held.judge.challenges(&current.settings, now, stale),
+                _ => Vec::new(),
+            };
+            Err(Refused { code, address, reason, challenges })
+        };
         match verdict.outcome {
             Outcome::Allow(permit) => match permit.grant() {
                 Grant::Credential { credential, .. } => {

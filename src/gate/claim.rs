@@ -28,6 +28,8 @@ pub enum Claim<'h> {
     Basic(Fingerprint),
     /// `Authorization: Bearer`: characters that a token may have, nothing more is known.
     Bearer(&'h str),
+    /// `Authorization: Digest`: what follows the word, of which nothing is known yet.
+    Digest(&'h [u8]),
     /// A carrier that does not parse; the text is for the operator.
     Malformed(&'static str),
     /// A carrier twice, or two that differ; the text is for the operator.
@@ -42,6 +44,7 @@ impl Claim<'_> {
             Self::HeaderKey(_) => "header key",
             Self::Basic(_) => "Basic",
             Self::Bearer(_) => "Bearer",
+            Self::Digest(_) => "Digest",
             Self::Malformed(_) => "malformed",
             Self::Ambiguous(_) => "ambiguous",
         }
@@ -72,7 +75,7 @@ pub fn read<'h>(headers: &'h HeaderMap, credentials: &Credentials) -> Claim<'h> 
             Err(refused) => return refused,
         };
     }
-    if !(credentials.basic || credentials.bearer) {
+    if !(credentials.basic || credentials.bearer || credentials.digest.is_some()) {
         return claim;
     }
     let mut lines = headers.get_all(AUTHORIZATION).iter();
@@ -125,6 +128,9 @@ fn authorization<'h>(line: &'h HeaderValue, credentials: &Credentials) -> Option
     }
     if credentials.bearer && scheme.eq_ignore_ascii_case(b"bearer") {
         return Some(bearer(token));
+    }
+    if credentials.digest.is_some() && scheme.eq_ignore_ascii_case(b"digest") {
+        return Some(Claim::Digest(token));
     }
     None
 }

@@ -3,11 +3,14 @@
 //! Never waits, never logs, and keeps nothing of a request but the hash of a token that it verified. The proxy and every
 //! explanation call the same function; they differ only in who listens to the trace.
 
+use std::sync::Arc;
+
 use http::header::{HOST, ORIGIN};
 use http::request::Parts;
 use http::{HeaderName, Method};
 
 use super::claim::{self, Claim};
+use super::digest::Nonces;
 use super::forwarded::{AddressSource, Derived, derive};
 use super::token::Tokens;
 use super::trace::{Target, Trace};
@@ -15,6 +18,7 @@ use crate::access::decision::{Denial, Permit, Proof, Question, Supposed, authori
 use crate::access::id::Id;
 use crate::access::route::RouteMatch;
 use crate::clock::Timestamp;
+use crate::config::settings::Gateway;
 use crate::live::fingerprint;
 use crate::live::published::Current;
 use crate::net::peer::{Peer, PeerVia};
@@ -42,16 +46,51 @@ pub enum Outcome<'s, P = Permit<'s>> {
     NotReady,
 }
 
-/// One worker's judge. It remembers verified tokens and is not shared between threads.
-#[derive(Default)]
+/// One worker's judge. It remembers verified tokens and is not shared between threads; the counts of Digest's nonces are.
 pub struct Judge {
     tokens: Tokens,
+    nonces: Arc<Nonces>,
+}
+
+impl Default for Judge {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl Judge {
-    /// A judge that remembers nothing yet.
+    /// A judge by itself that remembers nothing yet and takes nonces of any age.
     pub fn new() -> Self {
-        Self::default()
+        Self::sharing(Arc::new(Nonces::new(Timestamp::from_unix_seconds(i64::MIN))))
+    }
+
+    /// A judge that remembers nothing yet, beside others that a nonce may be used with too.
+    pub fn sharing(nonces: Arc<Nonces>) -> Self {
+        Self { tokens: Tokens::default(), nonces }
+    }
+
+    /// One challenge for each scheme that is on (RFC 9110 §11.6.1), each for a header of its own; where only header keys are
+    /// on, a challenge that names the header, since every 401 must carry one.
+    pub fn challenges(&self, settings: &Gateway, now: Timestamp, stale: bool) -> Vec<String> {
+        let credentials = &settings.credentials;
+        let legal = |at: &char| !matches!(at, '"' | '\\') && !at.is_control();
+        let realm: String = credentials.realm.chars().filter(legal).collect();
+        let mut challenges = Vec::new();
+        if let Some(digest) = &credentials.digest {
+            // First, and each alone in its line: some clients read one line only, or take all lines for one challenge.
+            challenges.extend(self.nonces.challenges(digest, now, stale));
+        }
+        if credentials.basic {
+            challenges.push(format!("Basic realm=\"{realm}\", charset=\"UTF-8\""));
+        }
+        if credentials.bearer {
+            challenges.push(format!("Bearer realm=\"{realm}\""));
+        }
+        if challenges.is_empty() {
+            let header = credentials.headers.first().map_or("authorization", |name| name.as_str());
+            challenges.push(format!("ApiKey realm=\"{realm}\", header=\"{header}\""));
+        }
+        challenges
     }
 
     /// Judges a request.
@@ -66,7 +105,7 @@ impl Judge {
         let prove = |trace: &mut T| {
             let claim = claim::read(&head.headers, &current.settings.credentials);
             trace.claim(&claim);
-            let proof = self.prove(claim, current, now);
+            let proof = self.prove(claim, current, head, now, trace);
             trace.proof(&proof);
             proof
         };
@@ -88,7 +127,14 @@ impl Judge {
         judge(current, peer, head, now, trace, |_| Proof::Absent, decide)
     }
 
-    fn prove<'s>(&self, claim: Claim<'_>, current: &'s Current, now: Timestamp) -> Proof<'s> {
+    fn prove<'s, T: Trace>(
+        &self,
+        claim: Claim<'_>,
+        current: &'s Current,
+        head: &Parts,
+        now: Timestamp,
+        trace: &mut T,
+    ) -> Proof<'s> {
         match claim {
             Claim::Absent => Proof::Absent,
             Claim::Malformed(why) => Proof::Malformed(why),
@@ -101,6 +147,11 @@ impl Judge {
                     organizations: &current.settings.credentials.issuers[subject.issuer_index].organizations,
                 },
                 Err(fault) => Proof::Refused(fault.as_str()),
+            },
+            Claim::Digest(parameters) => match (&current.settings.credentials.digest, &current.snapshot) {
+                (Some(settings), Some(snapshot)) => self.nonces.prove(parameters, settings, snapshot, head, now, trace),
+                // No such claim is read where it is off, and nothing is proven without a snapshot.
+                _ => Proof::Refused("Digest is not on"),
             },
         }
     }

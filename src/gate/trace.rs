@@ -8,6 +8,7 @@ use super::claim::Claim;
 use super::forwarded::Derived;
 use crate::access::decision::{self, AddressFault, NoTrace, Proof};
 use crate::access::route::RouteMatch;
+use crate::clock::Timestamp;
 use crate::net::peer::Peer;
 
 /// What became of one element of the forwarding header.
@@ -19,6 +20,18 @@ pub enum Hop {
     Client(IpAddr),
     /// Not an address: the walk ends without one.
     Unreadable(AddressFault),
+}
+
+/// What was looked at of a Digest response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DigestStep {
+    /// The nonce is of ours.
+    Nonce {
+        /// When it was made.
+        issued: Timestamp,
+    },
+    /// The response was computed from an HA1, or from what stands in for one, and compared.
+    Compared,
 }
 
 /// What a request asks for, as the route table is asked.
@@ -46,6 +59,8 @@ pub trait Trace: decision::Trace {
     fn unread(&mut self) {}
     /// The credential headers were read.
     fn claim(&mut self, _claim: &Claim<'_>) {}
+    /// A Digest response was looked at.
+    fn digest(&mut self, _step: DigestStep) {}
     /// The claim was proven, or not.
     fn proof(&mut self, _proof: &Proof<'_>) {}
 }

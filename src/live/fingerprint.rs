@@ -21,6 +21,14 @@ pub fn of_subject(issuer: &str, subject: &str) -> Fingerprint {
     taken(context.finish().as_ref())
 }
 
+/// Of a user name of Digest, which is a public key. The parts of the name come as a header spells it, without its escapes.
+pub fn of_digest_user<'n>(parts: impl IntoIterator<Item = &'n [u8]>) -> Fingerprint {
+    let mut context = Context::new(&SHA256);
+    context.update(b"portcullis digest user\0");
+    parts.into_iter().for_each(|part| context.update(part));
+    taken(context.finish().as_ref())
+}
+
 fn taken(digest: &[u8]) -> Fingerprint {
     let mut bytes = [0; 32];
     // SHA-256 is 32 bytes long, so this never panics.

@@ -39,6 +39,7 @@ pub(super) struct Ledger {
     status: u16,
     outcome: Outcome,
     reason: Option<&'static str>,
+    stale: bool,
     client: Option<ClientAddress>,
     source: ClientSource,
     credential: Option<(CredentialKind, Id)>,
@@ -72,6 +73,7 @@ impl Ledger {
             status: 0,
             outcome: Outcome::Error(Code::InternalError),
             reason: None,
+            stale: false,
             client: None,
             source: ClientSource::Peer,
             credential: None,
@@ -124,6 +126,7 @@ impl Ledger {
             self.organization = Some(organization.id());
         }
         self.reason = explain(denial.reason);
+        self.stale = matches!(denial.reason, Reason::StaleNonce(_));
         self.outcome = Outcome::Deny(denial.reason.into());
     }
 
@@ -131,6 +134,11 @@ impl Ledger {
     pub(super) fn failed(&mut self, code: Code, reason: Option<&'static str>) {
         self.outcome = Outcome::Error(code);
         self.reason = reason.or(self.reason);
+    }
+
+    /// Whether the client is to try again with a fresh nonce.
+    pub(super) fn is_stale(&self) -> bool {
+        self.stale
     }
 
     pub(super) fn goes_to(&mut self, upstream: &Rc<Upstream>) {
@@ -160,9 +168,10 @@ impl Ledger {
 fn explain(reason: Reason) -> Option<&'static str> {
     match reason {
         Reason::ClientAddressUnresolved(fault) => Some(fault.as_str()),
-        Reason::MalformedCredentials(why) | Reason::AmbiguousCredentials(why) | Reason::InvalidCredentials(why) => {
-            Some(why)
-        }
+        Reason::MalformedCredentials(why)
+        | Reason::AmbiguousCredentials(why)
+        | Reason::InvalidCredentials(why)
+        | Reason::StaleNonce(why) => Some(why),
         _ => None,
     }
 }

@@ -21,7 +21,9 @@ pub(super) fn refuse(code: Code, settings: &Gateway, mut ledger: Box<Ledger>, un
     }
     let mut answer = bare(code, ledger.client(), Some(ledger.id()), unread);
     if code.status() == 401 {
-        for challenge in challenges(settings) {
+        let worker = &ledger.context().worker;
+        let challenges = worker.judge.challenges(settings, worker.wall.now(), ledger.is_stale());
+        for challenge in challenges.into_iter().filter_map(|text| HeaderValue::try_from(text).ok()) {
             answer.headers_mut().append(WWW_AUTHENTICATE, challenge);
         }
     }
@@ -45,23 +47,4 @@ fn bare(code: Code, client: Option<ClientAddress>, id: Option<RequestId>, close:
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     answer
-}
-
-/// One challenge for each scheme that is on (RFC 9110 §11.6.1), each in a header of its own; where only header keys are on, a
-/// challenge that names the header, since every 401 must carry one.
-fn challenges(settings: &Gateway) -> Vec<HeaderValue> {
-    let credentials = &settings.credentials;
-    let realm: String = credentials.realm.chars().filter(|at| !matches!(at, '"' | '\\') && !at.is_control()).collect();
-    let mut challenges = Vec::new();
-    if credentials.basic {
-        challenges.push(format!("Basic realm=\"{realm}\", charset=\"UTF-8\""));
-    }
-    if credentials.bearer {
-        challenges.push(format!("Bearer realm=\"{realm}\""));
-    }
-    if challenges.is_empty() {
-        let header = credentials.headers.first().map_or("authorization", |name| name.as_str());
-        challenges.push(format!("ApiKey realm=\"{realm}\", header=\"{header}\""));
-    }
-    challenges.into_iter().filter_map(|text| HeaderValue::try_from(text).ok()).collect()
 }

@@ -18,6 +18,7 @@ use super::request_id::RequestIds;
 use super::upstream::{ClientTls, Upstreams};
 use super::watch::{TICK, Ticks};
 use crate::clock::Clock;
+use crate::gate::digest::Nonces;
 use crate::gate::judge::Judge;
 use crate::live::published::{Current, Published, Reader};
 use crate::net::listener::accept;
@@ -40,6 +41,7 @@ pub(super) struct Seed {
     pub(super) stripe: Arc<Stripe>,
     pub(super) recorder: Recorder,
     pub(super) client_tls: Arc<ClientTls>,
+    pub(super) nonces: Arc<Nonces>,
     /// Time that open exchanges get, once it is time to end.
     pub(super) drain: watch::Receiver<Option<Duration>>,
 }
@@ -105,7 +107,7 @@ pub(super) async fn run(seed: Seed) {
     let worker = Rc::new(Worker {
         ticks: Rc::new(Ticks::new()),
         wall: seed.clock,
-        judge: Judge::new(),
+        judge: Judge::sharing(seed.nonces),
         upstreams: Upstreams::new(seed.client_tls, Arc::clone(&seed.stripe)),
         stripe: seed.stripe,
         recorder: RefCell::new(seed.recorder),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use portcullis::app::{self, Origin};
 use portcullis::clock::{Clock, Timestamp};
 use portcullis::config;
+use portcullis::gate::digest::Nonces;
 use portcullis::live::key_sets::KeySets;
 use portcullis::live::published::{Outdated, Published};
 use portcullis::net::tls::files::TlsFiles;
@@ -41,6 +42,7 @@ fn nothing_is_allowed_before_the_first_snapshot() {
         metrics: &metrics,
         access_log: &access_log,
         tls: &TlsFiles::default(),
+        nonces: &Arc::new(Nonces::new(clock.now())),
     };
     let running = proxy::start(parts).unwrap();
     let get = |path: &str| {

@@ -9,6 +9,7 @@ mod composite_hole;
 mod credentials;
 mod decision;
 mod deploy;
+mod digest;
 mod docs;
 mod errors_page;
 mod forwarding;

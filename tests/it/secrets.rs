@@ -68,6 +68,13 @@ fn battery() -> Vec<String> {
             format!("Authorization: Basic {basic}!\r\n"),
             format!("Authorization: {key}\r\n"),
             format!("Authorization: Bearer {key}\r\n"),
+            format!("Authorization: Digest {key}\r\n"),
+            format!("Authorization: Digest username=\"{key}\", realm=\"{password}\"\r\n"),
+            format!(
+                "Authorization: Digest username=\"{password}\", realm=\"Portcullis\", nonce=\"{password}\", uri=\"{key}\", \
+                 algorithm=SHA-256, qop=auth, nc=00000001, cnonce=\"{key}\", response=\"{}\"\r\n",
+                sha256(key)
+            ),
             format!("X-API-Key: {key}\r\nX-Forwarded-For: {password}\r\n"),
             format!("Cookie: key={key}; {}\r\nX-Other: {}\r\n", STRAY[2], STRAY[0]),
             format!("Authorization: Bearer {}.{}.{}\r\n", STRAY[3], STRAY[3], STRAY[3]),
@@ -95,7 +102,7 @@ fn configuration(folder: &Path, upstream: SocketAddr, gateway: u16, telemetry: u
   listen: [{{ address: \"127.0.0.1:{gateway}\" }}]
   workers: 1
   client_address: {{ trusted_proxies: [127.0.0.1] }}
-  credentials: {{ issuers: [{{ issuer: i, audience: a, jwks_url: \"http://127.0.0.1:1/keys\", organizations: [5f0000000000000000000001] }}] }}
+  credentials: {{ digest: {{ realm: Portcullis }}, issuers: [{{ issuer: i, audience: a, jwks_url: \"http://127.0.0.1:1/keys\", organizations: [5f0000000000000000000001] }}] }}
   routes:
     - {{ path: /, upstream: api }}
     - {{ path: /public, access: public, upstream: api }}

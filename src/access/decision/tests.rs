@@ -166,6 +166,7 @@ fn each_step_comes_before_the_next() {
     denies(Case { proof: Proof::Malformed("m"), ..case() }, MalformedCredentials("m"), false);
     denies(Case { proof: Proof::Ambiguous("a"), ..case() }, AmbiguousCredentials("a"), false);
     denies(Case { proof: Proof::Refused("r"), ..case() }, InvalidCredentials("r"), false);
+    denies(Case { proof: Proof::Stale("s"), ..case() }, StaleNonce("s"), false);
     let case = || Case { proof: Proof::Key(fingerprint(1)), ..case() };
     denies(case(), InvalidCredentials("the credential is disabled"), true);
     let case = || Case {

@@ -1,16 +1,18 @@
 //! How a snapshot comes into being: organizations and credentials are added, replaced and removed, and the result is
 //! published as a new revision. The cost of a change is the change's, not the directory's.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
 
 use hashbrown::HashTable;
 
+use super::digests::Digests;
 use super::{CHUNK, SHARDS, Seed, Shard, Snapshot, shard_of};
 use crate::access::credential::{
     AccessListMode, Credential, CredentialKind, Enforcement, Fingerprint, Grants, NetworkSet, Organization,
 };
+use crate::access::digest_secret::{DigestHolder, DigestUser, MOST_SECRETS};
 use crate::access::id::Id;
 use crate::access::list::{AccessList, NetworkEntry, SetEntry};
 use crate::access::network::Network;
@@ -59,6 +61,8 @@ pub struct CredentialSpec {
     pub grants: Grants,
     /// Its access list.
     pub access_list: Vec<EntrySpec>,
+    /// Who it is in Digest; `None` where it can't be used with Digest.
+    pub digest: Option<DigestUser>,
 }
 
 /// One entry of a list to be compiled.
@@ -98,6 +102,7 @@ pub struct Delta {
 pub struct Before {
     snapshot: Snapshot,
     organizations: Vec<(Id, Option<u32>)>,
+    digest_users: Vec<(Id, Option<Fingerprint>)>,
 }
 
 /// Why something can't be part of a snapshot. Never names a secret.
@@ -114,6 +119,10 @@ pub enum DraftFault {
     SharedSecret { credential: Id, other: Id },
     #[error("credential {0} has neither a secret nor a token subject; give it one")]
     NoSecret(Id),
+    #[error("credentials {credential} and {other} have the same user name in Digest; give each its own public key")]
+    SharedUser { credential: Id, other: Id },
+    #[error("credential {credential} has {count} pairs of HA1s; give it one, or two while a secret is being replaced")]
+    DigestSecrets { credential: Id, count: usize },
     #[error("there are more than {0} organizations or network sets; split the directory")]
     TooMany(usize),
 }
@@ -125,6 +134,9 @@ pub struct Draft {
     organizations: HashMap<Id, u32>,
     lists: Interner<AccessList>,
     grants: Interner<Arc<Grants>>,
+    realms: HashSet<Arc<str>>,
+    /// The names of those that have one: a credential itself does not know it.
+    digest_users: HashMap<Id, Fingerprint>,
 }
 
 impl Default for Draft {
@@ -143,6 +155,7 @@ impl Draft {
                 revision: 0,
                 seed: Seed::random(),
                 shards,
+                digests: Digests::default(),
                 organizations: Vec::new(),
                 credentials: 0,
                 bytes: 0,
@@ -150,6 +163,8 @@ impl Draft {
             organizations: HashMap::new(),
             lists: Interner::default(),
             grants: Interner::default(),
+            realms: HashSet::new(),
+            digest_users: HashMap::new(),
         }
     }
 
@@ -214,8 +229,12 @@ impl Draft {
         if (1..spec.fingerprints.len()).any(repeated) {
             return Err(DraftFault::SharedSecret { credential, other: credential });
         }
+        if let Some(user) = &spec.digest {
+            self.judge_digest(credential, user)?;
+        }
         let list = self.list(credential, at, &spec.access_list)?;
         let grants = self.grants.share(Arc::new(spec.grants));
+        let mut first = None;
         for fingerprint in &spec.fingerprints {
             let others: Box<[_]> = spec.fingerprints.iter().filter(|other| *other != fingerprint).copied().collect();
             let record = Credential {
@@ -231,10 +250,15 @@ impl Draft {
                 enforcement: spec.enforcement,
                 gateway: grants.gateway,
             };
+            let record = Arc::new(record);
+            first.get_or_insert_with(|| Arc::clone(&record));
             let seed = self.snapshot.seed;
             let hash = seed.hash(fingerprint);
             let shard = Arc::make_mut(&mut self.snapshot.shards[shard_of(hash)]);
-            shard.insert_unique(hash, Arc::new(record), |held| seed.hash(&held.fingerprint));
+            shard.insert_unique(hash, record, |held| seed.hash(&held.fingerprint));
+        }
+        if let Some((user, credential)) = spec.digest.zip(first) {
+            self.add_digest(user, credential);
         }
         self.snapshot.credentials += 1;
         Ok(())
@@ -247,7 +271,10 @@ impl Draft {
     pub fn apply(&mut self, delta: Delta) -> Result<Before, DraftFault> {
         let ids = delta.organizations.iter().map(|one| one.id).chain(delta.removed_organizations.iter().copied());
         let organizations = ids.map(|id| (id, self.organizations.get(&id).copied())).collect();
-        let before = Before { snapshot: self.snapshot.clone(), organizations };
+        let removed = delta.removed.iter().filter_map(|fingerprint| self.snapshot.find(fingerprint)).map(|one| one.id);
+        let credentials = removed.chain(delta.credentials.iter().map(|one| one.id));
+        let digest_users = credentials.map(|id| (id, self.digest_users.get(&id).copied())).collect();
+        let before = Before { snapshot: self.snapshot.clone(), organizations, digest_users };
         match self.apply_in_order(delta) {
             Ok(()) => Ok(before),
             Err(fault) => {
@@ -273,6 +300,12 @@ impl Draft {
     /// Takes back the last [`Self::apply`].
     pub fn undo(&mut self, before: Before) {
         self.snapshot = before.snapshot;
+        for (id, name) in before.digest_users {
+            match name {
+                Some(name) => self.digest_users.insert(id, name),
+                None => self.digest_users.remove(&id),
+            };
+        }
         for (id, place) in before.organizations {
             match place {
                 Some(place) => self.organizations.insert(id, place),
@@ -300,8 +333,37 @@ impl Draft {
                 slot.remove();
             }
         }
+        if let Some(name) = self.digest_users.remove(&credential.id) {
+            self.snapshot.digests.remove(self.snapshot.seed, &name);
+        }
         self.snapshot.credentials -= 1;
         Some(credential)
+    }
+
+    fn judge_digest(&self, credential: Id, user: &DigestUser) -> Result<(), DraftFault> {
+        let count = user.secrets.len();
+        if !(1..=MOST_SECRETS).contains(&count) {
+            return Err(DraftFault::DigestSecrets { credential, count });
+        }
+        match self.snapshot.find_digest_user(&user.name) {
+            Some(holder) => Err(DraftFault::SharedUser { credential, other: holder.credential.id }),
+            None => Ok(()),
+        }
+    }
+
+    fn add_digest(&mut self, user: DigestUser, credential: Arc<Credential>) {
+        self.digest_users.insert(credential.id, user.name);
+        let mut secrets = user.secrets.into_boxed_slice();
+        for secret in &mut secrets {
+            // Nearly all of them have the same one.
+            match self.realms.get(&secret.realm) {
+                Some(known) => secret.realm = Arc::clone(known),
+                None => {
+                    self.realms.insert(Arc::clone(&secret.realm));
+                }
+            }
+        }
+        self.snapshot.digests.insert(self.snapshot.seed, DigestHolder { name: user.name, credential, secrets });
     }
 
     /// The directory as it is now, as this revision. The draft can be changed further.
@@ -311,7 +373,7 @@ impl Draft {
         self.snapshot.revision = revision;
         let slots = self.snapshot.credentials * (size_of::<Arc<Credential>>() + 1) * 3 / 2;
         let credentials = self.snapshot.credentials * (size_of::<Credential>() + 2 * size_of::<usize>());
-        self.snapshot.bytes = slots + credentials + self.lists.bytes;
+        self.snapshot.bytes = slots + credentials + self.lists.bytes + self.snapshot.digests.bytes();
         self.snapshot.clone()
     }
 

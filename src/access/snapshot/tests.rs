@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::access::client_address::ClientAddress;
 use crate::access::credential::{AccessListMode, CredentialKind, Enforcement, Grants};
+use crate::access::digest_secret::{Algorithm, DigestSecret, DigestUser};
 use crate::clock::Timestamp;
 use proptest::prelude::*;
 
@@ -38,6 +39,7 @@ pub(crate) fn credential(number: u8, organization: u8, keys: &[u16], list: &[&st
         enforcement: Enforcement::Enforce,
         grants: Grants::default(),
         access_list: list.iter().map(|text| EntrySpec { target: target(text), expires_at: Timestamp::NEVER }).collect(),
+        digest: None,
     }
 }
 
@@ -122,6 +124,56 @@ enum Change {
     Switch(u8, bool),
 }
 
+/// Every third credential can be used with Digest, under a name of its own.
+fn with_digest(number: u8, spec: CredentialSpec) -> CredentialSpec {
+    let digest = number.is_multiple_of(3).then(|| digest_user(200 + u16::from(number), 1 + usize::from(number % 2)));
+    CredentialSpec { digest, ..spec }
+}
+
+fn digest_user(name: u16, secrets: usize) -> DigestUser {
+    let secret = |at: usize| DigestSecret { realm: "P".into(), sha256: Some([at as u8; 32]), md5: None };
+    DigestUser { name: fingerprint(name), secrets: (0..secrets).map(secret).collect() }
+}
+
+#[test]
+fn users_of_digest_are_found_by_name_and_go_with_their_credential() {
+    let mut draft = Draft::new();
+    draft.organization(organization(1, AccessListMode::Off)).unwrap();
+    draft.credential(credential(20, 1, &[9], &[])).unwrap();
+    let without = draft.finish(1);
+    draft.credential(with_digest(21, credential(21, 1, &[1, 2], &[]))).unwrap();
+    let snapshot = draft.finish(2);
+    let holder = snapshot.find_digest_user(&fingerprint(221)).unwrap();
+    assert_eq!((holder.credential().id(), holder.secrets().len()), (id(21), 2));
+    assert_eq!(holder.secrets()[1].ha1(Algorithm::Sha256), Some(&[1; 32][..]));
+    assert_eq!(holder.secrets()[1].ha1(Algorithm::Md5), None);
+    // The name finds no key, and a key no name.
+    assert!(snapshot.find(&fingerprint(221)).is_none() && snapshot.find_digest_user(&fingerprint(1)).is_none());
+    let grown = snapshot.bytes() - without.bytes();
+    assert!(grown > 1_024 * 8, "{grown}");
+
+    for (spec, expected) in [
+        (Some(digest_user(221, 1)), DraftFault::SharedUser { credential: id(22), other: id(21) }),
+        (Some(digest_user(222, 0)), DraftFault::DigestSecrets { credential: id(22), count: 0 }),
+        (Some(digest_user(222, 3)), DraftFault::DigestSecrets { credential: id(22), count: 3 }),
+    ] {
+        let refused = draft.credential(CredentialSpec { digest: spec, ..credential(22, 1, &[3], &[]) });
+        assert_eq!(refused, Err(expected));
+    }
+    assert!(draft.finish(3).find(&fingerprint(3)).is_none(), "what is refused changes nothing");
+
+    draft.remove(&fingerprint(2)).unwrap();
+    let removed = draft.finish(4);
+    assert!(removed.find_digest_user(&fingerprint(221)).is_none() && removed.digest_users().next().is_none());
+    assert_eq!(removed.bytes(), without.bytes(), "nothing is left to pay for");
+    assert!(snapshot.find_digest_user(&fingerprint(221)).is_some(), "a published snapshot is never altered");
+    draft.credential(CredentialSpec { digest: Some(digest_user(221, 1)), ..credential(22, 1, &[3], &[]) }).unwrap();
+    assert_eq!(draft.finish(5).find_digest_user(&fingerprint(221)).unwrap().credential().id(), id(22));
+    // Nothing that guesses could be tested with.
+    assert_eq!(format!("{:?}", holder.secrets()[0]), "DigestSecret(…)");
+    assert!(!format!("{holder:?}{:?}", digest_user(221, 1)).contains("[1"));
+}
+
 fn changes() -> impl Strategy<Value = Vec<Change>> {
     let networks = prop::sample::subsequence(vec!["10.0.0.0/8", "10.1.0.0/16", "2001:db8::/32", "set:office"], 0..=4);
     let change = prop_oneof![
@@ -147,7 +199,7 @@ proptest! {
         for (at, change) in changes.iter().enumerate() {
             match change {
                 Change::Put(number, keys, list) => {
-                    let spec = credential(*number, number % 3, keys, list);
+                    let spec = with_digest(*number, credential(*number, number % 3, keys, list));
                     if let Some(old) = credentials.insert(*number, spec.clone()) {
                         applied.remove(&old.fingerprints[0]).unwrap();
                     }
@@ -175,6 +227,14 @@ proptest! {
         }
         let (applied, whole) = (applied.finish(99), whole.finish(99));
         prop_assert_eq!(applied.len(), whole.len());
+        for name in 200..212 {
+            let view = |snapshot: &Snapshot| {
+                let holder = snapshot.find_digest_user(&fingerprint(name))?;
+                Some((holder.credential().id(), holder.secrets().to_vec()))
+            };
+            prop_assert_eq!(view(&applied), view(&whole));
+        }
+        prop_assert_eq!(applied.digest_users().count(), whole.digest_users().count());
         for key in 0..40 {
             let view = |snapshot: &Snapshot| {
                 let credential = snapshot.find(&fingerprint(key))?;

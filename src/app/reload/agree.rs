@@ -1,14 +1,14 @@
-//! Whether a configuration goes together with what it refers to: the organizations of the directory, and files of its own
-//! such as certificates.
+//! Whether a configuration goes together with what it refers to: the organizations of the directory, the realm of its HA1s,
+//! and files of its own such as certificates.
 
 use std::collections::HashSet;
 
 use crate::access::id::Id;
 use crate::app::{Chain, key_refresh};
 use crate::clock::Clock;
-use crate::config::NamedOrganization;
 use crate::config::diagnostic::{Place, Problem, Problems};
 use crate::config::settings::{Gateway, Settings, Sockets};
+use crate::config::{Named, NamedOrganization};
 use crate::live::key_sets::KeySets;
 use crate::net::tls::files::{Authorities, Certificates, TlsFiles};
 
@@ -21,6 +21,29 @@ pub fn unknown_organizations(named: &[NamedOrganization], known: impl IntoIterat
         Problem::error(named.place.clone(), message).with_help(help)
     };
     named.iter().filter(|named| !known.contains(&named.id)).map(problem).collect()
+}
+
+/// Keys that are named in one problem.
+const NAMED_KEYS: usize = 5;
+
+/// A problem where Digest is on for another realm than stored HA1s were made for: their keys would all be refused.
+pub fn foreign_realms<'d>(named: &Named, stored: impl IntoIterator<Item = (Id, &'d str)>) -> Problems {
+    let Some((realm, place)) = &named.digest_realm else { return Problems::default() };
+    let mut foreign: Vec<(Id, &str)> = stored.into_iter().filter(|(_, stored)| stored != realm).collect();
+    if foreign.is_empty() {
+        return Problems::default();
+    }
+    foreign.sort_unstable();
+    foreign.dedup();
+    let count = foreign.len();
+    let named = foreign.iter().take(NAMED_KEYS);
+    let mut keys = named.map(|(id, realm)| format!("{id} (`{realm}`)")).collect::<Vec<_>>().join(", ");
+    if count > NAMED_KEYS {
+        keys += &format!(" and {} more", count - NAMED_KEYS);
+    }
+    let message = format!("the realm is `{realm}`, but the directory has HA1s for another: of API keys {keys}");
+    let help = "make those HA1s again by `portcullis hash --digest REALM`, or keep the realm that they were made for";
+    Problem::error(place.clone(), message).with_help(help).into()
 }
 
 /// Reads the certificates of listeners; one problem for each that can't be used.

@@ -12,16 +12,17 @@ use crate::access::snapshot::{Draft, Snapshot};
 use crate::app::{Chain, Origin};
 use crate::config::diagnostic::{Place, Problem, Problems};
 use crate::config::document::Override;
-use crate::config::settings::{DirectorySource, Settings};
-use crate::config::{Examined, NamedOrganization};
+use crate::config::settings::{DirectorySource, NonceKey, Settings};
+use crate::config::{Examined, Named};
 use crate::directory;
+use crate::live::fingerprint;
 
 /// Settings and what they were made from.
 #[derive(Debug, Clone)]
 pub(super) struct Configuration {
     pub(super) settings: Settings,
     /// What the directory has to have.
-    pub(super) organizations: Vec<NamedOrganization>,
+    pub(super) named: Named,
     pub(super) digest: [u8; 32],
 }
 
@@ -46,17 +47,33 @@ pub(super) fn named(origin: &Origin) -> Place {
     }
 }
 
-/// The digest of a configuration's text, where it can be read.
-pub(super) fn digest(path: &Path) -> Option<[u8; 32]> {
-    std::fs::read(path).ok().map(|text| crate::live::fingerprint::of_key(&text).0)
+/// The digest of a configuration's text and of the nonce key that it named when it was read, where both can be read.
+pub(super) fn digest(path: &Path, settings: &Settings) -> Option<[u8; 32]> {
+    let text = std::fs::read(path).ok()?;
+    let key = match nonce_key(settings) {
+        Some(key) => Some(fingerprint::of_key(&std::fs::read(&key.file).ok()?).0),
+        None => None,
+    };
+    Some(combined(&text, key.as_ref()))
+}
+
+fn nonce_key(settings: &Settings) -> Option<&NonceKey> {
+    settings.gateway.credentials.digest.as_ref()?.nonce_key.as_ref()
+}
+
+/// Another nonce key is another configuration, although its text is the same.
+fn combined(text: &[u8], nonce_key: Option<&[u8; 32]>) -> [u8; 32] {
+    let mut both = fingerprint::of_key(text).0.to_vec();
+    both.extend(nonce_key.into_iter().flatten());
+    fingerprint::of_key(&both).0
 }
 
 /// Reads the configuration.
 pub(super) fn configuration(origin: &Origin) -> Result<(Configuration, Problems), Problems> {
     let (examined, digest) = examined(origin);
-    let Examined { settings, problems, organizations, .. } = examined;
+    let Examined { settings, problems, named, .. } = examined;
     let (settings, warnings) = problems.unless_refused(settings)?;
-    Ok((Configuration { settings, organizations, digest }, warnings))
+    Ok((Configuration { settings, named, digest }, warnings))
 }
 
 /// Reads the configuration, good or not, with its digest.
@@ -72,7 +89,8 @@ pub(super) fn examined(origin: &Origin) -> (Examined, [u8; 32]) {
             (text.as_bytes().to_vec(), crate::config::examine_text("the demo", text, Path::new("."), Vec::new()))
         }
     };
-    (examined, crate::live::fingerprint::of_key(&text).0)
+    let key = examined.settings.as_ref().and_then(nonce_key).map(|key| key.sha256);
+    (examined, combined(&text, key.as_ref()))
 }
 
 /// Reads and compiles the directory.
@@ -127,9 +145,17 @@ fn stored(path: &Path, begin: Instant) -> (Judged, Option<Vec<Id>>) {
     }
 }
 
-/// Whether the organizations that the configuration names are there.
-pub(super) fn agreement(named: &[NamedOrganization], snapshot: &Snapshot) -> Result<(), Problems> {
+/// Whether the organizations that the configuration names are there, and HA1s are for its realm.
+pub(super) fn agreement(named: &Named, snapshot: &Snapshot) -> Result<(), Problems> {
     let known = snapshot.organizations().map(|organization| organization.id());
-    let problems = agree::unknown_organizations(named, known);
+    let mut problems = agree::unknown_organizations(&named.organizations, known);
+    problems.append(agree::foreign_realms(named, realms(snapshot)));
     if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+/// For what realms there are HA1s, and whose.
+pub(super) fn realms(snapshot: &Snapshot) -> impl Iterator<Item = (Id, &str)> {
+    snapshot
+        .digest_users()
+        .flat_map(|user| user.secrets().iter().map(|secret| (user.credential().id(), &*secret.realm)))
 }

@@ -137,6 +137,8 @@ impl Reloader {
         let listeners = settings.sockets.listen.iter().filter_map(|listen| listen.tls.as_ref());
         paths.extend(listeners.flat_map(|tls| [tls.certificate.clone(), tls.private_key.clone()]));
         paths.extend(settings.gateway.upstreams.iter().filter_map(|upstream| upstream.tls.ca.clone()));
+        let digest = settings.gateway.credentials.digest.as_ref();
+        paths.extend(digest.and_then(|digest| digest.nonce_key.as_ref()).map(|key| key.file.clone()));
         paths
     }
 
@@ -165,7 +167,7 @@ impl Reloader {
     fn new_configuration(&self) -> Read<New> {
         let Origin::File(path) = &self.origin else { return Ok(None) };
         // The text that serves is good; whether the files that it names still are is judged apart from it.
-        if read::digest(path) == Some(self.serving.configuration.digest) {
+        if read::digest(path, self.settings()) == Some(self.serving.configuration.digest) {
             return Ok(None);
         }
         let (configuration, warnings) = read::configuration(&self.origin)?;
@@ -206,7 +208,7 @@ impl Reloader {
             // What is published may be newer than what was read here: a store changes by itself.
             let published = before.snapshot.as_ref().unwrap_or(&self.serving.directory.snapshot);
             let snapshot = compiled.map_or(published, |compiled| &compiled.snapshot);
-            read::agreement(&configuration.organizations, snapshot)
+            read::agreement(&configuration.named, snapshot)
         };
         let settings = configuration.as_ref().map(|new| &new.configuration);
         let compiled = directory.as_ref().map(|(new, _)| new);
@@ -330,7 +332,7 @@ impl Reloader {
             }
         }
         let settings = Settings { gateway: new.settings.gateway, ..old.clone() };
-        self.serving.configuration = Configuration { settings, organizations: new.organizations, digest: new.digest };
+        self.serving.configuration = Configuration { settings, named: new.named, digest: new.digest };
     }
 }
 

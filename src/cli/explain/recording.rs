@@ -11,7 +11,7 @@ use crate::access::route::{Access, RouteMatch};
 use crate::clock::Timestamp;
 use crate::gate::claim::Claim;
 use crate::gate::forwarded::Derived;
-use crate::gate::trace::{Hop, Target, Trace};
+use crate::gate::trace::{DigestStep, Hop, Target, Trace};
 use crate::net::peer::Peer;
 use crate::problem::Code;
 
@@ -34,6 +34,8 @@ pub(super) struct Recording {
     pub nearest: Option<String>,
     pub hops: usize,
     pub peer_trusted: bool,
+    /// The claim is one whose form is looked at with the proof.
+    digest: bool,
 }
 
 impl Recording {
@@ -153,6 +155,7 @@ impl Trace for Recording {
     }
 
     fn claim(&mut self, claim: &Claim<'_>) {
+        self.digest = matches!(claim, Claim::Digest(_));
         let found = match claim {
             Claim::Absent => "no configured header and no enabled scheme carries a credential".to_owned(),
             Claim::Malformed(why) | Claim::Ambiguous(why) => format!("{}: {why}", claim.as_str()),
@@ -161,11 +164,20 @@ impl Trace for Recording {
         self.note("claim", found);
     }
 
+    fn digest(&mut self, step: DigestStep) {
+        match step {
+            DigestStep::Nonce { issued } => self.note("nonce", format!("of this gateway's key, made at {issued}")),
+            DigestStep::Compared => {}
+        }
+    }
+
     fn proof(&mut self, proof: &Proof<'_>) {
         match proof {
             Proof::Key(_) => self.note("proof", "the key's SHA-256 is looked up"),
             Proof::Subject { .. } => self.note("proof", "the token is its issuer's; its subject is looked up"),
-            Proof::Refused(why) => self.note("proof", *why),
+            Proof::Response(_) => self.note("proof", "the Digest response is that of the key's HA1"),
+            Proof::Refused(why) | Proof::Stale(why) => self.note("proof", *why),
+            Proof::Malformed(why) if self.digest => self.note("proof", *why),
             Proof::Absent | Proof::Malformed(_) | Proof::Ambiguous(_) => {}
         }
     }

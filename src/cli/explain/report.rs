@@ -114,7 +114,10 @@ fn told(reason: Reason) -> &'static str {
     match reason {
         Reason::ClientAddressUnresolved(fault) => fault.as_str(),
         Reason::CredentialsRequired => "the request carries no credential",
-        Reason::MalformedCredentials(why) | Reason::AmbiguousCredentials(why) | Reason::InvalidCredentials(why) => why,
+        Reason::MalformedCredentials(why)
+        | Reason::AmbiguousCredentials(why)
+        | Reason::InvalidCredentials(why)
+        | Reason::StaleNonce(why) => why,
         Reason::IpAddressNotOnAccessList => "no unexpired entry of the credential's access list covers the address",
         Reason::OrgRequiresAccessList => "the organization requires access lists and the credential's is empty",
         Reason::ResourceRequiresAccessList => "the route requires an access list and the credential's is empty",
@@ -138,6 +141,9 @@ fn fix(reason: Reason, client: Option<ClientAddress>, credential: Option<&str>, 
         Reason::AmbiguousCredentials(_) => "make the client send one credential in one header".into(),
         Reason::InvalidCredentials(_) => {
             "give the client a credential of this directory that is enabled and has not expired".into()
+        }
+        Reason::StaleNonce(_) => {
+            "let the client try again with the nonce of this answer; clients of Digest do so themselves".into()
         }
         Reason::IpAddressNotOnAccessList => {
             format!("add {host}, or a network that covers it, to the access list of {credential}")
@@ -180,8 +186,9 @@ fn carriers(settings: &Gateway) -> String {
     let credentials = &settings.credentials;
     let headers = credentials.headers.iter().map(|name| format!("a key in `{name}`"));
     let basic = credentials.basic.then(|| "`Authorization: Basic`".to_owned());
+    let digest = credentials.digest.as_ref().map(|_| "`Authorization: Digest`".to_owned());
     let bearer = credentials.bearer.then(|| "`Authorization: Bearer`".to_owned());
-    headers.chain(basic).chain(bearer).collect::<Vec<_>>().join(", or ")
+    headers.chain(basic).chain(digest).chain(bearer).collect::<Vec<_>>().join(", or ")
 }
 
 impl fmt::Display for Report {

@@ -31,9 +31,8 @@ fn digest_gives_the_ha1s_of_rfc_7616() {
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["digest"]["realm"], "Portcullis");
     // printf 'mcpvrzod:Portcullis:40395d07-…' | sha256sum, md5sum
-    assert_eq!(json["digest"]["sha256"].as_str().unwrap().len(), 64);
-    let expected = hex(&Md5::digest(b"mcpvrzod:Portcullis:40395d07-a353-4881-853b-43efa41339a1"));
-    assert_eq!(json["digest"]["md5"], expected.as_str());
+    assert_eq!(json["digest"]["sha256"], "a0c3bcabf1bc4e97fe182e78cfcf11787e939cf3115bcd857aba6fc16b001615");
+    assert_eq!(json["digest"]["md5"], "dbe471c4a1ae38ee94671f78baed6163");
 }
 
 #[test]

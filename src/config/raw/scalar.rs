@@ -1,11 +1,13 @@
-//! Scalars as they are written: a word that is parsed later, and a switch that takes `on` and `off`.
+//! Scalars as they are written: a word that is parsed later, and switches that take `off`.
 //! Never judges a word; it keeps what was written.
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{self, Deserialize, Deserializer, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 
 /// Any scalar, as the text that was written, quoted or not: `4`, `auto`, `10s`, `64KiB`, `10.0.0.0/8`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,5 +76,63 @@ impl JsonSchema for Toggle {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "enum": [true, false, "on", "off"] })
+    }
+}
+
+/// `off`, or what it is like where it is on.
+#[derive(Debug)]
+pub enum Choice<T> {
+    /// `off` or `false`.
+    Off,
+    /// A mapping.
+    On(T),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Choice<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(ChoiceVisitor(PhantomData))
+    }
+}
+
+struct ChoiceVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ChoiceVisitor<T> {
+    type Value = Choice<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("`off` or a mapping")
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Choice<T>, E> {
+        match value {
+            true => Err(E::custom("expected `off` or a mapping")),
+            false => Ok(Choice::Off),
+        }
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Choice<T>, E> {
+        match text {
+            "off" => Ok(Choice::Off),
+            _ => Err(E::custom("expected `off` or a mapping")),
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Choice<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Choice::On)
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Choice<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("Choice_{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let on = generator.subschema_for::<T>();
+        json_schema!({ "anyOf": [{ "enum": [false, "off"] }, on] })
     }
 }

@@ -22,7 +22,7 @@ impl Resolve<'_> {
                 false => headers.push(name),
             }
         }
-        self.digest(&at, raw.digest.as_ref());
+        let digest = self.digest(&step(&at, "digest"), raw.digest.as_ref());
         let asked = raw.bearer.is_none_or(|toggle| toggle.0);
         let place = step(&at, "issuers");
         let issuers: Vec<Issuer> =
@@ -54,12 +54,14 @@ impl Resolve<'_> {
         if headers.is_empty()
             && !basic
             && !bearer
+            && matches!(raw.digest, None | Some(raw::Choice::Off))
+            && !self.lost(&step(&at, "digest"))
             && raw.headers.as_ref().is_some_and(Vec::is_empty)
             && !self.lost(&place)
         {
             self.error(
                 step(&at, "headers"),
-                "no credential could ever be read; name a header, or set `basic` or an issuer",
+                "no credential could ever be read; name a header, or set `basic`, `digest` or an issuer",
             );
         }
         let realm = raw.realm.as_ref().map_or("Portcullis", |word| word.0.as_str());
@@ -72,18 +74,7 @@ impl Resolve<'_> {
             );
         }
         let realm = realm.to_owned();
-        Some(Credentials { headers, basic, bearer, issuers, forward: raw.forward, realm })
-    }
-
-    fn digest(&mut self, at: &Path, raw: Option<&serde_json::Value>) {
-        let off = match raw {
-            None => true,
-            Some(given) => *given == serde_json::Value::Bool(false) || given.as_str() == Some("off"),
-        };
-        if !off {
-            let message = "digest authentication is not in this version; write `digest: off`";
-            self.findings.push(Finding::error(step(at, "digest"), message).at_key());
-        }
+        Some(Credentials { headers, basic, digest: digest?, bearer, issuers, forward: raw.forward, realm })
     }
 
     fn issuer(&mut self, at: &Path, raw: &raw::Issuer) -> Option<Issuer> {

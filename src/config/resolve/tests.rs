@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::access::digest_secret::Algorithm;
 use crate::config::diagnostic::{Problems, Severity};
 use crate::config::document::Override;
 use crate::config::settings::{AccessLogSink, AddressHeader, DirectorySource, Endpoint, Settings};
@@ -110,8 +111,20 @@ fn each_fault_is_refused_at_its_place() {
         ("gateway:\n  credentials: {headers: [\"x key\"]}", "2:27", "not the name of a header"),
         ("gateway:\n  credentials: {headers: [], basic: off}", "2:26", "no credential could ever be read"),
         ("gateway:\n  credentials: {basic: maybe}", "2:24", "`maybe` is not one of"),
-        ("gateway:\n  credentials:\n    digest: { realm: Portcullis }", "3:5", "not in this version"),
-        ("gateway:\n  credentials:\n    digest: on", "3:5", "not in this version"),
+        ("gateway:\n  credentials:\n    digest: on", "3:13", "`off`"),
+        ("gateway:\n  credentials:\n    digest: { algorithms: [MD5] }", "3:13", "key `realm` is missing"),
+        ("gateway:\n  credentials:\n    digest: { realm: \"\" }", "3:22", "without quotes, backslashes and colons"),
+        ("gateway:\n  credentials:\n    digest: { realm: 'a:b' }", "3:22", "without quotes, backslashes and colons"),
+        ("gateway:\n  credentials:\n    digest: { realm: P, algorithms: [] }", "3:37", "`algorithms` is empty"),
+        ("gateway:\n  credentials:\n    digest: { realm: P, algorithms: [MD5, MD5] }", "3:43", "listed twice"),
+        ("gateway:\n  credentials:\n    digest: { realm: P, algorithms: [SHA-1] }", "3:38", "`SHA-1` is not one of"),
+        ("gateway:\n  credentials:\n    digest: { realm: P, nonce_key_file: none.key }", "3:41", "can't be read"),
+        ("gateway:\n  credentials:\n    digest: { realm: P, nonce_key_file: src }", "3:41", "it is a folder"),
+        (
+            "gateway:\n  credentials:\n    digest: { realm: P, nonce_key: abc }",
+            "3:25",
+            "did you mean `nonce_key_file`?",
+        ),
         ("gateway:\n  credentials: {realm: 'a\"b'}", "2:24", "without quotes"),
         ("gateway:\n  routes: []", "2:11", "is empty"),
         ("gateway:\n  routes:\n    - upstream: api", "3:17", "there is no upstream `api`; there is `echo`"),
@@ -452,4 +465,53 @@ fn nothing_after_a_key_is_an_empty_mapping_or_list() {
     taken(nothing);
     taken(&format!("{nothing}directory: {{ demonstration: true }}\n"));
     told("gateway:\n  upstreams:\n    a:\n      endpoints:\n", &[("4:7", "has no endpoints")]);
+}
+
+#[test]
+fn digest_is_off_unless_it_has_a_realm() {
+    for text in ["", "digest: off", "digest: false"] {
+        let settings = taken(&format!("gateway:\n  credentials: {{{text}}}"));
+        assert!(settings.gateway.credentials.digest.is_none());
+    }
+    let digest = |text: &str| {
+        let settings =
+            taken(&format!("gateway:\n  credentials:\n    headers: []\n    basic: off\n    digest: {{{text}}}"));
+        settings.gateway.credentials.digest.clone().unwrap()
+    };
+    let plain = digest("realm: My API");
+    assert_eq!(
+        (&*plain.realm, &*plain.algorithms, plain.nonce_key.is_none()),
+        ("My API", &[Algorithm::Sha256][..], true)
+    );
+    let both = digest("realm: P, algorithms: [MD5, SHA-256]");
+    assert_eq!(both.algorithms, [Algorithm::Sha256, Algorithm::Md5], "the better one is offered first");
+    assert_eq!(digest("realm: P, algorithms: [MD5]").algorithms, [Algorithm::Md5]);
+}
+
+#[test]
+fn a_nonce_key_is_long_enough_and_nobody_elses() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let with = |bytes: &[u8], mode: u32| {
+        let file = folder.path().join("nonce.key");
+        std::fs::write(&file, bytes).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+        let text = "gateway:\n  credentials:\n    digest: { realm: P, nonce_key_file: nonce.key }";
+        parse("p.yaml", text, folder.path(), Vec::new())
+    };
+    let (settings, warnings) = with(&[7; 32], 0o600).unwrap();
+    let key = settings.gateway.credentials.digest.clone().unwrap().nonce_key.unwrap();
+    assert!(warnings.is_empty() && key.file.ends_with("nonce.key"));
+    assert!(!format!("{settings:?}").contains("7, 7"), "nothing of it is shown");
+    let (other, _) = with(&[8; 4096], 0o640).unwrap();
+    assert_ne!(other.gateway.credentials.digest.clone().unwrap().nonce_key.unwrap().sha256, key.sha256);
+    let (_, warnings) = with(&[7; 32], 0o644).unwrap();
+    let told: Vec<_> = warnings.iter().map(|one| (one.severity, one.place.line, one.to_string())).collect();
+    assert!(matches!(&told[..], [(Severity::Warning, 3, text)] if text.contains("chmod 600")), "{told:?}");
+    for (bytes, part) in
+        [(&b"hunter2 is no key"[..], "it has 17 bytes"), (&[0; 4097], "no nonce key"), (b"", "0 bytes")]
+    {
+        let told = with(bytes, 0o600).unwrap_err().to_string();
+        assert!(told.contains(part) && !told.contains("hunter2"), "{told}");
+    }
 }

@@ -33,8 +33,12 @@ impl Resolve<'_> {
             self.public_key(at, text);
         }
         let fingerprints = self.secrets(at, &raw.secret_sha256);
-        if let Some(digest) = &raw.digest {
-            self.digest(at, digest);
+        let digest = raw.digest.as_ref().map_or_else(Vec::new, |digests| self.digests(at, digests));
+        if raw.digest.is_some() && public_key.is_none() && !self.lost_at(&at.key("public_key")) {
+            self.fault(
+                at.key("digest"),
+                "`digest` needs `public_key`, which is the user name; add it, or take `digest` out",
+            );
         }
         let name = self.description(at, raw.description.as_deref());
         let shared = Shared {
@@ -45,6 +49,7 @@ impl Resolve<'_> {
             access_list: raw.access_list,
         };
         self.credential(of, at, (id, CredentialKind::ApiKey), (name, public_key, fingerprints), shared)
+            .map(|credential| Credential { digest, ..credential })
     }
 
     pub(super) fn service_account(&mut self, of: &Gathered, at: At, raw: raw::ServiceAccount) -> Option<Credential> {
@@ -99,6 +104,7 @@ impl Resolve<'_> {
             name,
             public_key,
             fingerprints,
+            digest: Vec::new(),
             enabled: shared.enabled.unwrap_or(true),
             expires_at,
             enforcement,
@@ -172,28 +178,6 @@ impl Resolve<'_> {
             None => {
                 self.fingerprints.insert(fingerprint, at);
             }
-        }
-    }
-
-    fn digest(&mut self, at: At, digest: &raw::Digest) {
-        let spot = |key: &str| at.spot([Step::from("digest"), Step::from(key)]);
-        if digest.realm.is_empty() || digest.realm.chars().any(|one| one.is_control() || matches!(one, '"' | ':')) {
-            self.fault(spot("realm"), "a realm is not empty and has no quotes, colons and control characters");
-        }
-        if digest.sha256.as_ref().is_some_and(|text| !unhex(text, &mut [0; 32])) {
-            self.fault(spot("sha256"), "this is not 64 hexadecimal characters; `portcullis hash --digest` makes it");
-        }
-        if digest.md5.as_ref().is_some_and(|text| !unhex(text, &mut [0; 16])) {
-            self.fault(spot("md5"), "this is not 32 hexadecimal characters; `portcullis hash --digest` makes it");
-        }
-        if digest.sha256.is_none()
-            && digest.md5.is_none()
-            && !["sha256", "md5"].iter().any(|key| self.lost_at(&spot(key)))
-        {
-            self.fault(
-                at.key("digest"),
-                "`digest` has neither `sha256` nor `md5`; `portcullis hash --digest` makes both",
-            );
         }
     }
 
@@ -271,7 +255,7 @@ fn role(of: &Gathered, text: &str) -> Result<Role, String> {
     })
 }
 
-fn unhex(text: &str, to: &mut [u8]) -> bool {
+pub(super) fn unhex(text: &str, to: &mut [u8]) -> bool {
     let text = text.as_bytes();
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     text.len() == 2 * to.len()

@@ -4,15 +4,17 @@
 
 use rusqlite::{Row, Rows as Cursor};
 
-use super::credentials::role;
+use super::credentials::{digest, role};
 use super::values::{ENFORCEMENTS, KINDS, expiry, parsed, word};
 use super::{Rows, StoreFault};
 use crate::access::credential::Fingerprint;
+use crate::access::digest_secret::{DigestSecret, DigestUser};
 use crate::access::id::Id;
 use crate::access::record::OrganizationRecord;
 use crate::access::role::Role;
 use crate::access::role::grants;
 use crate::access::snapshot::{CredentialSpec, Draft, DraftFault, EntrySpec, OrganizationSpec, Target};
+use crate::live::fingerprint::of_digest_user;
 
 /// Why a store can't be enforced.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +74,13 @@ fn fingerprint(row: &Row<'_>) -> rusqlite::Result<Fingerprint> {
     row.get(1).map(Fingerprint)
 }
 
+/// The user that a key is in Digest, where it has HA1s.
+fn digest_user(public_key: Option<String>, secrets: Vec<Option<DigestSecret>>) -> Option<DigestUser> {
+    let secrets: Vec<DigestSecret> = secrets.into_iter().flatten().collect();
+    let name = public_key.filter(|_| !secrets.is_empty())?;
+    Some(DigestUser { name: of_digest_user([name.as_bytes()]), secrets })
+}
+
 fn organization(row: &OrganizationRecord) -> OrganizationSpec {
     OrganizationSpec { id: row.id, name: row.name.as_str().into(), mode: row.mode, network_sets: Vec::new() }
 }
@@ -123,8 +132,11 @@ impl Rows<'_> {
         };
         let only = rusqlite::params_from_iter(one);
         let mut credentials = self.0.prepare_cached(&format!(
-            "SELECT credential.pk, credential.id, kind, organization.id, enabled, expires_at, enforcement
+            "SELECT credential.pk, credential.id, kind, organization.id, enabled, expires_at, enforcement, public_key
              FROM credential JOIN organization ON organization.pk = credential.organization {own} ORDER BY credential.pk"
+        ))?;
+        let mut digests = self.0.prepare_cached(&format!(
+            "SELECT credential, realm, sha256, md5 FROM ha1 {of} ORDER BY credential, secret"
         ))?;
         let mut secrets =
             self.0.prepare_cached(&format!("SELECT credential, sha256 FROM secret {of} ORDER BY credential, id"))?;
@@ -135,6 +147,7 @@ impl Rows<'_> {
             "SELECT credential, network, expires_at FROM entry {of} ORDER BY credential, network"
         ))?;
         let mut secrets = Merged::new(secrets.query(only.clone())?, fingerprint)?;
+        let mut digests = Merged::new(digests.query(only.clone())?, |row| digest(row, 1))?;
         let mut roles: Merged<'_, Role> = Merged::new(roles.query(only.clone())?, |row| role(row, 1))?;
         let mut entries = Merged::new(entries.query(only.clone())?, entry)?;
         let mut credentials = credentials.query(only)?;
@@ -150,6 +163,7 @@ impl Rows<'_> {
                 enforcement: word(row, 6, ENFORCEMENTS)?,
                 grants: grants(&roles.take(pk)?),
                 access_list: entries.take(pk)?,
+                digest: digest_user(row.get(7)?, digests.take(pk)?),
             })?;
         }
         Ok(())

@@ -6,6 +6,7 @@ use rusqlite::{OptionalExtension as _, Row, params};
 use super::values::{ENFORCEMENTS, KINDS, expiry, expiry_column, parsed, time, word, word_for};
 use super::{Change, Rows, StoreFault};
 use crate::access::credential::{CredentialKind, Fingerprint};
+use crate::access::digest_secret::DigestSecret;
 use crate::access::id::{Id, IdFault};
 use crate::access::record::{CredentialRecord, Place, SecretRecord};
 use crate::access::role::Role;
@@ -41,6 +42,12 @@ pub(super) fn role(row: &Row<'_>, at: usize) -> rusqlite::Result<Role> {
         }
     };
     role.ok_or(rusqlite::Error::InvalidColumnType(at + 1, name.to_owned(), Type::Text))
+}
+
+/// HA1s of columns (realm, sha256, md5), where there are some.
+pub(super) fn digest(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<DigestSecret>> {
+    let Some(realm) = row.get::<_, Option<String>>(at)? else { return Ok(None) };
+    Ok(Some(DigestSecret { realm: realm.into(), sha256: Some(row.get(at + 1)?), md5: Some(row.get(at + 2)?) }))
 }
 
 impl Rows<'_> {
@@ -109,12 +116,15 @@ impl Rows<'_> {
     /// A [`StoreFault`].
     pub fn secrets(&self, credential: i64) -> Result<Vec<SecretRecord>, StoreFault> {
         let mut statement = self.0.prepare_cached(
-            "SELECT id, sha256, shown, created_at FROM secret WHERE credential = ? ORDER BY created_at, id",
+            "SELECT id, secret.sha256, shown, created_at, realm, ha1.sha256, md5 FROM secret
+             LEFT JOIN ha1 ON ha1.credential = secret.credential AND ha1.secret = secret.id
+             WHERE secret.credential = ? ORDER BY created_at, id",
         )?;
         let secret = |row: &Row<'_>| {
             Ok(SecretRecord {
                 id: parsed(row, 0)?,
                 fingerprint: Fingerprint(row.get(1)?),
+                digest: digest(row, 4)?,
                 shown: row.get(2)?,
                 created_at: time(row, 3)?,
             })
@@ -225,6 +235,10 @@ impl Change<'_> {
             new.shown,
             new.created_at.unix_seconds()
         ])?;
+        let Some(DigestSecret { realm, sha256, md5 }) = &new.digest else { return Ok(()) };
+        let mut statement =
+            self.0.prepare_cached("INSERT INTO ha1 (credential, secret, realm, sha256, md5) VALUES (?, ?, ?, ?, ?)")?;
+        statement.execute(params![credential, new.id.to_string(), &**realm, sha256, md5])?;
         Ok(())
     }
 

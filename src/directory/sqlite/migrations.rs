@@ -9,7 +9,10 @@ use super::StoreFault;
 use crate::clock::Timestamp;
 
 /// The steps in their order; version n is the n-th, counted from 1.
-const STEPS: &[(&str, &str)] = &[("directory", include_str!("migrations/0001_directory.sql"))];
+const STEPS: &[(&str, &str)] = &[
+    ("directory", include_str!("migrations/0001_directory.sql")),
+    ("digest", include_str!("migrations/0002_digest.sql")),
+];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS migration (
     version    INTEGER PRIMARY KEY,

@@ -3,6 +3,8 @@
 use http::HeaderName;
 
 use super::*;
+use crate::access::digest_secret::Algorithm;
+use crate::config::settings::Digest;
 
 const KEY: &str = "mcpvrzod.40395d07-a353-4881-853b-43efa41339a1";
 
@@ -11,6 +13,7 @@ fn settings(basic: bool, bearer: bool) -> Credentials {
         headers: vec![HeaderName::from_static("x-api-key"), HeaderName::from_static("x-other-key")],
         basic,
         bearer,
+        digest: None,
         issuers: Vec::new(),
         forward: false,
         realm: "Portcullis".into(),
@@ -175,4 +178,29 @@ fn what_is_not_ours_belongs_to_the_upstream() {
     check_with(&settings(false, false), &both, "none");
     let beside = [("x-api-key", KEY.as_bytes()), ("authorization", &b"Bearer a"[..])];
     check_with(&settings(true, false), &beside, &format!("key {KEY}"));
+}
+
+#[test]
+fn digest_is_a_carrier_where_it_is_on() {
+    let on = || Credentials {
+        digest: Some(Digest { realm: "P".into(), algorithms: vec![Algorithm::Sha256], nonce_key: None }),
+        ..settings(false, false)
+    };
+    let parameters = |line: &[u8]| match read(&headers(&[("authorization", line)]), &on()) {
+        Claim::Digest(parameters) => Some(parameters.to_vec()),
+        _ => None,
+    };
+    // What they say is looked at with the proof.
+    assert_eq!(parameters(b"Digest a=b, c").as_deref(), Some(&b"a=b, c"[..]));
+    assert_eq!(parameters(b"dIGEST   a=b ").as_deref(), Some(&b"a=b "[..]));
+    assert_eq!(parameters(b"Digest").as_deref(), Some(&b""[..]));
+    assert_eq!(parameters(b"Digest,a=b"), None);
+    let line = [("authorization", &b"Digest a=b"[..])];
+    check(&line, "none");
+    check(&[("x-api-key", KEY.as_bytes()), line[0]], &format!("key {KEY}"));
+    for beside in [("x-api-key", KEY.as_bytes()), line[0], ("authorization", b"Negotiate x")] {
+        check_with(&on(), &[beside, line[0]], "ambiguous");
+        check_with(&on(), &[line[0], beside], "ambiguous");
+    }
+    check_with(&on(), &[("x-api-key", b"short"), line[0]], "malformed");
 }

@@ -50,6 +50,7 @@ pub(crate) fn gateway() -> Gateway {
             headers: vec![http::HeaderName::from_static("x-api-key")],
             basic: true,
             bearer: true,
+            digest: None,
             issuers: Vec::new(),
             forward: false,
             realm: "Portcullis".into(),
@@ -88,6 +89,7 @@ fn snapshot() -> Snapshot {
             target: EntryTarget::Network("203.0.113.0/24".parse().unwrap()),
             expires_at: Timestamp::NEVER,
         }],
+        digest: None,
     };
     let mut draft = Draft::new();
     let organization =

@@ -18,6 +18,7 @@ fn settings() -> Arc<Gateway> {
             headers: Vec::new(),
             basic: false,
             bearer: false,
+            digest: None,
             issuers: Vec::new(),
             forward: false,
             realm: "Portcullis".into(),

@@ -92,6 +92,7 @@ fn is_carrier(value: &HeaderValue, settings: &Gateway) -> bool {
     let scheme = bytes.split(|byte| matches!(byte, b' ' | b'\t')).next().unwrap_or_default();
     settings.credentials.basic && scheme.eq_ignore_ascii_case(b"basic")
         || settings.credentials.bearer && scheme.eq_ignore_ascii_case(b"bearer")
+        || settings.credentials.digest.is_some() && scheme.eq_ignore_ascii_case(b"digest")
 }
 
 /// Cuts values off one buffer.

@@ -21,6 +21,7 @@ fn settings(change: impl FnOnce(&mut Gateway)) -> Gateway {
             headers: vec![HeaderName::from_static("x-api-key")],
             basic: true,
             bearer: false,
+            digest: None,
             issuers: Vec::new(),
             forward: false,
             realm: "Portcullis".into(),

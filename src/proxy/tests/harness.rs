@@ -39,6 +39,7 @@ pub(super) fn gateway(endpoints: Vec<Endpoint>, change: impl FnOnce(&mut Gateway
             headers: vec![http::HeaderName::from_static("x-api-key")],
             basic: true,
             bearer: false,
+            digest: None,
             issuers: Vec::new(),
             forward: false,
             realm: "Portcullis".into(),
@@ -118,6 +119,7 @@ impl Harness {
                     target: Target::Network("203.0.113.0/24".parse().unwrap()),
                     expires_at: Timestamp::NEVER,
                 }],
+                digest: None,
             })
             .unwrap();
         published.publish_snapshot(Arc::new(draft.finish(7))).unwrap();
@@ -138,6 +140,7 @@ impl Harness {
                 certificates: Certificates::read(&sockets, &Certificates::default()).unwrap(),
                 authorities: Authorities::default(),
             },
+            nonces: &Arc::new(crate::gate::digest::Nonces::new(clock.now())),
         };
         let running = start(parts).unwrap();
         Self { running: Some(running), metrics, published }

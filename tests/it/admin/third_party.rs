@@ -169,3 +169,63 @@ fn wget_and_curl_manage_a_list() {
     ]));
     assert!(String::from_utf8_lossy(&wget.stdout).contains("203.0.113.9/32"), "{wget:?}");
 }
+
+/// Clients of Cloud Manager speak Digest by MD5, on the admin API as on the gateway, with keys that were made here.
+#[test]
+fn digest_clients_manage_a_list_and_pass_the_gateway() {
+    let office = Office::open_with(
+        "gateway:
+  listen: [{ address: \"127.0.0.1:0\" }]
+  workers: 2
+  drain_timeout: 1s
+  credentials: { digest: { realm: Portcullis, algorithms: [SHA-256, MD5] } }
+directory: { sqlite: store.db }
+admin: { listen: \"127.0.0.1:0\" }
+telemetry: { listen: \"127.0.0.1:0\", access_log: { to: file, file: access.log } }
+",
+    );
+    let key = office.key("[\"ORG_OWNER\"]");
+    let admin =
+        format!("http://{}/api/public/v1.0/orgs/{}/apiKeys/{}/accessList", office.admin(), office.organization, key.id);
+    let gateway = format!("http://{}/", office.served.gateway());
+    for (user, url) in [(OWNER, &admin), (&key.pair, &admin), (&key.pair, &gateway)] {
+        let curl = output(Command::new(program("curl")).args(["-sS", "--fail-with-body", "--digest", "-u", user, url]));
+        assert!(curl.status.success(), "{url}: {curl:?}");
+        let (name, password) = user.split_once(':').unwrap();
+        let wget = output(Command::new(program("wget")).args([
+            "-q",
+            "-O",
+            "-",
+            &format!("--user={name}"),
+            &format!("--password={password}"),
+            url,
+        ]));
+        assert!(wget.status.success(), "{url}: {wget:?}");
+    }
+    // The second private key has HA1s of its own; a deleted one opens nothing any more.
+    let secrets = format!("/apiKeys/{}/secrets", key.id);
+    let made = office.own("POST", &secrets, "").json();
+    let second = format!("{}:{}", &key.pair[..8], made["secret"].as_str().unwrap());
+    let status = |user: &str| {
+        let curl = output(Command::new(program("curl")).args([
+            "-sS",
+            "-o",
+            "/dev/null",
+            "-w",
+            "%{http_code}",
+            "--digest",
+            "-u",
+            user,
+            &gateway,
+        ]));
+        String::from_utf8_lossy(&curl.stdout).into_owned()
+    };
+    assert_eq!((status(&key.pair), status(&second)), ("200".into(), "200".into()));
+    assert_eq!(office.own("DELETE", &format!("{secrets}/{}", made["id"].as_str().unwrap()), "").status, 204);
+    assert_eq!((status(&key.pair), status(&second)), ("200".into(), "401".into()));
+    let office = office.reopen("TERM");
+    let gateway = format!("http://{}/", office.served.gateway());
+    let curl =
+        output(Command::new(program("curl")).args(["-sS", "--fail-with-body", "--digest", "-u", &key.pair, &gateway]));
+    assert!(curl.status.success(), "after a restart: {curl:?}");
+}

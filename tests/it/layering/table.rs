@@ -84,7 +84,7 @@ pub const HOMES: &[(&str, Home)] = &[
     ("jsonwebtoken", Only(&["gate", "live"])),
     ("libc", Only(&["net"])),
     ("listenfd", Only(&["app", "net"])),
-    ("md_5", Only(&["cli"])),
+    ("md_5", Only(&["gate"])),
     ("memchr", Anywhere),
     ("mimalloc", Only(&["main"])),
     ("notify", Only(&["app"])),
