@@ -8,6 +8,7 @@ use super::organizations::expect;
 use super::rights::{GrantedRole, Rights, no_key};
 use super::{Actor, Committed, Control, Fault, draw, roles};
 use crate::access::credential::{CredentialKind, Enforcement};
+use crate::access::digest_secret::MOST_SECRETS;
 use crate::access::id::Id;
 use crate::access::record::{CredentialRecord, OrganizationRecord, Place, SecretRecord};
 use crate::access::role::Role;
@@ -18,9 +19,6 @@ use crate::problem::{Code, Refusal};
 
 /// Longest description, in characters.
 const LONGEST_DESCRIPTION: usize = 250;
-
-/// Most secrets of one key: the old one and the new one.
-const MOST_SECRETS: usize = 2;
 
 /// An API key as it is shown.
 #[derive(Debug, Clone)]

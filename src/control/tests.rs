@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::commit::{Change, Desk};
 use super::{Actor, Fault, NewKey, NewOrganization, api_keys, bootstrap, organizations};
 use crate::access::credential::{AccessListMode, Enforcement};
+use crate::access::digest_secret::MOST_SECRETS;
 use crate::access::record::EntryRecord;
 use crate::access::snapshot::Snapshot;
 use crate::clock::{Clock, Timestamp};
@@ -133,6 +134,8 @@ fn apply(change: &mut Change<'_>, deed: &Deed) -> Result<(), Fault> {
             change.touch_credential(pk)?;
             let Some(mut row) = change.rows().credential_by_pk(pk)? else { return Ok(()) };
             match deed {
+                // A key has at most two.
+                Deed::Secret(_) if change.rows().secrets(pk)?.len() >= MOST_SECRETS => {}
                 Deed::Secret(_) => drop(api_keys::add_secret(change, &row)?),
                 Deed::Entry(_, number) => {
                     let entry = EntryRecord {
