@@ -1,4 +1,5 @@
-//! The one HTTP client: fetches a small document within a deadline, for jobs such as the refresh of key sets.
+//! The one HTTP client: fetches a small document within a deadline, for jobs such as the refresh of key sets, and carries the
+//! calls of the command line.
 //!
 //! Never follows a redirect, never sends anything in clear except to this machine, and never keeps a connection. Not for the
 //! way of a request: the proxy has its own connections.
@@ -9,10 +10,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, HOST, HeaderValue, USER_AGENT};
-use http::{Request, Uri};
-use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
+use http::{Method, Request, Uri};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
@@ -29,7 +32,7 @@ pub const DEADLINE: Duration = Duration::from_secs(10);
 /// Most bytes of a document.
 pub const MOST_BYTES: usize = 1024 * 1024;
 
-/// Why a document could not be fetched. Never holds the bearer token.
+/// Why a document could not be fetched, or a call not be made. Never holds what proved the caller.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the message says it")]
 pub enum FetchFault {
@@ -47,12 +50,43 @@ pub enum FetchFault {
     Bearer,
     #[error("`{uri}` answered {status}; only 200 is taken, and redirects are not followed")]
     Status { uri: Uri, status: u16 },
-    #[error("`{0}` is larger than 1 MiB")]
+    #[error("the answer of `{0}` is larger than 1 MiB")]
     TooLarge(Uri),
     #[error("the exchange with `{uri}` broke")]
     Exchange { uri: Uri, source: hyper::Error },
     #[error("`{uri}` took longer than {} ms", deadline.as_millis())]
     Deadline { uri: Uri, deadline: Duration },
+}
+
+/// By what a caller is proven. Has no `Debug`.
+#[derive(Clone, Copy)]
+pub enum Proof<'a> {
+    /// A bearer token (RFC 6750).
+    Bearer(&'a str),
+    /// `user:password` (RFC 7617).
+    Basic(&'a str),
+}
+
+/// A call of an API. Has no `Debug`, because of its proof.
+#[derive(Clone)]
+pub struct Call<'a> {
+    /// The method.
+    pub method: Method,
+    /// Where to.
+    pub uri: Uri,
+    /// Whoever calls.
+    pub proof: Option<Proof<'a>>,
+    /// A JSON document.
+    pub json: Option<Bytes>,
+}
+
+/// What a call was answered, whatever its status is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// The status.
+    pub status: u16,
+    /// At most [`MOST_BYTES`].
+    pub body: Bytes,
 }
 
 /// Fetches documents with one set of trusted certificates.
@@ -80,14 +114,27 @@ impl Fetcher {
     /// Fetches one document with `GET`.
     ///
     /// # Errors
-    /// [`FetchFault`].
+    /// [`FetchFault`]; [`FetchFault::Status`] where the status is not 200.
     pub async fn get(&self, uri: &Uri, bearer: Option<&str>) -> Result<Bytes, FetchFault> {
-        let fetch = self.exchange(uri, bearer);
-        let late = |_| FetchFault::Deadline { uri: uri.clone(), deadline: self.deadline };
-        tokio::time::timeout(self.deadline, fetch).await.map_err(late)?
+        let call = Call { method: Method::GET, uri: uri.clone(), proof: bearer.map(Proof::Bearer), json: None };
+        match self.call(call).await? {
+            Answered { status: 200, body } => Ok(body),
+            Answered { status, .. } => Err(FetchFault::Status { uri: uri.clone(), status }),
+        }
     }
 
-    async fn exchange(&self, uri: &Uri, bearer: Option<&str>) -> Result<Bytes, FetchFault> {
+    /// Makes one call and reads what is answered, refusals too.
+    ///
+    /// # Errors
+    /// [`FetchFault`], never for a status.
+    pub async fn call(&self, call: Call<'_>) -> Result<Answered, FetchFault> {
+        let uri = call.uri.clone();
+        let exchange = tokio::time::timeout(self.deadline, self.exchange(&call)).await;
+        exchange.unwrap_or(Err(FetchFault::Deadline { uri, deadline: self.deadline }))
+    }
+
+    async fn exchange(&self, call: &Call<'_>) -> Result<Answered, FetchFault> {
+        let uri = &call.uri;
         let (Some(host), Some(authority)) = (uri.host(), uri.authority()) else {
             return Err(FetchFault::Address(uri.clone()));
         };
@@ -99,7 +146,7 @@ impl Fetcher {
             _ => return Err(FetchFault::Address(uri.clone())),
         };
         let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
-        let request = request(uri, bearer)?;
+        let request = request(call)?;
 
         let named = || authority.as_str().to_owned();
         let connected = TcpStream::connect((host, port)).await;
@@ -114,25 +161,36 @@ impl Fetcher {
     }
 }
 
-fn request(uri: &Uri, bearer: Option<&str>) -> Result<Request<Empty<Bytes>>, FetchFault> {
+fn request(call: &Call<'_>) -> Result<Request<Full<Bytes>>, FetchFault> {
+    let uri = &call.uri;
     let address = || FetchFault::Address(uri.clone());
     let target = uri.path_and_query().map_or("/", |target| target.as_str());
     let host = uri.authority().map(|authority| authority.as_str().rsplit('@').next().unwrap_or_default());
-    let mut request = Request::get(target)
+    let mut request = Request::builder()
+        .method(call.method.clone())
+        .uri(target)
         .header(HOST, host.ok_or_else(address)?)
         .header(USER_AGENT, concat!("portcullis/", env!("CARGO_PKG_VERSION")))
         .header(ACCEPT, "application/jwk-set+json, application/json")
-        .body(Empty::new())
+        .body(Full::new(call.json.clone().unwrap_or_default()))
         .map_err(|_| address())?;
-    if let Some(bearer) = bearer {
-        let mut value = HeaderValue::try_from(format!("Bearer {bearer}")).map_err(|_| FetchFault::Bearer)?;
+    if call.json.is_some() {
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    let authorization = call.proof.map(|proof| match proof {
+        Proof::Bearer(token) => format!("Bearer {token}"),
+        // What base64 writes always is a header value.
+        Proof::Basic(pair) => format!("Basic {}", STANDARD.encode(pair)),
+    });
+    if let Some(text) = authorization {
+        let mut value = HeaderValue::try_from(text).map_err(|_| FetchFault::Bearer)?;
         value.set_sensitive(true);
         request.headers_mut().insert(AUTHORIZATION, value);
     }
     Ok(request)
 }
 
-async fn send<S>(stream: S, request: Request<Empty<Bytes>>, uri: &Uri) -> Result<Bytes, FetchFault>
+async fn send<S>(stream: S, request: Request<Full<Bytes>>, uri: &Uri) -> Result<Answered, FetchFault>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -141,11 +199,8 @@ where
     let answer = async {
         let response = sender.send_request(request).await.map_err(broken)?;
         let status = response.status().as_u16();
-        if status != 200 {
-            return Err(FetchFault::Status { uri: uri.clone(), status });
-        }
         match Limited::new(response.into_body(), MOST_BYTES).collect().await {
-            Ok(body) => Ok(body.to_bytes()),
+            Ok(body) => Ok(Answered { status, body: body.to_bytes() }),
             Err(fault) if fault.is::<LengthLimitError>() => Err(FetchFault::TooLarge(uri.clone())),
             // `Limited` has no faults but its own and those of hyper's body.
             Err(fault) => Err(match fault.downcast::<hyper::Error>() {

@@ -26,6 +26,11 @@ async fn answer(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), bytes: &[u8]
     while !asked.ends_with(b"\r\n\r\n") {
         asked.push(stream.read_u8().await.unwrap());
     }
+    let head = String::from_utf8(asked.clone()).unwrap().to_lowercase();
+    let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()).unwrap_or("0");
+    let mut body = vec![0; length.parse().unwrap()];
+    stream.read_exact(&mut body).await.unwrap();
+    asked.extend(body);
     // The client may have seen enough before all is written.
     let _ = stream.write_all(bytes).await;
     let _ = stream.shutdown().await;
@@ -46,6 +51,26 @@ async fn a_document_is_fetched() {
     assert!(asked.starts_with("get /keys?x=1 http/1.1\r\n"), "{asked}");
     assert!(asked.contains(&format!("host: {address}\r\n")) && asked.contains("authorization: bearer secret\r\n"));
     assert_eq!(get("HTTP/1.1 200 OK\r\n\r\nuntil close").await.unwrap(), "until close");
+}
+
+#[tokio::test]
+async fn a_call_is_proven_and_its_refusal_is_read() {
+    let refusal = b"HTTP/1.1 409 Conflict\r\nContent-Length: 4\r\n\r\nbusy".to_vec();
+    let (address, asked) = answering(refusal).await;
+    let call = Call {
+        method: Method::PATCH,
+        uri: format!("http://{address}/orgs").parse().unwrap(),
+        proof: Some(Proof::Basic("user:password")),
+        json: Some(Bytes::from_static(b"{\"a\":1}")),
+    };
+    let answered = Fetcher::new(None).unwrap().call(call).await.unwrap();
+    assert_eq!(answered, Answered { status: 409, body: Bytes::from_static(b"busy") });
+    let asked = asked.await.unwrap();
+    assert!(asked.starts_with("PATCH /orgs HTTP/1.1\r\n") && asked.ends_with("\r\n\r\n{\"a\":1}"), "{asked}");
+    let asked = asked.to_lowercase();
+    for line in ["authorization: basic dxnlcjpwyxnzd29yza==\r\n", "content-type: application/json\r\n"] {
+        assert!(asked.contains(line), "{asked}");
+    }
 }
 
 #[tokio::test]
