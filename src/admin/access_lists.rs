@@ -117,7 +117,7 @@ fn changed(call: &Call, made: Committed<Listed>) -> Result<Answer, Fault> {
 }
 
 async fn add(call: Call) -> Result<Answer, Fault> {
-    let new = entries(call.json::<Vec<AskedEntry>>()?)?;
+    let new = entries("", call.json::<Vec<AskedEntry>>()?)?;
     let strict = call.query.flag(STRICT.name);
     let added =
         call.control.add_to_access_list(&call.actor, call.guards(), here(&call)?, new, strict, call.page()).await?;
@@ -125,7 +125,7 @@ async fn add(call: Call) -> Result<Answer, Fault> {
 }
 
 async fn replace(call: Call) -> Result<Answer, Fault> {
-    let new = entries(call.json::<Vec<AskedEntry>>()?)?;
+    let new = entries("", call.json::<Vec<AskedEntry>>()?)?;
     let expected = call.if_match()?;
     let replaced =
         call.control.replace_access_list(&call.actor, call.guards(), here(&call)?, new, expected, call.page()).await?;

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::answer::Answer;
 use super::call::Call;
-use super::dto::{ApiKeyEdit, AskedRole, Assignment, Key, NewApiKey, Secret, granted};
+use super::dto::{ApiKeyEdit, AskedRole, Assignment, Key, NewApiKey, Secret, entries, granted};
 use super::operation::{Operation, PAGED, Verb};
 use crate::access::credential::Enforcement;
 use crate::access::id::Id;
@@ -177,13 +177,14 @@ pub(super) fn key_id(call: &Call) -> Result<Id, Fault> {
     call.id("apiUserId")
 }
 
-/// A new key as the control plane takes it.
-pub(super) fn new_key(asked: NewApiKey) -> Result<NewKey, Fault> {
+/// A new key as the control plane takes it. `within` is where it is in the body, up to its attributes.
+pub(super) fn new_key(within: &str, asked: NewApiKey) -> Result<NewKey, Fault> {
     Ok(NewKey {
         roles: granted(&asked.roles)?,
         description: asked.desc,
         expires_at: asked.expires_at.unwrap_or(Timestamp::NEVER),
         enforcement: asked.enforcement.map_or(Enforcement::Enforce, Enforcement::from),
+        entries: entries(&format!("{within}accessList"), asked.access_list)?,
     })
 }
 
@@ -193,7 +194,7 @@ async fn list(call: Call, place: PlaceOf) -> Result<Answer, Fault> {
 }
 
 async fn create(call: Call, place: PlaceOf) -> Result<Answer, Fault> {
-    let new = new_key(call.json::<NewApiKey>()?)?;
+    let new = new_key("", call.json::<NewApiKey>()?)?;
     let made = call.control.create_api_key(&call.actor, place(&call)?, new).await?;
     let shown = Key::new(&made.value.key, Some(&made.value.private_key), &call.base);
     Ok(Answer::of(shown).version(made.value.key.row.revision).revision(made.revision))

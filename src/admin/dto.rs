@@ -152,7 +152,8 @@ pub(super) struct NewOrganization {
     /// The switch. `off` by default.
     #[serde(default)]
     pub(super) api_access_list_mode: Option<Mode>,
-    /// A key that is made with it. A credential of another organization can't manage the new one.
+    /// A key that is made with it and owns it. A calling credential can't manage the new organization and has to ask for one,
+    /// with an `accessList` where the new organization requires lists.
     #[serde(default)]
     pub(super) api_key: Option<NewApiKey>,
 }

@@ -28,7 +28,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         method: Verb::Post,
         path: "/orgs",
         id: "createOrganization",
-        summary: "Makes an organization, with a key that owns it where `apiKey` is given.",
+        summary: "Makes an organization, and the key `apiKey` that owns it; a calling credential has to ask for one.",
         query: &[],
         body: Some(SchemaGenerator::subschema_for::<NewOrganization>),
         status: 201,
@@ -103,7 +103,7 @@ async fn list(call: Call) -> Result<Answer, Fault> {
 
 async fn create(call: Call) -> Result<Answer, Fault> {
     let asked: NewOrganization = call.json()?;
-    let key = asked.api_key.map(new_key).transpose()?;
+    let key = asked.api_key.map(|key| new_key("apiKey.", key)).transpose()?;
     let mode = asked.api_access_list_mode.map_or(AccessListMode::Off, AccessListMode::from);
     let new = control::NewOrganization { name: asked.name, mode, key };
     let made = call.control.create_organization(&call.actor, new).await?;

@@ -212,6 +212,18 @@ impl Control {
     }
 }
 
+/// Gives a credential that was just made its first list.
+pub(super) fn begin(
+    change: &mut Change<'_>,
+    organization: &OrganizationRecord,
+    credential: CredentialRecord,
+    new: Vec<NewEntry>,
+) -> Result<CredentialRecord, Fault> {
+    let after = check_input(change, new)?;
+    let held = Held { organization: organization.clone(), credential, entries: Vec::new() };
+    replace(change, Guards::All, held, after)
+}
+
 fn no_entry(network: Network) -> Fault {
     Refusal::new(Code::AccessListEntryNotFound, format!("{network} is not an entry of this access list."))
         .with(network)

@@ -6,7 +6,7 @@ use super::audit::{Event, EventType};
 use super::commit::Change;
 use super::organizations::expect;
 use super::rights::{GrantedRole, Rights, no_key};
-use super::{Actor, Committed, Control, Fault, draw, roles};
+use super::{Actor, Committed, Control, Fault, NewEntry, access_lists, draw, roles};
 use crate::access::credential::{CredentialKind, Enforcement};
 use crate::access::digest_secret::MOST_SECRETS;
 use crate::access::id::Id;
@@ -42,6 +42,8 @@ pub struct NewKey {
     pub expires_at: Timestamp,
     /// Whether its list refuses.
     pub enforcement: Enforcement,
+    /// Its first access list.
+    pub entries: Vec<NewEntry>,
 }
 
 /// What is to be changed of a key; `None` stays.
@@ -339,6 +341,7 @@ pub(super) fn create(
     for project in projects_of(&roles) {
         change.record(Event::on(EventType::KeyAddedToGroup, &row).in_project(project))?;
     }
+    let row = access_lists::begin(change, organization, row, new.entries)?;
     let key = ApiKey { row, roles, secrets: vec![secret.row] };
     Ok(ShownOnce { key, private_key: secret.private_key })
 }

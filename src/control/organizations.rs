@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::api_keys::{self, NewKey, ShownOnce};
 use super::audit::{Event, EventType};
-use super::rights::Rights;
+use super::rights::{GrantedRole, Rights};
 use super::{Actor, Committed, Control, Fault, Guards, draw, guards};
 use crate::access::credential::{AccessListMode, CredentialKind};
 use crate::access::id::Id;
@@ -22,7 +22,7 @@ pub struct NewOrganization {
     pub name: String,
     /// Its switch.
     pub mode: AccessListMode,
-    /// A key to be made with it, since a credential of another organization can't manage it.
+    /// A key to be made with it, which owns it. A credential of another organization, which can't manage it, has to ask for one.
     pub key: Option<NewKey>,
 }
 
@@ -83,7 +83,7 @@ impl Control {
     /// Makes an organization, and a key that owns it where one is asked for.
     ///
     /// # Errors
-    /// A [`Fault`].
+    /// `MISSING_ONE_OF_ATTRIBUTES` where nobody could manage it, or another [`Fault`].
     pub async fn create_organization(
         &self,
         actor: &Actor,
@@ -91,13 +91,14 @@ impl Control {
     ) -> Result<Committed<(OrganizationRecord, Option<ShownOnce>)>, Fault> {
         self.change(actor, move |change| {
             let rights = Rights::of(change.rows(), change.actor())?;
+            check_name("name", &new.name)?;
             if let Some(own) = rights.organization() {
                 rights.own(change.rows(), own)?;
+                check_manageable(&new)?;
             }
-            check_name("name", &new.name)?;
             let organization = add(change, &new)?;
             let key = match new.key {
-                Some(key) => Some(api_keys::create(change, &organization, key, None)?),
+                Some(key) => Some(api_keys::create(change, &organization, owning(key)?, None)?),
                 None => None,
             };
             Ok((organization, key))
@@ -169,6 +170,32 @@ impl Control {
         })
         .await
     }
+}
+
+/// Refuses what nobody could manage: the calling credential stays in its own organization, and all that is left is the key
+/// that comes with the new one.
+fn check_manageable(new: &NewOrganization) -> Result<(), Fault> {
+    let (missing, why) = match &new.key {
+        None => ("apiKey", "the calling credential can't manage another organization than its own"),
+        Some(key) if new.mode == AccessListMode::Required && key.entries.is_empty() => {
+            ("apiKey.accessList", "the organization requires access lists, and its first key would be refused without one")
+        }
+        Some(_) => return Ok(()),
+    };
+    let detail = format!("`{missing}` is missing: {why}.");
+    Err(Refusal::new(Code::MissingOneOfAttributes, detail).with(missing).into())
+}
+
+/// The first key of an organization owns it.
+fn owning(mut key: NewKey) -> Result<NewKey, Fault> {
+    let owner = GrantedRole { project: None, name: "ORG_OWNER".to_owned() };
+    if key.roles.is_empty() {
+        key.roles.push(owner);
+    } else if !key.roles.contains(&owner) {
+        let wrong = "the first key of an organization has the role ORG_OWNER";
+        return Err(Refusal::field(Code::InvalidAttribute, "apiKey.roles", wrong).into());
+    }
+    Ok(key)
 }
 
 /// Adds an organization.

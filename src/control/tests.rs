@@ -89,6 +89,7 @@ fn new_key() -> NewKey {
         roles: Vec::new(),
         expires_at: Timestamp::NEVER,
         enforcement: Enforcement::Enforce,
+        entries: Vec::new(),
     }
 }
 

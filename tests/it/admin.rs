@@ -293,15 +293,15 @@ fn organizations_are_apart_from_each_other() {
         OWNER,
         "POST",
         "/orgs",
-        r#"{"name":"other","apiAccessListMode":"required","apiKey":{"desc":"its owner","roles":["ORG_OWNER"]}}"#,
+        r#"{"name":"other","apiAccessListMode":"required","apiKey":{"desc":"its owner","accessList":[{"ipAddress":"192.0.2.1"}]}}"#,
     );
     assert_eq!(made.status, 201, "{}", made.text());
     let other = made.json()["id"].as_str().unwrap().to_owned();
     let owner = Key::of(&made.json()["apiKey"]);
     code(&office.call(OWNER, "GET", &format!("/orgs/{other}"), ""), 404, "ORG_NOT_FOUND");
-    // It requires lists, so that its first key can't be used before it has one.
-    code(&office.call(&owner.pair, "GET", "/orgs", ""), 403, "ORG_REQUIRES_ACCESS_LIST");
-    assert_eq!(office.through(&owner), (403, "ORG_REQUIRES_ACCESS_LIST".into()));
+    // Its first key came with a list.
+    code(&office.call(&owner.pair, "GET", "/orgs", ""), 403, "IP_ADDRESS_NOT_ON_ACCESS_LIST");
+    assert_eq!(office.through(&owner), (403, "IP_ADDRESS_NOT_ON_ACCESS_LIST".into()));
     // Deleting an organization takes its keys with it.
     let third =
         office.call(OWNER, "POST", "/orgs", r#"{"name":"third","apiKey":{"desc":"owner","roles":["ORG_OWNER"]}}"#);
@@ -312,6 +312,25 @@ fn organizations_are_apart_from_each_other() {
     assert_eq!(office.call(&key.pair, "DELETE", &format!("/orgs/{id}"), "").status, 204);
     assert_eq!(office.through(&key), (401, "INVALID_CREDENTIALS".into()));
     assert_eq!(office.call(OWNER, "GET", "/orgs", "").status, 200);
+    // None that nobody could manage.
+    for (body, expected, parameter) in [
+        (r#"{"name":"x"}"#, "MISSING_ONE_OF_ATTRIBUTES", "apiKey"),
+        (
+            r#"{"name":"x","apiAccessListMode":"required","apiKey":{"desc":"x"}}"#,
+            "MISSING_ONE_OF_ATTRIBUTES",
+            "apiKey.accessList",
+        ),
+        (r#"{"name":"x","apiKey":{"desc":"x","roles":["ORG_MEMBER"]}}"#, "INVALID_ATTRIBUTE", "apiKey.roles"),
+        (
+            r#"{"name":"x","apiKey":{"desc":"x","accessList":[{"ipAddress":"x"}]}}"#,
+            "INVALID_ATTRIBUTE",
+            "apiKey.accessList[0].ipAddress",
+        ),
+    ] {
+        let refused = office.call(OWNER, "POST", "/orgs", body);
+        code(&refused, 400, expected);
+        assert!(refused.text().contains(&format!("\"{parameter}\"")), "{}", refused.text());
+    }
     office.own("POST", "/groups", r#"{"name":"p"}"#);
     code(&office.own("DELETE", "", ""), 409, "CANNOT_DELETE_ORG_ACTIVE_GROUPS");
 }

@@ -65,12 +65,12 @@ pub(in crate::admin) struct AskedEntry {
     expires_at: Option<Timestamp>,
 }
 
-/// New entries as the control plane takes them.
-pub(in crate::admin) fn entries(asked: Vec<AskedEntry>) -> Result<Vec<NewEntry>, Fault> {
+/// New entries as the control plane takes them. `within` is the attribute that holds them, where they are not the body.
+pub(in crate::admin) fn entries(within: &str, asked: Vec<AskedEntry>) -> Result<Vec<NewEntry>, Fault> {
     let mut entries = Vec::with_capacity(asked.len());
     for (at, one) in asked.into_iter().enumerate() {
         let wrong = |field: &str, wrong: String| {
-            Fault::from(Refusal::field(Code::InvalidAttribute, format!("[{at}].{field}"), wrong))
+            Fault::from(Refusal::field(Code::InvalidAttribute, format!("{within}[{at}].{field}"), wrong))
         };
         let network = match (&one.ip_address, &one.cidr_block) {
             (Some(address), None) => match parse_address(address) {

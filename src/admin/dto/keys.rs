@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{Link, a_time, given_time, link, shown_expiry};
+use super::{AskedEntry, Link, a_time, given_time, link, shown_expiry};
 use crate::access::credential::Enforcement;
 use crate::access::record::SecretRecord;
 use crate::access::role::Role;
@@ -212,6 +212,9 @@ pub(in crate::admin) struct NewApiKey {
     /// Whether its list refuses; it does, where left out.
     #[serde(default)]
     pub(in crate::admin) enforcement: Option<Enforce>,
+    /// Its first access list; empty, where left out.
+    #[serde(default)]
+    pub(in crate::admin) access_list: Vec<AskedEntry>,
 }
 
 /// What is changed of a key; what is left out stays.
