@@ -8,6 +8,8 @@ pub mod compare;
 pub mod demo;
 pub mod explain;
 pub mod hash;
+pub mod openapi;
+mod remote;
 pub mod schema;
 pub mod serve;
 
@@ -23,14 +25,14 @@ pub const EX_USAGE: u8 = 64;
 pub const EX_CONFIG: u8 = 78;
 
 /// A reverse-proxy gateway that checks each API key against its own IP access list.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "portcullis", version, arg_required_else_help = true, propagate_version = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 enum Command {
     /// Run the gateway.
     Serve(serve::ServeArgs),
@@ -44,6 +46,22 @@ enum Command {
     Hash(hash::HashArgs),
     /// Print the JSON Schema of a file format.
     Schema(schema::SchemaArgs),
+    /// Manage organizations by the admin API.
+    Orgs(remote::Group<remote::organizations::Organizations>),
+    /// Turn the switch that makes access lists mandatory.
+    Settings(remote::Group<remote::settings::Settings>),
+    /// Manage projects.
+    Projects(remote::Group<remote::projects::Projects>),
+    /// Manage API keys.
+    ApiKeys(remote::Group<remote::api_keys::ApiKeys>),
+    /// Manage the access list of an API key.
+    AccessLists(remote::Group<remote::access_lists::AccessLists>),
+    /// Look at what was changed.
+    Events(remote::Group<remote::events::Events>),
+    /// Keep connections to admin APIs by names.
+    Profiles(remote::profiles::ProfilesArgs),
+    /// Print the OpenAPI document of the admin API.
+    Openapi(openapi::OpenapiArgs),
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -75,6 +93,14 @@ pub fn run() -> ExitCode {
         Command::Explain(args) => explain::run(args),
         Command::Hash(args) => hash::run(args),
         Command::Schema(args) => schema::run(args),
+        Command::Orgs(group) => remote::run(group),
+        Command::Settings(group) => remote::run(group),
+        Command::Projects(group) => remote::run(group),
+        Command::ApiKeys(group) => remote::run(group),
+        Command::AccessLists(group) => remote::run(group),
+        Command::Events(group) => remote::run(group),
+        Command::Profiles(args) => remote::profiles::run(args),
+        Command::Openapi(args) => openapi::run(args),
         Command::Completions { shell } => completions(shell),
         Command::Man { out } => manual(out.as_deref()),
     };
@@ -89,16 +115,23 @@ pub fn run() -> ExitCode {
     })
 }
 
-/// Takes out of a message what may be a secret: the value of a header, and a word where none is expected, such as a key that
-/// was written behind `hash`.
+/// Takes out of a message what may be a secret: the value of a header or of an id, and a word where none is expected, such as a
+/// key that was written behind `hash`.
 fn withhold(wrong: &mut clap::Error) {
     use clap::error::{ContextKind, ContextValue, ErrorKind};
+    if let Some(ContextValue::String(word)) = wrong.get(ContextKind::InvalidSubcommand)
+        && word.contains([':', '.'])
+    {
+        wrong.insert(ContextKind::InvalidSubcommand, ContextValue::String("…".to_owned()));
+    }
     let argument = match wrong.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(argument)) => argument.as_str(),
         _ => return,
     };
     let withheld = match wrong.kind() {
-        ErrorKind::ValueValidation if argument.starts_with("--header") => ContextKind::InvalidValue,
+        ErrorKind::ValueValidation if argument.starts_with("--header") || argument.ends_with("ID>") => {
+            ContextKind::InvalidValue
+        }
         ErrorKind::UnknownArgument if !argument.starts_with('-') => ContextKind::InvalidArg,
         _ => return,
     };

@@ -177,9 +177,10 @@ impl Control {
 fn check_manageable(new: &NewOrganization) -> Result<(), Fault> {
     let (missing, why) = match &new.key {
         None => ("apiKey", "the calling credential can't manage another organization than its own"),
-        Some(key) if new.mode == AccessListMode::Required && key.entries.is_empty() => {
-            ("apiKey.accessList", "the organization requires access lists, and its first key would be refused without one")
-        }
+        Some(key) if new.mode == AccessListMode::Required && key.entries.is_empty() => (
+            "apiKey.accessList",
+            "the organization requires access lists, and its first key would be refused without one",
+        ),
         Some(_) => return Ok(()),
     };
     let detail = format!("`{missing}` is missing: {why}.");

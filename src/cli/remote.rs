@@ -1,0 +1,134 @@
+//! The commands against the admin API: what they share.
+//!
+//! Each command asks the API and tells what it answered; nothing is decided here, and no store is opened. One way in for all
+//! of them: [`run`].
+
+pub mod access_lists;
+mod api;
+pub mod api_keys;
+mod arguments;
+mod connection;
+pub mod events;
+pub mod organizations;
+pub mod profiles;
+pub mod projects;
+mod secret;
+pub mod settings;
+mod shown;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use serde_json::Value;
+
+use super::{EX_CONFIG, EX_USAGE};
+use crate::net::fetch::FetchFault;
+
+pub use connection::ConnectionArgs;
+
+use api::Api;
+use connection::SetupFault;
+use shown::{Output, Shown};
+
+/// A command against the API, with what it does there.
+#[derive(clap::Args)]
+#[command(arg_required_else_help = true)]
+pub struct Group<C: Remote> {
+    #[command(flatten)]
+    connection: ConnectionArgs,
+    #[command(subcommand)]
+    command: C,
+}
+
+/// What a command does by the API.
+pub trait Remote: clap::Subcommand {
+    /// Asks, and says what is to be shown.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    async fn ask(self, api: &Api) -> Result<Shown, Fault>;
+}
+
+/// Why a command did nothing, or not all.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the message says it")]
+pub enum Fault {
+    #[error("{0}")]
+    Usage(String),
+    #[error(transparent)]
+    Setup(#[from] SetupFault),
+    #[error("{status} {code}: {detail}")]
+    Refused { status: u16, code: String, detail: String, parameters: Vec<String>, body: Value },
+    #[error("the admin API at {url} can't be asked")]
+    Unreachable { url: String, source: FetchFault },
+    #[error("{url} answers {status}, and not as the admin API does")]
+    Stranger { url: String, status: u16 },
+    #[error("standard output can't be written")]
+    Output(#[from] std::io::Error),
+}
+
+impl Fault {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => EX_USAGE,
+            Self::Setup(_) => EX_CONFIG,
+            _ => 1,
+        }
+    }
+
+    /// What to do about it.
+    fn way_out(&self) -> Option<String> {
+        match self {
+            Self::Usage(_) | Self::Output(_) => None,
+            Self::Setup(fault) => fault.way_out(),
+            Self::Refused { code, parameters, .. } => api::way_out(code, parameters),
+            Self::Unreachable { source: FetchFault::InClear(_), .. } => {
+                Some("a key is never sent in clear to another machine: name it by https, or go through a tunnel".into())
+            }
+            Self::Unreachable { source: FetchFault::Handshake { .. }, .. } => {
+                Some("a private authority is named by `--ca FILE`".into())
+            }
+            Self::Unreachable { .. } => Some(
+                "start it with `portcullis serve`, or name another by `--api-url`, PORTCULLIS_API_URL or `--profile`"
+                    .into(),
+            ),
+            Self::Stranger { .. } => {
+                Some("`--api-url` names the admin listener (8081 by default), not the gateway or the metrics".into())
+            }
+        }
+    }
+}
+
+/// Runs a command and tells its outcome.
+///
+/// # Errors
+/// Standard output is closed, or no runtime is to be had.
+pub fn run<C: Remote>(group: Group<C>) -> anyhow::Result<ExitCode> {
+    let output = group.connection.output();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let outcome = group.connection.connect().map_err(Fault::from).and_then(|connection| {
+        let api = Api::new(connection)?;
+        runtime.block_on(group.command.ask(&api))
+    });
+    told(outcome, output)
+}
+
+/// Prints what was answered, or why it was not.
+fn told(outcome: Result<Shown, Fault>, output: Output) -> anyhow::Result<ExitCode> {
+    match outcome.and_then(|shown| Ok(shown.print(output)?)) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(Fault::Output(fault)) => Err(fault.into()),
+        Err(fault) => {
+            if let (Fault::Refused { body, .. }, Output::Json) = (&fault, output) {
+                writeln!(std::io::stdout(), "{body:#}")?;
+            }
+            let code = ExitCode::from(fault.exit_code());
+            let way_out = fault.way_out();
+            eprintln!("portcullis: {:#}", anyhow::Error::from(fault));
+            if let Some(way_out) = way_out {
+                eprintln!("  = help: {way_out}");
+            }
+            Ok(code)
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! `portcullis access-lists`: the access list of an API key.
+
+use http::Method;
+use serde_json::{Map, Value, json};
+
+use super::api::{Api, PAGE};
+use super::arguments::{Force, Networks, Organization, id, shown, time, time_or_never};
+use super::shown::{Column, Shown, text};
+use super::{Fault, Remote};
+use crate::access::id::Id;
+use crate::access::network::{Network, parse_address};
+use crate::clock::Timestamp;
+
+/// What is done with an access list.
+#[derive(clap::Subcommand)]
+pub enum AccessLists {
+    /// The entries of a list.
+    List(List),
+    /// One entry.
+    Show {
+        /// The entry: exactly this address or network.
+        #[arg(value_name = "NETWORK", value_parser = network)]
+        entry: Network,
+        #[command(flatten)]
+        list: List,
+    },
+    /// Add entries: all of them, or none. What is there already stays as it is.
+    Create {
+        #[command(flatten)]
+        list: List,
+        #[command(flatten)]
+        networks: Networks,
+        /// When they stop admitting.
+        #[arg(long, value_name = "TIME", value_parser = time)]
+        expires_at: Option<Timestamp>,
+        #[command(flatten)]
+        force: Force,
+    },
+    /// Make the list exactly this.
+    Replace {
+        #[command(flatten)]
+        list: List,
+        #[command(flatten)]
+        networks: Networks,
+        /// When the entries stop admitting.
+        #[arg(long, value_name = "TIME", value_parser = time)]
+        expires_at: Option<Timestamp>,
+        /// Make it empty.
+        #[arg(long, conflicts_with_all = ["ip", "cidr", "current_ip", "comment", "expires_at"])]
+        none: bool,
+        #[command(flatten)]
+        force: Force,
+    },
+    /// Change comment or end of an entry.
+    Update {
+        /// The entry: exactly this address or network.
+        #[arg(value_name = "NETWORK", value_parser = network)]
+        entry: Network,
+        #[command(flatten)]
+        list: List,
+        /// Another comment; an empty one is none.
+        #[arg(long, value_name = "TEXT")]
+        comment: Option<String>,
+        /// When it stops admitting, or `never`.
+        #[arg(long, value_name = "TIME", value_parser = time_or_never)]
+        expires_at: Option<Timestamp>,
+        #[command(flatten)]
+        force: Force,
+    },
+    /// Remove an entry.
+    Delete {
+        /// The entry: exactly this address or network.
+        #[arg(value_name = "NETWORK", value_parser = network)]
+        entry: Network,
+        #[command(flatten)]
+        list: List,
+        #[command(flatten)]
+        force: Force,
+    },
+}
+
+/// Whose list.
+#[derive(clap::Args)]
+pub struct List {
+    /// The API key, by its id.
+    #[arg(long, value_name = "ID", value_parser = id)]
+    api_key: Id,
+    #[command(flatten)]
+    organization: Organization,
+}
+
+impl List {
+    async fn path(&self, api: &Api) -> Result<String, Fault> {
+        Ok(format!("/orgs/{}/apiKeys/{}/accessList", api.organization(self.organization.id).await?, self.api_key))
+    }
+
+    async fn entry(&self, api: &Api, entry: Network) -> Result<String, Fault> {
+        Ok(format!("{}/{}", self.path(api).await?, entry.to_string().replace('/', "%2F")))
+    }
+}
+
+/// An entry by its network, or by its address.
+fn network(text: &str) -> Result<Network, String> {
+    match text.contains('/') {
+        true => text.parse::<Network>().map_err(|fault| fault.to_string()),
+        false => parse_address(text).map(Network::host).map_err(|fault| fault.to_string()),
+    }
+}
+
+const COLUMNS: &[Column] = &[
+    Column::new("network", |one| text(one, "cidrBlock")),
+    Column::new("comment", |one| text(one, "comment")),
+    Column::new("expires", |one| text(one, "expiresAt")),
+    Column::new("created", |one| text(one, "created")),
+];
+
+/// Writes a list, and shows all of it.
+async fn write(method: Method, api: &Api, path: &str, force: &Force, entries: Vec<Value>) -> Result<Shown, Fault> {
+    let query = match force.query() {
+        "" => format!("?itemsPerPage={PAGE}"),
+        force => format!("{force}&itemsPerPage={PAGE}"),
+    };
+    let first = api.call(method, &format!("{path}{query}"), Some(&Value::Array(entries))).await?;
+    let address = |number: u64| format!("{path}?itemsPerPage={PAGE}&pageNum={number}");
+    Ok(Shown::Many(api.rest(first, address, None).await?, COLUMNS))
+}
+
+impl Remote for AccessLists {
+    async fn ask(self, api: &Api) -> Result<Shown, Fault> {
+        match self {
+            Self::List(list) => Ok(Shown::Many(api.all(&list.path(api).await?, "", None).await?, COLUMNS)),
+            Self::Show { entry, list } => Ok(Shown::One(api.get(&list.entry(api, entry).await?).await?, COLUMNS)),
+            Self::Create { list, networks, expires_at, force } => {
+                let entries = networks.some(api, expires_at).await?;
+                write(Method::POST, api, &list.path(api).await?, &force, entries).await
+            }
+            Self::Replace { list, networks, expires_at, none, force } => {
+                let entries = match none {
+                    true => Vec::new(),
+                    false => networks.some(api, expires_at).await?,
+                };
+                write(Method::PUT, api, &list.path(api).await?, &force, entries).await
+            }
+            Self::Update { entry, list, comment, expires_at, force } => {
+                let mut body = Map::new();
+                let comment = comment.map(|text| if text.is_empty() { Value::Null } else { json!(text) });
+                body.extend(comment.map(|comment| ("comment".to_owned(), comment)));
+                body.extend(expires_at.map(|at| ("expiresAt".to_owned(), shown(at))));
+                if body.is_empty() {
+                    return Err(Fault::Usage("name what is to be changed: `--comment` or `--expires-at`".into()));
+                }
+                let path = format!("{}{}", list.entry(api, entry).await?, force.query());
+                Ok(Shown::One(api.patch(&path, &Value::Object(body)).await?, COLUMNS))
+            }
+            Self::Delete { entry, list, force } => {
+                api.delete(&format!("{}{}", list.entry(api, entry).await?, force.query())).await?;
+                Ok(Shown::Done(format!("{entry} is off the access list of API key {}", list.api_key)))
+            }
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Calls of the admin API: one at a time, all pages of what comes in pages, refusals as faults.
+
+use bytes::Bytes;
+use http::Method;
+use serde_json::{Value, json};
+
+use super::Fault;
+use super::connection::Connection;
+use crate::access::id::Id;
+use crate::net::fetch::{Answered, Call, Fetcher, Proof};
+
+/// Items of a page; as many as the API gives.
+pub(super) const PAGE: u64 = 500;
+
+/// The admin API that was connected to. Has no `Debug`, because of the key.
+pub struct Api {
+    connection: Connection,
+    fetcher: Fetcher,
+}
+
+impl Api {
+    pub(super) fn new(connection: Connection) -> Result<Self, Fault> {
+        let fetcher = Fetcher::new(connection.ca.as_deref());
+        let fetcher = fetcher.map_err(|source| Fault::Unreachable { url: connection.url.to_string(), source })?;
+        Ok(Self { connection, fetcher })
+    }
+
+    /// `METHOD /api/v1PATH`. An answer without a body is `null`.
+    pub(super) async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Fault> {
+        let url = self.connection.url.to_string();
+        let wrong = || Fault::Usage(format!("`{path}` is no path of {url}"));
+        let call = Call {
+            method,
+            uri: format!("{url}/api/v1{path}").parse().map_err(|_| wrong())?,
+            proof: Some(Proof::Basic(self.connection.key.basic())),
+            json: body.map(|body| Bytes::from(body.to_string())),
+        };
+        let answered = self.fetcher.call(call).await;
+        let Answered { status, body } = answered.map_err(|source| Fault::Unreachable { url: url.clone(), source })?;
+        let value = match body.is_empty() {
+            true => Some(Value::Null),
+            false => serde_json::from_slice(&body).ok(),
+        };
+        match (status, value) {
+            (200..=299, Some(value)) => Ok(value),
+            (_, Some(body)) if body["errorCode"].is_string() => Err(refused(status, body)),
+            _ => Err(Fault::Stranger { url, status }),
+        }
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Result<Value, Fault> {
+        self.call(Method::GET, path, None).await
+    }
+
+    pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Value, Fault> {
+        self.call(Method::POST, path, Some(body)).await
+    }
+
+    pub(super) async fn patch(&self, path: &str, body: &Value) -> Result<Value, Fault> {
+        self.call(Method::PATCH, path, Some(body)).await
+    }
+
+    pub(super) async fn delete(&self, path: &str) -> Result<(), Fault> {
+        self.call(Method::DELETE, path, None).await.map(drop)
+    }
+
+    /// All pages as one, or as many of them as hold `most` items. `query` is there already where it has any.
+    pub(super) async fn all(&self, path: &str, query: &str, most: Option<u64>) -> Result<Value, Fault> {
+        let size = most.unwrap_or(PAGE).clamp(1, PAGE);
+        let address = |number: u64| format!("{path}?itemsPerPage={size}&pageNum={number}{query}");
+        let first = self.get(&address(1)).await?;
+        self.rest(first, address, most).await
+    }
+
+    /// A first page with those that follow it.
+    pub(super) async fn rest(
+        &self,
+        first: Value,
+        address: impl Fn(u64) -> String,
+        most: Option<u64>,
+    ) -> Result<Value, Fault> {
+        let mut results: Vec<Value> = first["results"].as_array().cloned().unwrap_or_default();
+        let enough = |results: &Vec<Value>| most.is_some_and(|most| results.len() as u64 >= most);
+        let mut follows = has_next(&first);
+        let mut number = 1;
+        while follows && !enough(&results) {
+            number += 1;
+            let page = self.get(&address(number)).await?;
+            follows = has_next(&page);
+            results.extend(page["results"].as_array().cloned().unwrap_or_default());
+        }
+        results.truncate(most.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX));
+        let mut whole = json!({"results": results});
+        if let Some(count) = first.get("totalCount") {
+            whole["totalCount"] = count.clone();
+        }
+        Ok(whole)
+    }
+
+    /// The organization that is meant: the one that is named, or the profile's, or the only one that the key sees.
+    pub(super) async fn organization(&self, named: Option<Id>) -> Result<Id, Fault> {
+        if let Some(id) = named.or(self.connection.organization) {
+            return Ok(id);
+        }
+        let seen = self.get("/orgs?itemsPerPage=2").await?;
+        let ids: Vec<&str> =
+            seen["results"].as_array().into_iter().flatten().filter_map(|one| one["id"].as_str()).collect();
+        match ids.as_slice() {
+            [one] => one.parse().map_err(|_| Fault::Stranger { url: self.connection.url.to_string(), status: 200 }),
+            [] => Err(Fault::Usage("the key sees no organization: it has no role in its own".into())),
+            _ => Err(Fault::Usage(
+                "the key sees more than one organization; name one by `--org` (`portcullis orgs list`)".into(),
+            )),
+        }
+    }
+
+    /// The address that the API sees this caller with.
+    pub(super) async fn current_address(&self) -> Result<String, Fault> {
+        let seen = self.get("/ipinfo").await?;
+        let stranger = || Fault::Stranger { url: self.connection.url.to_string(), status: 200 };
+        seen["ipAddress"].as_str().filter(|text| !text.is_empty()).map(str::to_owned).ok_or_else(stranger)
+    }
+}
+
+fn has_next(page: &Value) -> bool {
+    page["links"].as_array().is_some_and(|links| links.iter().any(|link| link["rel"] == "next"))
+}
+
+fn refused(status: u16, body: Value) -> Fault {
+    let text = |name: &str| super::shown::plain(body[name].as_str().unwrap_or_default());
+    let parameters = body["parameters"].as_array().into_iter().flatten();
+    let parameters = parameters.filter_map(Value::as_str).map(super::shown::plain).collect();
+    let fields = body["badRequestDetail"]["fields"].as_array().into_iter().flatten();
+    let fields =
+        fields.filter_map(|one| Some(format!("`{}`: {}", one["field"].as_str()?, one["description"].as_str()?)));
+    let fields: Vec<String> = fields.map(|text| super::shown::plain(&text)).collect();
+    let detail = match (text("detail"), fields.as_slice()) {
+        (detail, []) => detail,
+        (detail, [first, ..]) if detail.contains(first.as_str()) => detail,
+        (detail, fields) => format!("{detail} {}", fields.join("; ")),
+    };
+    Fault::Refused { status, code: text("errorCode"), detail, parameters, body }
+}
+
+/// What to do about a refusal, where the command line knows more than its detail says.
+pub(super) fn way_out(code: &str, parameters: &[String]) -> Option<String> {
+    let address = parameters.first().map_or("ADDRESS", String::as_str);
+    let told = match code {
+        "CREDENTIALS_REQUIRED" | "INVALID_CREDENTIALS" => {
+            "call with a key of this API that is enabled: `--key-file`, PORTCULLIS_API_KEY or `--profile`".into()
+        }
+        "IP_ADDRESS_NOT_ON_ACCESS_LIST" | "ORG_REQUIRES_ACCESS_LIST" => format!(
+            "call from an address on the key's list, or let an owner add this one: `portcullis access-lists create \
+             --api-key ID --ip {address}`"
+        ),
+        "INSUFFICIENT_ROLE" => {
+            "call with a key that has the role; an owner grants it by `portcullis api-keys update`".into()
+        }
+        "CHANGE_EXCLUDES_CALLER" | "CHANGE_REMOVES_RESTRICTION" | "CHANGE_EXCLUDES_RECENT_USE" => {
+            "say `--force` if it is meant; that is recorded".into()
+        }
+        "CANNOT_REMOVE_CALLER_FROM_ACCESS_LIST" => "call with another key, or from another address".into(),
+        "CANNOT_DELETE_LAST_OWNER" => {
+            "make another owner first: `portcullis api-keys create --desc NAME --role ORG_OWNER`".into()
+        }
+        "CANNOT_DELETE_ORG_ACTIVE_GROUPS" => {
+            "`portcullis projects list` shows them, `portcullis projects delete ID` deletes one".into()
+        }
+        "LISTS_COVER_EVERYTHING" => "`portcullis access-lists replace` narrows a list".into(),
+        "DIRECTORY_READ_ONLY" => "edit the file that is named; `portcullis check` judges it before it is served".into(),
+        "MISSING_ONE_OF_ATTRIBUTES" if parameters.iter().any(|one| one.ends_with("accessList")) => {
+            "name its first networks: `--ip`, `--cidr` or `--current-ip`".into()
+        }
+        "VERSION_MISMATCH" => "look at it again, and repeat the command".into(),
+        _ => return None,
+    };
+    Some(told)
+}

@@ -1,0 +1,136 @@
+//! Arguments that several commands take.
+
+use std::net::IpAddr;
+
+use serde_json::{Value, json};
+
+use super::Fault;
+use super::api::Api;
+use crate::access::id::Id;
+use crate::access::network::{Network, parse_address};
+use crate::clock::Timestamp;
+
+/// An id. The message does not repeat the text: somebody may have written a key there.
+pub(super) fn id(text: &str) -> Result<Id, String> {
+    text.parse().map_err(|_| "an id is 24 hexadecimal characters; the `list` commands show them".to_owned())
+}
+
+/// An instant, or midnight UTC of a day.
+pub(super) fn time(text: &str) -> Result<Timestamp, String> {
+    let instant = text.parse::<jiff::Timestamp>().or_else(|_| format!("{text}T00:00:00Z").parse()).ok();
+    let wrong = || "a time is like 2027-06-01T12:00:00Z, or a day like 2027-06-01".to_owned();
+    instant.map(|at| Timestamp::from_unix_seconds(at.as_second())).ok_or_else(wrong)
+}
+
+/// The same, or `never`.
+pub(super) fn time_or_never(text: &str) -> Result<Timestamp, String> {
+    match text {
+        "never" => Ok(Timestamp::NEVER),
+        text => time(text).map_err(|wrong| format!("{wrong}; or `never`")),
+    }
+}
+
+/// A time as the API takes it; `null` is never.
+pub(super) fn shown(at: Timestamp) -> Value {
+    match at == Timestamp::NEVER {
+        true => Value::Null,
+        false => json!(at.to_string()),
+    }
+}
+
+fn address(text: &str) -> Result<IpAddr, String> {
+    parse_address(text).map_err(|fault| fault.to_string())
+}
+
+/// Names an organization.
+#[derive(clap::Args)]
+pub struct Organization {
+    /// The organization [default: the profile's, or the only one that the key sees].
+    #[arg(long = "org", value_name = "ID", value_parser = id)]
+    pub(super) id: Option<Id>,
+}
+
+/// Passes guards by.
+#[derive(clap::Args)]
+pub struct Force {
+    /// Do it although a guard would refuse it; that is recorded.
+    #[arg(long)]
+    force: bool,
+}
+
+impl Force {
+    /// The query that says so.
+    pub(super) fn query(&self) -> &'static str {
+        if self.force { "?force=true" } else { "" }
+    }
+}
+
+/// Positions of the switch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Mode {
+    /// A key without a list may be used from anywhere.
+    Off,
+    /// As `off`, and what `required` would refuse is recorded.
+    Report,
+    /// A key without a list is refused.
+    Required,
+}
+
+impl Mode {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Report => "report",
+            Self::Required => "required",
+        }
+    }
+}
+
+/// Networks for an access list.
+#[derive(clap::Args)]
+pub struct Networks {
+    /// An address; may be there several times.
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    ip: Vec<IpAddr>,
+    /// A network such as 203.0.113.0/24; may be there several times.
+    #[arg(long, value_name = "NETWORK")]
+    cidr: Vec<Network>,
+    /// The address that the API sees this call come from.
+    #[arg(long)]
+    current_ip: bool,
+    /// For people, on each of these entries.
+    #[arg(long, value_name = "TEXT")]
+    comment: Option<String>,
+}
+
+impl Networks {
+    /// The entries, as the API takes them.
+    pub(super) async fn entries(&self, api: &Api, expires_at: Option<Timestamp>) -> Result<Vec<Value>, Fault> {
+        let mut entries: Vec<Value> = self.ip.iter().map(|ip| json!({"ipAddress": ip.to_string()})).collect();
+        entries.extend(self.cidr.iter().map(|cidr| json!({"cidrBlock": cidr.to_string()})));
+        if self.current_ip {
+            entries.push(json!({"ipAddress": api.current_address().await?}));
+        }
+        if entries.is_empty() && self.comment.is_some() {
+            return Err(Fault::Usage("`--comment` belongs to networks; name some by `--ip` or `--cidr`".into()));
+        }
+        for entry in &mut entries {
+            if let Some(comment) = &self.comment {
+                entry["comment"] = json!(comment);
+            }
+            if let Some(at) = expires_at {
+                entry["expiresAt"] = shown(at);
+            }
+        }
+        Ok(entries)
+    }
+
+    /// The same, of which there has to be one.
+    pub(super) async fn some(&self, api: &Api, expires_at: Option<Timestamp>) -> Result<Vec<Value>, Fault> {
+        let entries = self.entries(api, expires_at).await?;
+        match entries.is_empty() {
+            true => Err(Fault::Usage("name a network: `--ip`, `--cidr` or `--current-ip`".into())),
+            false => Ok(entries),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! `portcullis orgs`: organizations.
+
+use serde_json::json;
+
+use super::api::Api;
+use super::arguments::{Mode, Networks, Organization, id};
+use super::shown::{Column, Shown, text};
+use super::{Fault, Remote};
+use crate::access::id::Id;
+
+/// What is done with organizations.
+#[derive(clap::Subcommand)]
+pub enum Organizations {
+    /// The organizations that the key sees.
+    List,
+    /// One organization.
+    Show(Organization),
+    /// Make an organization, with a key that owns it.
+    Create {
+        /// Its name, 1 to 64 characters.
+        name: String,
+        /// The switch that makes access lists mandatory.
+        #[arg(long, value_enum, default_value_t = Mode::Off)]
+        access_lists: Mode,
+        /// What its first key is described by; no other key can manage the organization.
+        #[arg(long, value_name = "DESCRIPTION", default_value = "owner")]
+        owner_key: String,
+        #[command(flatten)]
+        networks: Networks,
+    },
+    /// Rename an organization.
+    Update {
+        #[command(flatten)]
+        organization: Organization,
+        /// Its new name.
+        #[arg(long)]
+        name: String,
+    },
+    /// Delete an organization without projects, and its keys with it.
+    Delete {
+        /// Which one; never guessed.
+        #[arg(value_name = "ID", value_parser = id)]
+        id: Id,
+    },
+}
+
+const COLUMNS: &[Column] = &[
+    Column::new("id", |one| text(one, "id")),
+    Column::new("name", |one| text(one, "name")),
+    Column::new("created", |one| text(one, "created")),
+];
+
+const MADE: &[Column] = &[
+    Column::new("id", |one| text(one, "id")),
+    Column::new("name", |one| text(one, "name")),
+    Column::new("key id", |one| text(&one["apiKey"], "id")),
+    Column::new("key description", |one| text(&one["apiKey"], "desc")),
+    Column::new("public key", |one| text(&one["apiKey"], "publicKey")),
+    Column::new("private key", |one| text(&one["apiKey"], "privateKey")),
+];
+
+impl Remote for Organizations {
+    async fn ask(self, api: &Api) -> Result<Shown, Fault> {
+        match self {
+            Self::List => Ok(Shown::Many(api.all("/orgs", "", None).await?, COLUMNS)),
+            Self::Show(organization) => {
+                let id = api.organization(organization.id).await?;
+                Ok(Shown::One(api.get(&format!("/orgs/{id}")).await?, COLUMNS))
+            }
+            Self::Create { name, access_lists, owner_key, networks } => {
+                let body = json!({
+                    "name": name,
+                    "apiAccessListMode": access_lists.as_str(),
+                    "apiKey": {
+                        "desc": owner_key,
+                        "roles": ["ORG_OWNER"],
+                        "accessList": networks.entries(api, None).await?,
+                    },
+                });
+                Ok(Shown::Once(api.post("/orgs", &body).await?, MADE))
+            }
+            Self::Update { organization, name } => {
+                let id = api.organization(organization.id).await?;
+                Ok(Shown::One(api.patch(&format!("/orgs/{id}"), &json!({"name": name})).await?, COLUMNS))
+            }
+            Self::Delete { id } => {
+                api.delete(&format!("/orgs/{id}")).await?;
+                Ok(Shown::Done(format!("organization {id} is deleted")))
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! How answers look: JSON as the API gave it, or plain aligned columns.
+
+use std::io::Write;
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{ContentArrangement, Table};
+use serde_json::Value;
+
+/// Form of an answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Output {
+    /// For people: aligned columns.
+    #[default]
+    Table,
+    /// For programs: what the API answered.
+    Json,
+}
+
+/// A column of a table, or a line about one thing.
+pub struct Column {
+    title: &'static str,
+    text: fn(&Value) -> String,
+}
+
+impl Column {
+    pub(super) const fn new(title: &'static str, text: fn(&Value) -> String) -> Self {
+        Self { title, text }
+    }
+}
+
+/// What a command shows.
+pub enum Shown {
+    /// Things, one a line.
+    Many(Value, &'static [Column]),
+    /// One thing, one attribute a line.
+    One(Value, &'static [Column]),
+    /// One thing with a secret in it that is shown this once.
+    Once(Value, &'static [Column]),
+    /// What was done; the API answered nothing.
+    Done(String),
+}
+
+impl Shown {
+    /// Prints it.
+    pub(super) fn print(self, output: Output) -> std::io::Result<()> {
+        let is_secret = matches!(self, Self::Once(..));
+        let mut out = std::io::stdout().lock();
+        out.write_all(self.text(output).as_bytes())?;
+        out.flush()?;
+        if is_secret && output == Output::Table {
+            eprintln!("The private key is shown this once. Keep it now.");
+        }
+        Ok(())
+    }
+
+    /// What is printed.
+    pub(super) fn text(self, output: Output) -> String {
+        match (self, output) {
+            (Self::Done(told), Output::Table) => format!("{told}\n"),
+            (Self::Done(_), Output::Json) => String::new(),
+            (Self::Many(value, _) | Self::One(value, _) | Self::Once(value, _), Output::Json) => format!("{value:#}\n"),
+            (Self::Many(value, columns), Output::Table) => {
+                let rows = value["results"].as_array().into_iter().flatten();
+                let titles = columns.iter().map(|column| column.title.to_uppercase()).collect();
+                let cells = |row: &Value| columns.iter().map(|column| cell((column.text)(row))).collect();
+                aligned(std::iter::once(titles).chain(rows.map(cells)))
+            }
+            (Self::One(value, columns) | Self::Once(value, columns), Output::Table) => {
+                aligned(columns.iter().map(|column| vec![column.title.to_owned(), cell((column.text)(&value))]))
+            }
+        }
+    }
+}
+
+/// A text without what a terminal would obey.
+pub(super) fn plain(text: &str) -> String {
+    let is_sly = |letter: char| {
+        letter.is_control()
+            || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|letter| if is_sly(letter) { '\u{fffd}' } else { letter }).collect()
+}
+
+fn cell(text: String) -> String {
+    match text.is_empty() {
+        true => "-".to_owned(),
+        false => plain(&text),
+    }
+}
+
+fn aligned(rows: impl Iterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled).add_rows(rows);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+/// An attribute as text; nothing where it is missing.
+pub(super) fn text(value: &Value, name: &str) -> String {
+    match &value[name] {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "no".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// Roles: those on a project with the project behind an `@`.
+pub(super) fn roles(value: &Value) -> String {
+    let roles = value["roles"].as_array().into_iter().flatten();
+    let role = |role: &Value| match role["groupId"].as_str() {
+        Some(project) => format!("{}@{project}", text(role, "roleName")),
+        None => text(role, "roleName"),
+    };
+    roles.map(role).collect::<Vec<_>>().join(", ")
+}
