@@ -60,7 +60,7 @@ pub enum Fault {
     #[error("{status} {code}: {detail}")]
     Refused { status: u16, code: String, detail: String, parameters: Vec<String>, body: Value },
     #[error("the admin API at {url} can't be asked")]
-    Unreachable { url: String, source: FetchFault },
+    Unreachable { url: String, source: Box<FetchFault> },
     #[error("{url} answers {status}, and not as the admin API does")]
     Stranger { url: String, status: u16 },
     #[error("standard output can't be written")]
@@ -82,15 +82,18 @@ impl Fault {
             Self::Usage(_) | Self::Output(_) => None,
             Self::Setup(fault) => fault.way_out(),
             Self::Refused { code, parameters, .. } => api::way_out(code, parameters),
-            Self::Unreachable { source: FetchFault::InClear(_), .. } => {
-                Some("a key is never sent in clear to another machine: name it by https, or go through a tunnel".into())
-            }
-            Self::Unreachable { source: FetchFault::Handshake { .. }, .. } => {
-                Some("a private authority is named by `--ca FILE`".into())
-            }
-            Self::Unreachable { .. } => Some(
-                "start it with `portcullis serve`, or name another by `--api-url`, PORTCULLIS_API_URL or `--profile`"
-                    .into(),
+            Self::Unreachable { source, .. } => Some(
+                match **source {
+                    FetchFault::InClear(_) => {
+                        "a key is never sent in clear to another machine: name it by https, or go through a tunnel"
+                    }
+                    FetchFault::Handshake { .. } => "a private authority is named by `--ca FILE`",
+                    _ => {
+                        "start it with `portcullis serve`, or name another by `--api-url`, PORTCULLIS_API_URL or \
+                         `--profile`"
+                    }
+                }
+                .into(),
             ),
             Self::Stranger { .. } => {
                 Some("`--api-url` names the admin listener (8081 by default), not the gateway or the metrics".into())

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::Fault;
 use super::connection::Connection;
 use crate::access::id::Id;
-use crate::net::fetch::{Answered, Call, Fetcher, Proof};
+use crate::net::fetch::{Answered, Call, FetchFault, Fetcher, Proof};
 
 /// Items of a page; as many as the API gives.
 pub(super) const PAGE: u64 = 500;
@@ -21,7 +21,7 @@ pub struct Api {
 impl Api {
     pub(super) fn new(connection: Connection) -> Result<Self, Fault> {
         let fetcher = Fetcher::new(connection.ca.as_deref());
-        let fetcher = fetcher.map_err(|source| Fault::Unreachable { url: connection.url.to_string(), source })?;
+        let fetcher = fetcher.map_err(|fault| unreachable(&connection.url.to_string(), fault))?;
         Ok(Self { connection, fetcher })
     }
 
@@ -36,7 +36,7 @@ impl Api {
             json: body.map(|body| Bytes::from(body.to_string())),
         };
         let answered = self.fetcher.call(call).await;
-        let Answered { status, body } = answered.map_err(|source| Fault::Unreachable { url: url.clone(), source })?;
+        let Answered { status, body } = answered.map_err(|fault| unreachable(&url, fault))?;
         let value = match body.is_empty() {
             true => Some(Value::Null),
             false => serde_json::from_slice(&body).ok(),
@@ -122,6 +122,10 @@ impl Api {
     }
 }
 
+fn unreachable(url: &str, fault: FetchFault) -> Fault {
+    Fault::Unreachable { url: url.to_owned(), source: Box::new(fault) }
+}
+
 fn has_next(page: &Value) -> bool {
     page["links"].as_array().is_some_and(|links| links.iter().any(|link| link["rel"] == "next"))
 }
@@ -176,3 +180,6 @@ pub(super) fn way_out(code: &str, parameters: &[String]) -> Option<String> {
     };
     Some(told)
 }
+
+#[cfg(test)]
+mod tests;

@@ -175,3 +175,6 @@ fn read_key(path: &Path) -> Result<Pair, SetupFault> {
     let text = read.map_err(|source| SetupFault::KeyFile { path: path.to_owned(), source })?;
     Pair::parse(&text).ok_or_else(|| SetupFault::Key(format!("`{}`", path.display())))
 }
+
+#[cfg(test)]
+mod tests;

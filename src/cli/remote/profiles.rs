@@ -181,7 +181,8 @@ impl Profiles {
         Self::parse(path, &text)
     }
 
-    fn parse(path: &Path, text: &str) -> Result<Self, ProfilesFault> {
+    /// Reads the text of the file at this path.
+    pub(super) fn parse(path: &Path, text: &str) -> Result<Self, ProfilesFault> {
         // The message of the parser may repeat a value, and that may be a key.
         let raw: RawProfiles = serde_yaml::from_str(text).map_err(|fault| {
             let place = fault.location().map(|at| format!(": line {}, column {}", at.line(), at.column()));
@@ -348,3 +349,6 @@ fn ask() -> Result<Pair, ProfilesFault> {
     };
     Pair::parse(&text.map_err(ProfilesFault::Input)?).ok_or(ProfilesFault::NoKey)
 }
+
+#[cfg(test)]
+mod tests;

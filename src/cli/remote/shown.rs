@@ -117,3 +117,6 @@ pub(super) fn roles(value: &Value) -> String {
     };
     roles.map(role).collect::<Vec<_>>().join(", ")
 }
+
+#[cfg(test)]
+mod tests;
