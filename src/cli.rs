@@ -115,7 +115,7 @@ pub fn run() -> ExitCode {
     })
 }
 
-/// Takes out of a message what may be a secret: the value of a header or of an id, and a word where none is expected, such as a
+/// Takes out of a message what may be a secret: the value of a header or of an id, whatever looks like a key, and a word where none is expected, such as a
 /// key that was written behind `hash`.
 fn withhold(wrong: &mut clap::Error) {
     use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -128,14 +128,23 @@ fn withhold(wrong: &mut clap::Error) {
         Some(ContextValue::String(argument)) => argument.as_str(),
         _ => return,
     };
+    let may_be_key = match wrong.get(ContextKind::InvalidValue) {
+        Some(ContextValue::String(value)) => value.contains('@') || is_like_a_key(value),
+        _ => false,
+    };
+    let is_secret = may_be_key || argument.starts_with("--header") || argument.ends_with("ID>");
     let withheld = match wrong.kind() {
-        ErrorKind::ValueValidation if argument.starts_with("--header") || argument.ends_with("ID>") => {
-            ContextKind::InvalidValue
-        }
+        ErrorKind::ValueValidation if is_secret => ContextKind::InvalidValue,
         ErrorKind::UnknownArgument if !argument.starts_with('-') => ContextKind::InvalidArg,
         _ => return,
     };
     wrong.insert(withheld, ContextValue::String("…".to_owned()));
+}
+
+/// Whether a text begins as `publicKey:privateKey` does.
+fn is_like_a_key(text: &str) -> bool {
+    let public = text.split_once([':', '.']).map(|(public, _)| public);
+    public.is_some_and(|public| public.len() == 8 && public.bytes().all(|byte| byte.is_ascii_lowercase()))
 }
 
 fn completions(shell: clap_complete::Shell) -> anyhow::Result<ExitCode> {

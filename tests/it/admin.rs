@@ -1,7 +1,7 @@
 //! The admin API through real sockets: what it answers, what it refuses, and that the gateway enforces it.
 
 mod enforced;
-mod office;
+pub mod office;
 mod shapes;
 mod survives;
 mod third_party;

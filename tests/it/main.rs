@@ -23,6 +23,7 @@ mod outcomes;
 mod programs;
 mod readme;
 mod reload;
+mod remote;
 mod secrets;
 mod served;
 mod stage;

@@ -91,7 +91,7 @@ pub struct List {
 
 impl List {
     async fn path(&self, api: &Api) -> Result<String, Fault> {
-        Ok(format!("/orgs/{}/apiKeys/{}/accessList", api.organization(self.organization.id).await?, self.api_key))
+        Ok(format!("/orgs/{}/apiKeys/{}/accessList", api.organization(self.organization.org).await?, self.api_key))
     }
 
     async fn entry(&self, api: &Api, entry: Network) -> Result<String, Fault> {

@@ -79,7 +79,7 @@ impl Api {
         address: impl Fn(u64) -> String,
         most: Option<u64>,
     ) -> Result<Value, Fault> {
-        let mut results: Vec<Value> = first["results"].as_array().cloned().unwrap_or_default();
+        let mut results = self.results(&first)?;
         let enough = |results: &Vec<Value>| most.is_some_and(|most| results.len() as u64 >= most);
         let mut follows = has_next(&first);
         let mut number = 1;
@@ -87,7 +87,7 @@ impl Api {
             number += 1;
             let page = self.get(&address(number)).await?;
             follows = has_next(&page);
-            results.extend(page["results"].as_array().cloned().unwrap_or_default());
+            results.extend(self.results(&page)?);
         }
         results.truncate(most.and_then(|most| usize::try_from(most).ok()).unwrap_or(usize::MAX));
         let mut whole = json!({"results": results});
@@ -103,10 +103,9 @@ impl Api {
             return Ok(id);
         }
         let seen = self.get("/orgs?itemsPerPage=2").await?;
-        let ids: Vec<&str> =
-            seen["results"].as_array().into_iter().flatten().filter_map(|one| one["id"].as_str()).collect();
-        match ids.as_slice() {
-            [one] => one.parse().map_err(|_| Fault::Stranger { url: self.connection.url.to_string(), status: 200 }),
+        let all = self.results(&seen)?;
+        match all.as_slice() {
+            [one] => one["id"].as_str().and_then(|id| id.parse().ok()).ok_or_else(|| self.stranger()),
             [] => Err(Fault::Usage("the key sees no organization: it has no role in its own".into())),
             _ => Err(Fault::Usage(
                 "the key sees more than one organization; name one by `--org` (`portcullis orgs list`)".into(),
@@ -117,8 +116,16 @@ impl Api {
     /// The address that the API sees this caller with.
     pub(super) async fn current_address(&self) -> Result<String, Fault> {
         let seen = self.get("/ipinfo").await?;
-        let stranger = || Fault::Stranger { url: self.connection.url.to_string(), status: 200 };
-        seen["ipAddress"].as_str().filter(|text| !text.is_empty()).map(str::to_owned).ok_or_else(stranger)
+        seen["ipAddress"].as_str().filter(|text| !text.is_empty()).map(str::to_owned).ok_or_else(|| self.stranger())
+    }
+
+    /// The things on a page. Whatever else answers 200 to everything has none.
+    fn results(&self, page: &Value) -> Result<Vec<Value>, Fault> {
+        page["results"].as_array().cloned().ok_or_else(|| self.stranger())
+    }
+
+    fn stranger(&self) -> Fault {
+        Fault::Stranger { url: self.connection.url.to_string(), status: 200 }
     }
 }
 

@@ -183,7 +183,7 @@ impl Key {
 }
 
 async fn of_organization(api: &Api, organization: &Organization) -> Result<String, Fault> {
-    Ok(format!("/orgs/{}/apiKeys", api.organization(organization.id).await?))
+    Ok(format!("/orgs/{}/apiKeys", api.organization(organization.org).await?))
 }
 
 const COLUMNS: &[Column] = &[

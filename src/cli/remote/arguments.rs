@@ -46,8 +46,8 @@ fn address(text: &str) -> Result<IpAddr, String> {
 #[derive(clap::Args)]
 pub struct Organization {
     /// The organization [default: the profile's, or the only one that the key sees].
-    #[arg(long = "org", value_name = "ID", value_parser = id)]
-    pub(super) id: Option<Id>,
+    #[arg(long, value_name = "ID", value_parser = id)]
+    pub(super) org: Option<Id>,
 }
 
 /// Passes guards by.

@@ -51,7 +51,7 @@ impl Place {
     async fn path(&self, api: &Api) -> Result<String, Fault> {
         match self.project {
             Some(project) => Ok(format!("/groups/{project}/events")),
-            None => Ok(format!("/orgs/{}/events", api.organization(self.organization.id).await?)),
+            None => Ok(format!("/orgs/{}/events", api.organization(self.organization.org).await?)),
         }
     }
 }

@@ -64,7 +64,7 @@ impl Remote for Organizations {
         match self {
             Self::List => Ok(Shown::Many(api.all("/orgs", "", None).await?, COLUMNS)),
             Self::Show(organization) => {
-                let id = api.organization(organization.id).await?;
+                let id = api.organization(organization.org).await?;
                 Ok(Shown::One(api.get(&format!("/orgs/{id}")).await?, COLUMNS))
             }
             Self::Create { name, access_lists, owner_key, networks } => {
@@ -80,7 +80,7 @@ impl Remote for Organizations {
                 Ok(Shown::Once(api.post("/orgs", &body).await?, MADE))
             }
             Self::Update { organization, name } => {
-                let id = api.organization(organization.id).await?;
+                let id = api.organization(organization.org).await?;
                 Ok(Shown::One(api.patch(&format!("/orgs/{id}"), &json!({"name": name})).await?, COLUMNS))
             }
             Self::Delete { id } => {

@@ -45,12 +45,12 @@ impl Remote for Projects {
     async fn ask(self, api: &Api) -> Result<Shown, Fault> {
         match self {
             Self::List(organization) => {
-                let path = format!("/orgs/{}/groups", api.organization(organization.id).await?);
+                let path = format!("/orgs/{}/groups", api.organization(organization.org).await?);
                 Ok(Shown::Many(api.all(&path, "", None).await?, COLUMNS))
             }
             Self::Show { id } => Ok(Shown::One(api.get(&format!("/groups/{id}")).await?, COLUMNS)),
             Self::Create { name, organization } => {
-                let path = format!("/orgs/{}/groups", api.organization(organization.id).await?);
+                let path = format!("/orgs/{}/groups", api.organization(organization.org).await?);
                 Ok(Shown::One(api.post(&path, &json!({"name": name})).await?, COLUMNS))
             }
             Self::Delete { id } => {

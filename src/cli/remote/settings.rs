@@ -30,11 +30,11 @@ impl Remote for Settings {
     async fn ask(self, api: &Api) -> Result<Shown, Fault> {
         match self {
             Self::Show(organization) => {
-                let id = api.organization(organization.id).await?;
+                let id = api.organization(organization.org).await?;
                 Ok(Shown::One(api.get(&format!("/orgs/{id}/settings")).await?, COLUMNS))
             }
             Self::Update { organization, access_lists, force } => {
-                let id = api.organization(organization.id).await?;
+                let id = api.organization(organization.org).await?;
                 let path = format!("/orgs/{id}/settings{}", force.query());
                 let body = json!({"apiAccessListMode": access_lists.as_str()});
                 Ok(Shown::One(api.patch(&path, &body).await?, COLUMNS))
