@@ -295,7 +295,24 @@ fn schemas_describe_what_is_shipped() {
 #[test]
 fn completions_know_every_command() {
     let folder = Folder::new();
-    let commands = ["serve", "demo", "check", "explain", "hash", "schema", "completions", "man"];
+    let commands = [
+        "serve",
+        "demo",
+        "check",
+        "explain",
+        "hash",
+        "schema",
+        "openapi",
+        "orgs",
+        "settings",
+        "projects",
+        "api-keys",
+        "access-lists",
+        "events",
+        "profiles",
+        "completions",
+        "man",
+    ];
     for (shell, start) in
         [("bash", "_portcullis()"), ("zsh", "#compdef portcullis"), ("fish", "complete -c portcullis")]
     {
@@ -315,11 +332,39 @@ fn the_manual_has_a_page_for_every_command() {
     has(&folder.run("man").code(0).1, &[".TH portcullis 1", ".SH SYNOPSIS", "portcullis\\-check(1)"]);
     std::fs::create_dir(folder.0.path().join("pages")).unwrap();
     assert!(folder.run("man --out pages").code(0).1.is_empty());
-    for command in ["", "-serve", "-check", "-explain", "-hash"] {
+    for command in ["", "-serve", "-check", "-explain", "-hash", "-access-lists-create", "-api-keys-secrets-add"] {
         let page = std::fs::read_to_string(folder.0.path().join(format!("pages/portcullis{command}.1"))).unwrap();
         has(&page, &[&format!(".TH portcullis{command} 1")]);
     }
     has(&folder.run("man --out nowhere").code(1).2, &["`nowhere`", "must be a folder"]);
+}
+
+#[test]
+fn the_reference_lists_every_command() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.0.path().join("pages")).unwrap();
+    folder.run("man --out pages").code(0);
+    let reference = std::fs::read_to_string(package().join("docs/reference/cli.md")).unwrap();
+    let pages = std::fs::read_dir(folder.0.path().join("pages")).unwrap();
+    let mut names: Vec<String> = pages.map(|page| page.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    let is_leaf = |name: &&String| {
+        let below = name.replace(".1", "-");
+        !names.iter().any(|other| other.starts_with(&below)) && !name.contains("-help")
+    };
+    let leaves: Vec<&String> = names.iter().filter(is_leaf).collect();
+    assert!(leaves.len() > 40, "{leaves:?}");
+    for page in leaves {
+        let words = page.trim_start_matches("portcullis-").trim_end_matches(".1");
+        let groups = ["api-keys-secrets", "api-keys", "access-lists"];
+        let command = match groups.iter().find(|group| words.starts_with(*group)) {
+            Some(group) if group.contains("secrets") => words.replacen("api-keys-secrets-", "api-keys secrets ", 1),
+            Some(group) => words.replacen(&format!("{group}-"), &format!("{group} "), 1),
+            None => words.replacen('-', " ", 1),
+        };
+        let told = [format!("`{command}`"), format!("`{command} ")];
+        assert!(told.iter().any(|told| reference.contains(told)), "cli.md has no `{command}`");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::admin::office::{OWNER, Office};
 use crate::programs::{PORTCULLIS, output, package};
 
 /// The README's key, which the guides never print.
@@ -34,6 +35,11 @@ fn write_files(text: &str, folder: &Path) {
 
 /// Runs the commands of a guide, and returns how many there were.
 fn follow(guide: &str) -> usize {
+    follow_with(guide, &[], str::to_owned)
+}
+
+/// The same with variables; both texts are compared after `alike`.
+fn follow_with(guide: &str, variables: &[(&str, String)], alike: fn(&str) -> String) -> usize {
     let read = |name: &str| fs::read_to_string(package().join(name)).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let text = read(guide);
@@ -47,9 +53,11 @@ fn follow(guide: &str) -> usize {
             let (command, expected) = shown.split_once('\n').unwrap_or((shown, ""));
             // Both outputs in the order in which they are written.
             let script = format!("exec 2>&1; portcullis() {{ '{PORTCULLIS}' \"$@\"; }}; {command}");
-            let ran = output(Command::new("sh").args(["-c", &script]).current_dir(folder.path()).env("KEY", KEY));
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &script]).current_dir(folder.path()).env("KEY", KEY);
+            let ran = output(shell.envs(variables.iter().map(|(name, value)| (name, value))));
             let printed = String::from_utf8(ran.stdout).unwrap();
-            assert_eq!(printed.trim_end(), expected.trim_end(), "{guide}: $ {command}");
+            assert_eq!(alike(printed.trim_end()), alike(expected.trim_end()), "{guide}: $ {command}");
             count += 1;
         }
     }
@@ -69,4 +77,35 @@ fn the_guide_to_explain_shows_what_is_printed() {
 #[test]
 fn the_guide_to_reload_shows_what_is_printed() {
     assert_eq!(follow("docs/guides/reload.md"), 4);
+}
+
+/// Ids, times and keys, which are others each time.
+fn without_chance(text: &str) -> String {
+    let is_hex = |word: &str| word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let word = |word: &str| {
+        let (stem, blanks) = word.split_at(word.trim_end_matches('\n').len());
+        let is_uuid = stem.len() == 36 && stem.split('-').count() == 5 && is_hex(&stem.replace('-', ""));
+        let is_time = stem.len() == 20 && stem.starts_with("20") && stem.ends_with('Z');
+        let is_public = stem.len() == 8 && stem.bytes().all(|byte| byte.is_ascii_lowercase());
+        let kind = match stem {
+            _ if stem.len() == 24 && is_hex(stem) => "ID",
+            _ if is_uuid => "PRIVATE",
+            _ if is_time => "TIME",
+            _ if is_public => "PUBLIC",
+            stem => stem,
+        };
+        format!("{kind}{blanks}")
+    };
+    text.split_inclusive('\n').map(|line| line.split(' ').map(word).collect::<Vec<_>>().join(" ")).collect()
+}
+
+#[test]
+fn the_guide_to_manage_shows_what_is_printed() {
+    let office = Office::open();
+    let variables = [
+        ("PORTCULLIS_API_URL", format!("http://{}", office.admin())),
+        ("PORTCULLIS_API_KEY", OWNER.to_owned()),
+        ("HOME", office.folder().display().to_string()),
+    ];
+    assert_eq!(follow_with("docs/guides/manage.md", &variables, without_chance), 14);
 }
