@@ -7,6 +7,7 @@ pub mod check;
 pub mod compare;
 pub mod demo;
 pub mod explain;
+pub mod export;
 pub mod hash;
 pub mod openapi;
 mod remote;
@@ -62,6 +63,8 @@ enum Command {
     Profiles(remote::profiles::ProfilesArgs),
     /// Print the OpenAPI document of the admin API.
     Openapi(openapi::OpenapiArgs),
+    /// Write what a store holds as a directory file.
+    Export(export::ExportArgs),
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -101,6 +104,7 @@ pub fn run() -> ExitCode {
         Command::Events(group) => remote::run(group),
         Command::Profiles(args) => remote::profiles::run(args),
         Command::Openapi(args) => openapi::run(args),
+        Command::Export(args) => export::run(args),
         Command::Completions { shell } => completions(shell),
         Command::Man { out } => manual(out.as_deref()),
     };

@@ -6,6 +6,7 @@
 
 pub mod compare;
 mod demonstration;
+pub mod export;
 pub mod model;
 mod ranges;
 mod raw;

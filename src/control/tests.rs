@@ -12,6 +12,8 @@ use crate::access::digest_secret::MOST_SECRETS;
 use crate::access::record::EntryRecord;
 use crate::access::snapshot::Snapshot;
 use crate::clock::{Clock, Timestamp};
+use crate::directory;
+use crate::directory::export::export;
 use crate::directory::sqlite::{self, Store};
 use crate::problem::{Code, Refusal};
 
@@ -184,6 +186,10 @@ proptest! {
             let stored = sqlite::look(&folder.path().join("store.db")).unwrap().unwrap();
             prop_assert_eq!(now, (told(&stored), stored.revision()));
         }
+        // And what a file of it would say.
+        let text = export(&folder.path().join("store.db")).unwrap().unwrap();
+        let (file, _) = directory::parse("exported", &text, folder.path()).unwrap();
+        prop_assert_eq!(told(&file.compile(1).unwrap()), told(desk.snapshot()));
     }
 }
 

@@ -153,17 +153,28 @@ impl Store {
 /// # Errors
 /// A [`CompileFault`].
 pub fn look(path: &Path) -> Result<Option<Snapshot>, CompileFault> {
+    read(path, |rows| {
+        let revision = rows.revision()?;
+        Ok(rows.compile()?.finish(revision))
+    })
+}
+
+/// Reads of a store that another process may be serving; `None` where there is none. Changes nothing.
+///
+/// # Errors
+/// What `read` says, or a [`StoreFault`].
+pub fn read<T, E: From<StoreFault>>(path: &Path, read: impl FnOnce(Rows<'_>) -> Result<T, E>) -> Result<Option<T>, E> {
     if !path.exists() {
         return Ok(None);
     }
     let mut reader = Reader::open(path)?;
     reader.view(|rows| {
-        let application: i32 = rows.0.pragma_query_value(None, "application_id", |row| row.get(0))?;
+        let application = rows.0.pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0));
+        let application = application.map_err(StoreFault::from)?;
         if application != APPLICATION {
             return Err(StoreFault::Foreign(path.to_owned()).into());
         }
-        let revision = rows.revision()?;
-        Ok(Some(rows.compile()?.finish(revision)))
+        read(rows).map(Some)
     })
 }
 

@@ -314,6 +314,43 @@ fn what_can_not_be_asked_says_why() {
     }
 }
 
+/// What is enforced from the file is what is enforced from the store.
+#[test]
+fn a_store_is_exported_to_a_file_that_is_served_the_same() {
+    let remote = Remote::new();
+    let project = remote.json("projects create billing")["id"].as_str().unwrap().to_owned();
+    let keys = [
+        remote.key("--desc here --role app:reader --current-ip"),
+        remote.key("--desc elsewhere --cidr 203.0.113.0/24 --comment o'ffice"),
+        remote.key("--desc off --expires-at 2099-01-01"),
+        remote.key("--desc nowhere --enforcement report --cidr 2001:db8::/32"),
+    ];
+    remote.run(&format!("api-keys update {} --disable", keys[2].id)).code(0);
+    remote.run(&format!("api-keys assign {} --project {project} --role GROUP_READ_ONLY", keys[0].id)).code(0);
+    remote.run(&format!("api-keys secrets add {}", keys[0].id)).code(0);
+    let store = remote.office.path("store.db").display().to_string();
+    let exported = remote.plain(&format!("export {store}"), "").code(0).1;
+    for key in &keys {
+        assert!(!exported.contains(&key.pair[9..]), "the file holds a key");
+    }
+    std::fs::write(remote.home.path().join("directory.yaml"), &exported).unwrap();
+    assert!(remote.plain("check directory.yaml", "").code(0).1.starts_with("good: 1 organization, 5 credentials"));
+    let configuration = "gateway: { listen: [{ address: \"127.0.0.1:0\" }], workers: 1 }
+directory: { file: directory.yaml }
+telemetry: { listen: \"127.0.0.1:0\" }
+";
+    std::fs::write(remote.home.path().join("file.yaml"), configuration).unwrap();
+    let served = Served::start(remote.home.path(), "file.yaml");
+    for key in &keys {
+        assert_eq!(served.get("/", &[&key.header()]).outcome(), remote.office.through(key), "{}", key.id);
+    }
+    // What a file would say otherwise is not written.
+    let sly = remote.json("projects create app")["id"].as_str().unwrap().to_owned();
+    remote.run(&format!("api-keys assign {} --project {sly} --role GROUP_OWNER", keys[1].id)).code(0);
+    remote.plain(&format!("export {store}"), "").refused(1, &["role on project `app`"]);
+    remote.plain("export nowhere.db", "").refused(1, &["there is no store at `nowhere.db`"]);
+}
+
 #[test]
 fn the_api_is_described_without_a_running_one() {
     let remote = Remote::new();
