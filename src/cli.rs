@@ -10,6 +10,7 @@ pub mod explain;
 pub mod hash;
 pub mod schema;
 pub mod serve;
+pub mod users;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -44,6 +45,8 @@ enum Command {
     Hash(hash::HashArgs),
     /// Print the JSON Schema of a file format.
     Schema(schema::SchemaArgs),
+    /// Help people who can't sign in, on the machine that has the store.
+    Users(users::UsersArgs),
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -75,6 +78,7 @@ pub fn run() -> ExitCode {
         Command::Explain(args) => explain::run(args),
         Command::Hash(args) => hash::run(args),
         Command::Schema(args) => schema::run(args),
+        Command::Users(args) => users::run(args),
         Command::Completions { shell } => completions(shell),
         Command::Man { out } => manual(out.as_deref()),
     };

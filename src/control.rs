@@ -16,6 +16,7 @@ mod organizations;
 mod passwords;
 mod people;
 mod projects;
+mod recovery;
 mod rights;
 mod roles;
 mod sign_in;
@@ -40,6 +41,7 @@ pub use guards::Guards;
 pub use organizations::{NewOrganization, OrganizationEdit};
 pub use passwords::Password;
 pub use people::{Invite, User};
+pub use recovery::{ResetFault, reset_owner};
 pub use rights::GrantedRole;
 pub use sign_in::{NewSession, SESSION_PREFIX};
 
