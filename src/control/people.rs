@@ -267,6 +267,10 @@ impl Control {
             let invite = open(change.rows(), sha256, change.now())?;
             let place = change.rows().organization(invite.organization)?.ok_or(Fault::Stopping)?;
             let roles = change.rows().roles_of_invite(invite.pk)?;
+            if roles.is_empty() {
+                let detail = "What the invitation was for has been deleted; ask for another one.";
+                return Err(Refusal::new(Code::InviteTokenInvalid, detail).into());
+            }
             let user = match change.rows().user_by_email(&email)? {
                 Some((user, now)) if was_known && now == hash => user,
                 Some(_) => {

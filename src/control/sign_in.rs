@@ -6,7 +6,7 @@ use super::audit::{Event, EventType};
 use super::commit::Change;
 use super::passwords::{self, Mill, Password};
 use super::people;
-use super::throttle::Throttle;
+use super::throttle::{PER_EMAIL, Throttle};
 use super::{Actor, ActorKind, Committed, Control, Fault, draw};
 use crate::access::client_address::ClientAddress;
 use crate::access::id::Id;
@@ -89,7 +89,7 @@ impl Control {
         tracing::info!(client, known = user.is_some(), "a sign-in failed");
         let Some(user) = user else { return Ok(()) };
         let attempts = self.door.throttle.attempts(&user.email);
-        if !matches!(attempts, 1 | 10) {
+        if !matches!(attempts, 1 | PER_EMAIL) {
             return Ok(());
         }
         let failed = self.change(actor, move |change| note_everywhere(change, EventType::SignInFailed, &user));

@@ -12,7 +12,7 @@ const WINDOW: i64 = 300;
 
 /// Attempts within a window, from one address (IPv6: one /64) and for one email.
 const PER_ADDRESS: u32 = 30;
-const PER_EMAIL: u32 = 10;
+pub(super) const PER_EMAIL: u32 = 10;
 
 /// Counts kept at most.
 const ROOM: usize = 8192;
