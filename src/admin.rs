@@ -6,6 +6,7 @@
 mod access_lists;
 mod answer;
 mod api_keys;
+mod auth;
 mod call;
 mod dto;
 mod events;
@@ -13,6 +14,7 @@ mod explorer;
 mod openapi;
 mod operation;
 mod organizations;
+mod people;
 mod projects;
 
 use std::net::SocketAddr;
@@ -91,5 +93,5 @@ async fn unknown(
     request: Request<Body>,
 ) -> Response {
     let peer = Peer::tcp(remote, admin.local);
-    call::unknown(&admin, &peer, request)
+    call::unknown(&admin, &peer, request).await
 }

@@ -13,6 +13,7 @@ pub mod openapi;
 mod remote;
 pub mod schema;
 pub mod serve;
+pub mod users;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -65,6 +66,8 @@ enum Command {
     Openapi(openapi::OpenapiArgs),
     /// Write what a store holds as a directory file.
     Export(export::ExportArgs),
+    /// Help people who can't sign in, on the machine that has the store.
+    Users(users::UsersArgs),
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -105,6 +108,7 @@ pub fn run() -> ExitCode {
         Command::Profiles(args) => remote::profiles::run(args),
         Command::Openapi(args) => openapi::run(args),
         Command::Export(args) => export::run(args),
+        Command::Users(args) => users::run(args),
         Command::Completions { shell } => completions(shell),
         Command::Man { out } => manual(out.as_deref()),
     };

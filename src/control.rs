@@ -13,9 +13,14 @@ mod draw;
 mod events;
 mod guards;
 mod organizations;
+mod passwords;
+mod people;
 mod projects;
+mod recovery;
 mod rights;
 mod roles;
+mod sign_in;
+mod throttle;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,11 +35,15 @@ use crate::problem::{Code, Refusal};
 pub use access_lists::{EntryEdit, Listed, NewEntry};
 pub use actor::{Actor, ActorKind};
 pub use api_keys::{ApiKey, KeyEdit, NewKey, NewSecret, ShownOnce};
-pub use bootstrap::{Begun, Bootstrap, BootstrapFault, KEY_VARIABLE, ORGANIZATION_VARIABLE};
+pub use bootstrap::{Begun, Bootstrap, BootstrapFault, KEY_VARIABLE, ORGANIZATION_VARIABLE, OWNER_VARIABLE};
 pub use commit::{Committed, SnapshotSeen};
 pub use guards::Guards;
 pub use organizations::{NewOrganization, OrganizationEdit};
+pub use passwords::Password;
+pub use people::{Invite, User};
+pub use recovery::{ResetFault, reset_owner};
 pub use rights::GrantedRole;
+pub use sign_in::{NewSession, SESSION_PREFIX};
 
 /// How much of everything there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,6 +142,7 @@ pub struct Control {
     path: std::path::PathBuf,
     clock: Clock,
     rules: Arc<Rules>,
+    door: sign_in::Door,
 }
 
 /// A store that was read and compiled, and that nobody serves yet.
@@ -174,7 +184,14 @@ impl Opened {
         let Self { desk, reader, rules, .. } = self;
         let (path, clock) = (desk.path().to_owned(), desk.clock().clone());
         let desk = desk.serve(published, told)?;
-        Ok(Arc::new(Control { desk, readers: Mutex::new(vec![reader]), path, clock, rules: Arc::new(rules) }))
+        Ok(Arc::new(Control {
+            desk,
+            readers: Mutex::new(vec![reader]),
+            path,
+            clock,
+            rules: Arc::new(rules),
+            door: sign_in::Door::new(),
+        }))
     }
 }
 

@@ -88,6 +88,20 @@ codes! {
     InvalidAttribute = "INVALID_ATTRIBUTE", 400, "Bad Request";
     /// An attribute that nobody knows here.
     UnknownAttribute = "UNKNOWN_ATTRIBUTE", 400, "Bad Request";
+    /// A credential tries to be a person.
+    CredentialsCannotSignIn = "CREDENTIALS_CANNOT_SIGN_IN", 403, "Forbidden";
+    /// An email address and a password that do not belong together.
+    SignInFailed = "SIGN_IN_FAILED", 401, "Unauthorized";
+    /// A token of an invitation that is unknown, used or lapsed.
+    InviteTokenInvalid = "INVITE_TOKEN_INVALID", 401, "Unauthorized";
+    /// Only a session can do it.
+    SessionRequired = "SESSION_REQUIRED", 403, "Forbidden";
+    /// No such user.
+    UserNotFound = "USER_NOT_FOUND", 404, "Not Found";
+    /// No such invitation.
+    InviteNotFound = "INVITE_NOT_FOUND", 404, "Not Found";
+    /// Too many attempts.
+    RateLimited = "RATE_LIMITED", 429, "Too Many Requests";
     /// None of several attributes, of which one is needed.
     MissingOneOfAttributes = "MISSING_ONE_OF_ATTRIBUTES", 400, "Bad Request";
     /// A query parameter that is unknown or has a value that it can't have.
@@ -256,13 +270,15 @@ pub struct Refusal {
     pub fields: Vec<(String, String)>,
     /// What a 401 asks for: one value of `WWW-Authenticate` each.
     pub challenges: Vec<String>,
+    /// Seconds after which to try again.
+    pub retry_after: Option<u32>,
 }
 
 impl Refusal {
     /// A refusal that says no more.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         let (parameters, fields, challenges) = (Vec::new(), Vec::new(), Vec::new());
-        Self { code, detail: detail.into(), parameters, fields, challenges }
+        Self { code, detail: detail.into(), parameters, fields, challenges, retry_after: None }
     }
 
     /// With a value that a program may want.

@@ -82,6 +82,53 @@ pub struct SecretRecord {
     pub created_at: Timestamp,
 }
 
+/// A person who may sign in. Their password's hash is read by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserRecord {
+    /// The store's own number for it.
+    pub pk: i64,
+    /// Unique in the directory.
+    pub id: Id,
+    /// As it was written; unique whatever the case of its letters.
+    pub email: String,
+    /// When they signed up.
+    pub created_at: Timestamp,
+    /// When they last signed in.
+    pub last_sign_in: Option<Timestamp>,
+    /// The revision that last changed them or their roles.
+    pub revision: u64,
+}
+
+/// A session of a person, without its token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRecord {
+    /// Unique in the directory.
+    pub id: Id,
+    /// Whose it is.
+    pub user: UserRecord,
+    /// When they signed in.
+    pub created_at: Timestamp,
+    /// When it was last used, to the minute.
+    pub used_at: Timestamp,
+}
+
+/// An invitation into an organization, without its token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InviteRecord {
+    /// The store's own number for it.
+    pub pk: i64,
+    /// Unique in the directory.
+    pub id: Id,
+    /// Into which organization.
+    pub organization: Id,
+    /// Who is invited; `None` is the first owner, who names an address when signing up.
+    pub email: Option<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it lapses.
+    pub expires_at: Timestamp,
+}
+
 /// Which API keys are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {

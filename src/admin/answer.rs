@@ -1,7 +1,7 @@
 //! How answers look: pages, envelopes, versions, refusals. One form for every operation.
 
 use axum::body::Body;
-use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, WWW_AUTHENTICATE};
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
@@ -96,6 +96,9 @@ pub(super) fn refused(refusal: &Refusal, request_id: &str, query: &Query) -> Res
         query,
         HeaderValue::from_static("application/json"),
     );
+    if let Some(seconds) = refusal.retry_after {
+        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
     for challenge in refusal.challenges.iter().filter_map(|text| HeaderValue::try_from(text).ok()) {
         answer.headers_mut().append(WWW_AUTHENTICATE, challenge);
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::HeaderValue;
-use axum::http::header::{ACCEPT, CONTENT_TYPE, HOST, IF_MATCH};
+use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, IF_MATCH};
 use axum::http::request::Parts;
 use axum::response::Response;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -14,10 +14,11 @@ use serde::de::DeserializeOwned;
 use super::answer::{Answer, allowing, refused};
 use super::operation::{EVERYWHERE, Kind, Operation, PAGED, Parameter};
 use super::{Admin, Prefix};
+use crate::access::client_address::ClientAddress;
 use crate::access::id::Id;
 use crate::clock::Timestamp;
-use crate::control::{Actor, Control, Fault, Guards};
-use crate::gate::caller::Refused;
+use crate::control::{Actor, ActorKind, Control, Fault, Guards, SESSION_PREFIX};
+use crate::gate::caller::{Caller, Refused};
 use crate::net::peer::Peer;
 use crate::problem::{Code, Refusal};
 
@@ -77,11 +78,18 @@ async fn admitted(
     head: &Parts,
     body: Body,
 ) -> Result<(Answer, Query, String), Refusal> {
-    let caller = admin.callers.judge(peer, head).map_err(told)?;
+    let caller = match operation.is_for_strangers() {
+        true => Admitted::Person(stranger(admin, peer, head)?),
+        false => admit(admin, peer, head).await?,
+    };
     let control = admin.control.clone().ok_or_else(|| elsewhere(admin))?;
     let query = Query::strict(head, operation)?;
-    let actor =
-        control.identify(caller.kind, caller.credential, caller.address).await.map_err(|fault| logged(&fault))?;
+    let actor = match caller {
+        Admitted::Person(actor) => actor,
+        Admitted::Credential(Caller { kind, credential, address }) => {
+            control.identify(kind, credential, address).await.map_err(|fault| logged(&fault))?
+        }
+    };
     let body = read(head, operation, body).await?;
     let base = format!("{}{}", origin(admin, head), prefix.path());
     let here = format!("{}{}", origin(admin, head), head.uri.path());
@@ -91,19 +99,90 @@ async fn admitted(
     Ok((answer, query, here))
 }
 
+/// Who was let in.
+enum Admitted {
+    Credential(Caller),
+    Person(Actor),
+}
+
+/// Lets in a person with a session, or a credential as the gate judges it.
+async fn admit(admin: &Admin, peer: &Peer, head: &Parts) -> Result<Admitted, Refusal> {
+    let Some((control, token)) = admin.control.as_ref().zip(session_token(head)) else {
+        return admin.callers.judge(peer, head).map(Admitted::Credential).map_err(told);
+    };
+    let alone = without_others(admin, peer, head, || {
+        Refusal::new(Code::AmbiguousCredentials, Code::AmbiguousCredentials.detail(None))
+    })?;
+    let found = control.session(token, Some(alone.address)).await;
+    found.map(Admitted::Person).map_err(|fault| {
+        let refusal = logged(&fault);
+        let challenges = if refusal.code.status() == 401 { alone.challenges } else { Vec::new() };
+        Refusal { challenges, ..refusal }
+    })
+}
+
+/// Whoever presents nothing yet. A credential is told that it can't be a person.
+fn stranger(admin: &Admin, peer: &Peer, head: &Parts) -> Result<Actor, Refusal> {
+    if head.headers.contains_key(AUTHORIZATION) && session_token(head).is_none() {
+        return Err(no_person());
+    }
+    let alone = without_others(admin, peer, head, no_person)?;
+    Ok(Actor { kind: ActorKind::Stranger, address: Some(alone.address) })
+}
+
+fn no_person() -> Refusal {
+    let detail = "API keys and service accounts can't sign in; send an email address and a password in the body, and no \
+                  credential.";
+    Refusal::new(Code::CredentialsCannotSignIn, detail)
+}
+
+/// A call that has no credential besides its session.
+struct Alone {
+    address: ClientAddress,
+    challenges: Vec<String>,
+}
+
+/// Judges a call without its `Authorization`: where nothing else stands in it, the judge tells its address and misses a
+/// credential.
+fn without_others(admin: &Admin, peer: &Peer, head: &Parts, otherwise: impl Fn() -> Refusal) -> Result<Alone, Refusal> {
+    let mut bare = head.clone();
+    bare.headers.remove(AUTHORIZATION);
+    match admin.callers.judge(peer, &bare) {
+        Ok(_) => Err(otherwise()),
+        Err(Refused { code: Code::CredentialsRequired, address: Some(address), challenges, .. }) => {
+            Ok(Alone { address, challenges })
+        }
+        Err(refused) => match refused.code {
+            // Some other credential is there, good or bad.
+            code if matches!(code.status(), 400 | 401) => Err(otherwise()),
+            Code::IpAddressNotOnAccessList | Code::OrgRequiresAccessList | Code::InsufficientRole => Err(otherwise()),
+            _ => Err(told(refused)),
+        },
+    }
+}
+
+/// The token of a session, where the call has one `Authorization` and this is it.
+fn session_token(head: &Parts) -> Option<&str> {
+    let mut values = head.headers.get_all(AUTHORIZATION).iter();
+    let (only, None) = (values.next()?, values.next()) else { return None };
+    let (scheme, token) = only.to_str().ok()?.split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && token.starts_with(SESSION_PREFIX)).then_some(token)
+}
+
 /// A path that is not there.
-pub(super) fn unknown(admin: &Admin, peer: &Peer, request: Request) -> Response {
+pub(super) async fn unknown(admin: &Admin, peer: &Peer, request: Request) -> Response {
     let (head, _) = request.into_parts();
-    let refusal = admin.callers.judge(peer, &head).map_err(told).err().unwrap_or_else(|| {
+    let refusal = admit(admin, peer, &head).await.err().unwrap_or_else(|| {
         Refusal::new(Code::ResourceNotFound, "There is nothing at this path; `/api/v1/docs` lists what there is.")
     });
     refused(&refusal, &request_id(), &Query::lenient(&head))
 }
 
 /// A method that a path does not know.
-pub(super) fn other_method(admin: &Admin, peer: &Peer, allowed: &'static str, request: Request) -> Response {
+pub(super) async fn other_method(admin: &Admin, peer: &Peer, allowed: &'static str, request: Request) -> Response {
     let (head, _) = request.into_parts();
-    match admin.callers.judge(peer, &head).map_err(told) {
+    match admit(admin, peer, &head).await {
         Err(refusal) => refused(&refusal, &request_id(), &Query::lenient(&head)),
         Ok(_) => {
             let refusal = Refusal::new(Code::MethodNotAllowed, format!("This path knows {allowed}."));

@@ -5,6 +5,7 @@
 mod entries;
 mod events;
 mod keys;
+mod people;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -19,6 +20,9 @@ use crate::problem::{Code, Refusal};
 pub(super) use entries::{AskedEntry, Entry, EntryEdit, entries};
 pub(super) use events::Event;
 pub(super) use keys::{ApiKeyEdit, AskedRole, Assignment, Key, NewApiKey, Secret, granted};
+pub(super) use people::{
+    AskedInvite, NewPassword, SessionShown, ShownInvite, ShownUser, SignIn, SignUp, Taken, UserEdit,
+};
 
 /// An address of something.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -42,7 +42,7 @@ pub fn document() -> Value {
             { "url": "/api/public/v1.0", "description": "For clients of Cloud Manager; guards as it does." },
             { "url": "/api/atlas/v2", "description": "For clients of Atlas; guards as it does." },
         ],
-        "security": [{ "basic": [] }, { "header": [] }, { "bearer": [] }],
+        "security": [{ "basic": [] }, { "header": [] }, { "bearer": [] }, { "session": [] }],
         "paths": paths,
         "components": {
             "schemas": schemas,
@@ -50,6 +50,7 @@ pub fn document() -> Value {
                 "basic": { "type": "http", "scheme": "basic", "description": "Public key and private key." },
                 "header": { "type": "apiKey", "in": "header", "name": "X-API-Key", "description": "`publicKey.privateKey`" },
                 "bearer": { "type": "http", "scheme": "bearer", "description": "A token of a configured issuer." },
+                "session": { "type": "http", "scheme": "bearer", "description": "`pcl_session_…`, as signing in answers it." },
             },
             "responses": {
                 "Refusal": {
@@ -104,6 +105,12 @@ fn described(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
     }
     for status in statuses {
         described["responses"][status.to_string()] = json!({"$ref": "#/components/responses/Refusal"});
+    }
+    if operation.is_for_strangers() {
+        described["security"] = json!([]);
+    }
+    if operation.path.starts_with("/auth/") {
+        described["responses"]["429"] = json!({"$ref": "#/components/responses/Refusal"});
     }
     if let Some(schema) = operation.body {
         described["requestBody"] = json!({

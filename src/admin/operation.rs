@@ -38,6 +38,13 @@ pub(super) struct Operation {
     pub(super) handler: Handler,
 }
 
+impl Operation {
+    /// Whether it is for whoever is not signed in yet: it proves its caller by what is in the body.
+    pub(super) fn is_for_strangers(&self) -> bool {
+        matches!(self.id, "signIn" | "signUp" | "acceptInvite")
+    }
+}
+
 /// Methods that operations have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "the names are HTTP's")]
@@ -122,6 +129,8 @@ pub(super) fn all() -> impl Iterator<Item = &'static Operation> {
         super::organizations::OPERATIONS,
         super::projects::OPERATIONS,
         super::api_keys::OPERATIONS,
+        super::auth::OPERATIONS,
+        super::people::OPERATIONS,
         super::access_lists::OPERATIONS,
         super::events::OPERATIONS,
         super::explorer::OPERATIONS,
@@ -166,7 +175,7 @@ pub(super) fn served(prefix: Prefix, operations: Vec<&'static Operation>) -> Met
     router.fallback(
         move |State(admin): State<Admin>, ConnectInfo(remote): ConnectInfo<SocketAddr>, request: Request| async move {
             let peer = Peer::tcp(remote, admin.local);
-            call::other_method(&admin, &peer, allowed, request)
+            call::other_method(&admin, &peer, allowed, request).await
         },
     )
 }

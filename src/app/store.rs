@@ -27,7 +27,11 @@ pub(super) fn open(path: &Path, settings: &Settings, clock: &Clock) -> Result<(C
         Problems::from(Problem::error(Place::file(path.display().to_string()), Chain(fault).to_string()))
     };
     let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
-    let bootstrap = Bootstrap::parse(variable(control::ORGANIZATION_VARIABLE), variable(control::KEY_VARIABLE));
+    let bootstrap = Bootstrap::parse(
+        variable(control::ORGANIZATION_VARIABLE),
+        variable(control::KEY_VARIABLE),
+        variable(control::OWNER_VARIABLE),
+    );
     let bootstrap = bootstrap.map_err(|fault| problem(&fault))?;
     let opened = control::Opened::new(path, rules(settings), bootstrap, clock).map_err(|fault| problem(&fault))?;
     if let Some(begun) = &opened.begun {
@@ -47,34 +51,38 @@ fn rules(settings: &Settings) -> Rules {
     Rules { limits, digest_realm: digest.map(|digest| digest.realm.to_string()) }
 }
 
-/// Tells the first key to whoever started the program: on its terminal, or in a file that nobody else can read. Never in a
-/// log, which others keep.
+/// Tells the sign-up token and the first key to whoever started the program: on its terminal, or in files that nobody else
+/// can read. Never in a log, which others keep.
 fn announce(path: &Path, begun: &Begun) -> std::io::Result<()> {
     let organization = begun.organization;
     tracing::info!(store = %path.display(), %organization, "a new store was begun");
-    let Some(private_key) = &begun.private_key else { return Ok(()) };
-    let key = format!("{}:{private_key}", begun.public_key);
+    let (Some(token), Some(key)) = (&begun.sign_up, &begun.key) else { return Ok(()) };
     let mut terminal = std::io::stderr();
     if terminal.is_terminal() {
         return writeln!(
             terminal,
-            "\nA new store was begun, with organization {organization} and this API key, which owns it:\n\n    {key}\n\n\
-             Keep it: it is shown this once. Try it: portcullis orgs list --api-key {key}\n"
+            "\nA new store was begun, with organization {organization}. Its owner signs up with this token, once:\n\n    \
+             {token}\n\nPrograms may use this API key, which owns it as well:\n\n    {key}\n\n\
+             Keep both: they are shown this once. Try the key: portcullis orgs list --api-key {key}\n"
         );
     }
-    let file = key_file(path);
-    let mut options = OpenOptions::new();
-    let mut to = options.write(true).create(true).truncate(true).mode(0o600).open(&file)?;
-    to.write_all(format!("{key}\n").as_bytes())?;
-    to.sync_all()?;
+    let file = write_private(path, ".sign-up-token", token)?;
+    tracing::info!(file = %file.display(), "the token by which the owner of the new store signs up was written there");
+    let file = write_private(path, ".owner-key", key)?;
     tracing::info!(file = %file.display(), "the API key that owns the new store was written there; move it to a safe place");
     Ok(())
 }
 
-fn key_file(path: &Path) -> PathBuf {
+/// Writes a secret into a file beside the store that only its owner can read.
+fn write_private(path: &Path, ending: &str, secret: &str) -> std::io::Result<PathBuf> {
     let mut name = path.as_os_str().to_owned();
-    name.push(".owner-key");
-    name.into()
+    name.push(ending);
+    let file = PathBuf::from(name);
+    let mut options = OpenOptions::new();
+    let mut to = options.write(true).create(true).truncate(true).mode(0o600).open(&file)?;
+    to.write_all(format!("{secret}\n").as_bytes())?;
+    to.sync_all()?;
+    Ok(file)
 }
 
 /// Serves a store: from here on it takes changes.

@@ -29,6 +29,17 @@ pub enum ActorKind {
         /// Public key or name.
         name: String,
     },
+    /// A person with a session. Their roles are looked up likewise.
+    User {
+        /// Their id.
+        id: Id,
+        /// Their email address.
+        email: String,
+        /// The session that they call with.
+        session: Id,
+    },
+    /// Whoever signs in or up: may do nothing else.
+    Stranger,
     /// The program on behalf of whoever may run it on this machine; the text names the command.
     System(&'static str),
 }
@@ -43,7 +54,15 @@ impl Actor {
     pub fn credential_id(&self) -> Option<Id> {
         match self.kind {
             ActorKind::Credential { id, .. } => Some(id),
-            ActorKind::System(_) => None,
+            ActorKind::User { .. } | ActorKind::Stranger | ActorKind::System(_) => None,
+        }
+    }
+
+    /// The calling person and their session.
+    pub(super) fn user(&self) -> Option<(Id, Id)> {
+        match self.kind {
+            ActorKind::User { id, session, .. } => Some((id, session)),
+            _ => None,
         }
     }
 }

@@ -432,7 +432,9 @@ fn keep_an_owner(change: &Change<'_>, key: &ApiKey, kept: &[Role]) -> Result<(),
     if !key.row.enabled || !key.roles.contains(&owner) || kept.contains(&owner) {
         return Ok(());
     }
-    match change.rows().has_other_owner(key.row.organization, key.row.pk, change.now())? {
+    let rows = change.rows();
+    let other = rows.has_other_owner(key.row.organization, key.row.pk, change.now())?;
+    match other || rows.has_owner_besides(key.row.organization, 0)? {
         true => Ok(()),
         false => {
             let detail =

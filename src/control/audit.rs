@@ -3,7 +3,7 @@
 use super::actor::{Actor, ActorKind};
 use crate::access::id::Id;
 use crate::access::network::Network;
-use crate::access::record::{CredentialRecord, EventRecord};
+use crate::access::record::{CredentialRecord, EventRecord, UserRecord};
 use crate::clock::Timestamp;
 
 macro_rules! event_types {
@@ -47,6 +47,17 @@ event_types! {
     EntryAdded = "API_KEY_ACCESS_LIST_ENTRY_ADDED";
     EntryChanged = "API_KEY_ACCESS_LIST_ENTRY_CHANGED";
     EntryDeleted = "API_KEY_ACCESS_LIST_ENTRY_DELETED";
+    UserCreated = "USER_CREATED";
+    UserJoined = "USER_JOINED_ORG";
+    UserRemoved = "USER_REMOVED_FROM_ORG";
+    UserRolesChanged = "USER_ROLES_CHANGED";
+    UserInvited = "USER_INVITED";
+    InviteDeleted = "USER_INVITE_DELETED";
+    SignedIn = "USER_SIGNED_IN";
+    SignInFailed = "USER_SIGN_IN_FAILED";
+    SignedOut = "USER_SIGNED_OUT";
+    PasswordChanged = "USER_PASSWORD_CHANGED";
+    OwnerReset = "USER_OWNER_RESET";
     GuardOverridden = "ACCESS_LIST_GUARD_OVERRIDDEN";
 }
 
@@ -74,6 +85,11 @@ impl Event {
         Self { target: Some(credential.id), target_public_key, ..Self::new(event, credential.organization) }
     }
 
+    /// Something that happened to a person.
+    pub(super) fn of_user(event: EventType, organization: Id, user: &UserRecord) -> Self {
+        Self { target: Some(user.id), detail: Some(user.email.clone()), ..Self::new(event, organization) }
+    }
+
     pub(super) fn in_project(self, project: Id) -> Self {
         Self { project: Some(project), ..self }
     }
@@ -89,6 +105,8 @@ impl Event {
     pub(super) fn row(self, id: Id, actor: &Actor, now: Timestamp, revision: u64) -> EventRecord {
         let (actor_kind, actor_id, actor_name) = match &actor.kind {
             ActorKind::Credential { id, name, kind } => (kind.as_str(), Some(id.to_string()), name.clone()),
+            ActorKind::User { id, email, .. } => ("USER", Some(id.to_string()), email.clone()),
+            ActorKind::Stranger => ("USER", None, "nobody".to_owned()),
             ActorKind::System(command) => ("SYSTEM", None, (*command).to_owned()),
         };
         EventRecord {

@@ -1,14 +1,15 @@
-//! How an empty store begins: with an organization and a key that owns it.
+//! How an empty store begins: with an organization and an owner of it, or a token by which one signs up.
 //!
 //! Never touches a store that has anything in it.
 
 use super::actor::Actor;
 use super::audit::{Event, EventType};
 use super::commit::{Change, Desk};
-use super::{Fault, Rules, draw, organizations};
+use super::passwords::{self, Password};
+use super::{Fault, Rules, draw, organizations, people};
 use crate::access::credential::{AccessListMode, CredentialKind, Enforcement};
 use crate::access::id::Id;
-use crate::access::record::{CredentialRecord, SecretRecord};
+use crate::access::record::{CredentialRecord, OrganizationRecord, SecretRecord};
 use crate::access::role::Role;
 use crate::clock::Timestamp;
 use crate::live::fingerprint;
@@ -19,21 +20,25 @@ pub const ORGANIZATION_VARIABLE: &str = "PORTCULLIS_BOOTSTRAP_ORG";
 /// Where the first key may be given, as `publicKey:privateKey`.
 pub const KEY_VARIABLE: &str = "PORTCULLIS_BOOTSTRAP_API_KEY";
 
+/// Where the first owner may be given, as `email:password`.
+pub const OWNER_VARIABLE: &str = "PORTCULLIS_BOOTSTRAP_OWNER";
+
 /// What an empty store begins with. Has no `Debug` of its key.
 #[derive(Clone, Default)]
 pub struct Bootstrap {
     organization: Option<String>,
     key: Option<(String, String)>,
+    owner: Option<(String, Password)>,
 }
 
 /// What a store was begun with. Has no `Debug` of its key.
 pub struct Begun {
     /// The organization.
     pub organization: Id,
-    /// The key that owns it.
-    pub public_key: String,
-    /// Its private key, where it was drawn and nobody knows it yet.
-    pub private_key: Option<String>,
+    /// The key that owns it, where it was drawn and nobody knows it yet: `publicKey:privateKey`.
+    pub key: Option<String>,
+    /// The token by which the first owner signs up, where no owner was given.
+    pub sign_up: Option<String>,
 }
 
 impl std::fmt::Debug for Begun {
@@ -52,6 +57,8 @@ pub enum BootstrapFault {
         "{KEY_VARIABLE} is not `publicKey:privateKey` with 8 lowercase letters and a UUID of version 4; make one by `uuidgen -r`"
     )]
     Key,
+    #[error("{OWNER_VARIABLE} is not `email:password` with a password of 12 to 128 characters that is not the email")]
+    Owner,
     #[error("the store can't be begun: {0}")]
     Store(String),
 }
@@ -61,7 +68,11 @@ impl Bootstrap {
     ///
     /// # Errors
     /// [`BootstrapFault`] naming the variable.
-    pub fn parse(organization: Option<String>, key: Option<String>) -> Result<Self, BootstrapFault> {
+    pub fn parse(
+        organization: Option<String>,
+        key: Option<String>,
+        owner: Option<String>,
+    ) -> Result<Self, BootstrapFault> {
         if organization.as_ref().is_some_and(|name| organizations::check_name("name", name).is_err()) {
             return Err(BootstrapFault::Organization);
         }
@@ -75,7 +86,17 @@ impl Bootstrap {
                 Some((public.to_owned(), private.to_owned())).filter(|_| good).ok_or(BootstrapFault::Key).map(Some)?
             }
         };
-        Ok(Self { organization, key })
+        let owner = match owner {
+            None => None,
+            Some(text) => {
+                let (email, password) = text.split_once(':').ok_or(BootstrapFault::Owner)?;
+                let password = Password::new(password.to_owned());
+                let good = people::check_email(email).and_then(|()| password.check(email));
+                good.map_err(|_| BootstrapFault::Owner)?;
+                Some((email.to_owned(), password))
+            }
+        };
+        Ok(Self { organization, key, owner })
     }
 }
 
@@ -89,17 +110,44 @@ fn first(change: &mut Change<'_>, bootstrap: Bootstrap) -> Result<Begun, Fault> 
     let name = bootstrap.organization.unwrap_or_else(|| "main".to_owned());
     let new = organizations::NewOrganization { name, mode: AccessListMode::Off, key: None };
     let organization = organizations::add(change, &new)?;
-    let (public_key, private_key, given) = match bootstrap.key {
-        Some((public, private)) => (public, private, true),
-        None => (draw::public_key()?, draw::private_key()?, false),
+    let owner = Role::Organization("ORG_OWNER");
+    let begun = Begun { organization: organization.id, key: None, sign_up: None };
+    let begun = match (bootstrap.key, bootstrap.owner) {
+        (Some((public, private)), None) => {
+            first_key(change, &organization, &public, &private)?;
+            begun
+        }
+        (key, Some((email, password))) => {
+            let user = people::add(change, email, &passwords::hash(&password)?)?;
+            people::join(change, &organization, &user, vec![owner], false)?;
+            if let Some((public, private)) = key {
+                first_key(change, &organization, &public, &private)?;
+            }
+            begun
+        }
+        (None, None) => {
+            let (public, private) = (draw::public_key()?, draw::private_key()?);
+            first_key(change, &organization, &public, &private)?;
+            let invite = people::add_invite(change, &organization, None, vec![owner])?;
+            Begun { key: Some(format!("{public}:{private}")), sign_up: invite.token, ..begun }
+        }
     };
+    Ok(begun)
+}
+
+fn first_key(
+    change: &mut Change<'_>,
+    organization: &OrganizationRecord,
+    public_key: &str,
+    private_key: &str,
+) -> Result<(), Fault> {
     let row = CredentialRecord {
         pk: 0,
         id: draw::id()?,
         organization: organization.id,
         kind: CredentialKind::ApiKey,
         name: "first owner".to_owned(),
-        public_key: Some(public_key.clone()),
+        public_key: Some(public_key.to_owned()),
         enabled: true,
         expires_at: Timestamp::NEVER,
         enforcement: Enforcement::Enforce,
@@ -112,12 +160,10 @@ fn first(change: &mut Change<'_>, bootstrap: Bootstrap) -> Result<Begun, Fault> 
     let secret = SecretRecord {
         id: draw::id()?,
         fingerprint: fingerprint::of_key(format!("{public_key}.{private_key}").as_bytes()),
-        digest: change.digest_of(&public_key, &private_key),
-        shown: draw::shown(&private_key),
+        digest: change.digest_of(public_key, private_key),
+        shown: draw::shown(private_key),
         created_at: change.now(),
     };
     change.store().add_secret(pk, &secret)?;
-    change.record(Event::on(EventType::KeyCreated, &row).detail(&row.name))?;
-    let private_key = (!given).then_some(private_key);
-    Ok(Begun { organization: organization.id, public_key, private_key })
+    change.record(Event::on(EventType::KeyCreated, &row).detail(&row.name))
 }

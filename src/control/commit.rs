@@ -61,6 +61,8 @@ pub(super) struct Change<'t> {
     organizations: Vec<Id>,
     credentials: Vec<i64>,
     events: Vec<EventRecord>,
+    /// Something was written that nothing is decided by.
+    wrote_aside: bool,
 }
 
 impl Desk {
@@ -113,6 +115,9 @@ impl Desk {
         let mut making = Change::new(&transaction, &actor, rules, self.clock.now(), revision);
         let value = change(&mut making)?;
         if making.is_nothing() {
+            if making.wrote_aside {
+                transaction.commit()?;
+            }
             return Ok(Committed { value, revision: self.snapshot.revision() });
         }
         let delta = making.finish()?;
@@ -178,6 +183,7 @@ impl<'t> Change<'t> {
             organizations: Vec::new(),
             credentials: Vec::new(),
             events: Vec::new(),
+            wrote_aside: false,
         }
     }
 
@@ -237,6 +243,19 @@ impl<'t> Change<'t> {
     pub(super) fn record(&mut self, event: Event) -> Result<(), Fault> {
         let row = event.row(draw::id()?, self.actor, self.now, self.revision);
         self.events.push(row);
+        Ok(())
+    }
+
+    /// Has kept what was written although no decision depends on it, such as a session: that makes no revision.
+    pub(super) fn keep_aside(&mut self) {
+        self.wrote_aside = true;
+    }
+
+    /// Records what changed nothing that is enforced, such as a sign-in, under the present revision.
+    pub(super) fn note(&mut self, event: Event) -> Result<(), Fault> {
+        let row = event.row(draw::id()?, self.actor, self.now, self.revision.saturating_sub(1));
+        self.store.add_event(&row)?;
+        self.keep_aside();
         Ok(())
     }
 

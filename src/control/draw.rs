@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use aws_lc_rs::rand::fill;
+use base64::Engine as _;
 
 use super::Fault;
 use crate::access::id::Id;
@@ -41,6 +42,12 @@ pub(super) fn private_key() -> Result<String, Fault> {
     Ok(text)
 }
 
+/// A new token: a prefix and 256 random bits.
+pub(super) fn token(prefix: &str) -> Result<String, Fault> {
+    let drawn = bytes::<32>()?;
+    Ok(format!("{prefix}{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(drawn)))
+}
+
 /// Whether a text has the form of a private key.
 pub(super) fn is_private_key(text: &str) -> bool {
     let bytes = text.as_bytes();
@@ -58,7 +65,8 @@ pub(super) fn shown(private_key: &str) -> String {
     format!("********-****-****-{tail}")
 }
 
-fn bytes<const N: usize>() -> Result<[u8; N], Fault> {
+/// Random bytes.
+pub(super) fn bytes<const N: usize>() -> Result<[u8; N], Fault> {
     let mut bytes = [0; N];
     let failed = |_| Refusal::new(Code::InternalError, "The system gives no random numbers; nothing was changed.");
     fill(&mut bytes).map_err(failed)?;

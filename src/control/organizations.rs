@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use super::actor::ActorKind;
 use super::api_keys::{self, NewKey, ShownOnce};
 use super::audit::{Event, EventType};
 use super::rights::{GrantedRole, Rights};
-use super::{Actor, Committed, Control, Fault, Guards, draw, guards};
+use super::{Actor, Committed, Control, Fault, Guards, draw, guards, people};
 use crate::access::credential::{AccessListMode, CredentialKind};
 use crate::access::id::Id;
 use crate::access::record::{CredentialRecord, OrganizationRecord};
@@ -58,15 +59,17 @@ impl Control {
         let actor = actor.clone();
         self.read(move |rows| {
             let rights = Rights::of(rows, &actor)?;
-            match rights.organization() {
-                None => Ok(rows.organizations()?),
-                Some(id) => match rights.see_organization(rows, id) {
-                    Ok(row) => Ok(vec![row]),
+            let Some(own) = rights.organizations() else { return Ok(rows.organizations()?) };
+            let mut seen = Vec::new();
+            for id in own {
+                match rights.see_organization(rows, id) {
+                    Ok(row) => seen.push(row),
                     // A credential without any role sees nothing.
-                    Err(Fault::Refused(_)) => Ok(Vec::new()),
-                    Err(fault) => Err(fault),
-                },
+                    Err(Fault::Refused(_)) => {}
+                    Err(fault) => return Err(fault),
+                }
             }
+            Ok(seen)
         })
         .await
     }
@@ -91,12 +94,13 @@ impl Control {
     ) -> Result<Committed<(OrganizationRecord, Option<ShownOnce>)>, Fault> {
         self.change(actor, move |change| {
             let rights = Rights::of(change.rows(), change.actor())?;
+            rights.make_organizations()?;
             check_name("name", &new.name)?;
-            if let Some(own) = rights.organization() {
-                rights.own(change.rows(), own)?;
+            if matches!(change.actor().kind, ActorKind::Credential { .. }) {
                 check_manageable(&new)?;
             }
             let organization = add(change, &new)?;
+            people::own_what_was_made(change, &organization)?;
             let key = match new.key {
                 Some(key) => Some(api_keys::create(change, &organization, owning(key)?, None)?),
                 None => None,

@@ -24,9 +24,9 @@ impl Control {
         let actor = actor.clone();
         self.read(move |rows| {
             let rights = Rights::of(rows, &actor)?;
-            let organizations = match (organization, rights.organization()) {
+            let organizations = match (organization, rights.organizations()) {
                 (Some(id), _) => vec![rights.see_organization(rows, id)?.id],
-                (None, Some(own)) => vec![own],
+                (None, Some(own)) => own,
                 (None, None) => rows.organizations()?.into_iter().map(|row| row.id).collect(),
             };
             let mut projects = Vec::new();
@@ -89,6 +89,7 @@ impl Control {
                     change.rows().roles(pk)?.into_iter().filter(|role| role.project() != Some(id)).collect();
                 change.store().set_roles(pk, &roles)?;
             }
+            change.store().remove_roles_of_users_on(id)?;
             change.store().remove_project(project.pk)?;
             change.record(Event::new(EventType::GroupDeleted, project.organization).in_project(id).detail(project.name))
         })

@@ -28,7 +28,17 @@ pub(super) struct Rights {
 #[derive(Debug, Clone)]
 enum Of {
     System,
-    Credential { id: Id, organization: Id, roles: Vec<Role> },
+    Credential {
+        id: Id,
+        organization: Id,
+        roles: Vec<Role>,
+    },
+    /// Roles by organization.
+    User {
+        id: Id,
+        roles: Vec<(Id, Role)>,
+    },
+    Nobody,
 }
 
 /// The organization or project, or a refusal that does not tell whether it is there.
@@ -44,7 +54,7 @@ pub(super) fn no_key(id: Id) -> Fault {
     Refusal::new(Code::ApiKeyNotFound, format!("There is no API key {id} that you may see.")).with(id).into()
 }
 
-fn lacking(needed: &str) -> Fault {
+pub(super) fn lacking(needed: &str) -> Fault {
     Refusal::new(Code::InsufficientRole, format!("This needs the role {needed}, which the caller does not have."))
         .with(needed)
         .into()
@@ -53,8 +63,17 @@ fn lacking(needed: &str) -> Fault {
 impl Rights {
     /// Of this actor, now.
     pub(super) fn of(rows: Rows<'_>, actor: &Actor) -> Result<Self, Fault> {
-        let ActorKind::Credential { id, kind, .. } = actor.kind else { return Ok(Self { of: Of::System }) };
         let gone = || Refusal::new(Code::InvalidCredentials, Code::InvalidCredentials.detail(actor.address));
+        let (id, kind) = match actor.kind {
+            ActorKind::Credential { id, kind, .. } => (id, kind),
+            ActorKind::User { id, session, .. } => {
+                // Whoever was signed out meanwhile changes nothing any more.
+                let row = rows.session_by_id(session)?.filter(|row| row.user.id == id).ok_or_else(gone)?;
+                return Ok(Self { of: Of::User { id, roles: rows.roles_of_user(row.user.pk)? } });
+            }
+            ActorKind::Stranger => return Ok(Self { of: Of::Nobody }),
+            ActorKind::System(_) => return Ok(Self { of: Of::System }),
+        };
         let row = rows.credential(kind, id)?.ok_or_else(gone)?;
         let roles = rows.roles(row.pk)?;
         Ok(Self { of: Of::Credential { id, organization: row.organization, roles } })
@@ -64,6 +83,16 @@ impl Rights {
         match &self.of {
             Of::System => true,
             Of::Credential { roles, .. } => roles.iter().any(wanted),
+            Of::User { roles, .. } => roles.iter().any(|(_, role)| wanted(role)),
+            Of::Nobody => false,
+        }
+    }
+
+    /// The same, of the roles in one organization.
+    fn has_in(&self, organization: Id, wanted: impl Fn(&Role) -> bool) -> bool {
+        match &self.of {
+            Of::User { roles, .. } => roles.iter().any(|(on, role)| *on == organization && wanted(role)),
+            _ => self.is_of(organization) && self.has(wanted),
         }
     }
 
@@ -71,23 +100,40 @@ impl Rights {
         match &self.of {
             Of::System => true,
             Of::Credential { organization: own, .. } => *own == organization,
+            Of::User { roles, .. } => roles.iter().any(|(on, _)| *on == organization),
+            Of::Nobody => false,
         }
     }
 
-    /// The one organization that the actor belongs to; `None` sees all.
-    pub(super) fn organization(&self) -> Option<Id> {
+    /// The organizations that the actor belongs to; `None` sees all.
+    pub(super) fn organizations(&self) -> Option<Vec<Id>> {
         match &self.of {
             Of::System => None,
-            Of::Credential { organization, .. } => Some(*organization),
+            Of::Credential { organization, .. } => Some(vec![*organization]),
+            Of::User { roles, .. } => {
+                let mut own: Vec<Id> = roles.iter().map(|(on, _)| *on).collect();
+                own.sort_unstable();
+                own.dedup();
+                Some(own)
+            }
+            Of::Nobody => Some(Vec::new()),
+        }
+    }
+
+    /// Refuses whoever owns no organization: the others make none.
+    pub(super) fn make_organizations(&self) -> Result<(), Fault> {
+        match self.has(|role| *role == Role::Organization("ORG_OWNER")) {
+            true => Ok(()),
+            false => Err(lacking("ORG_OWNER")),
         }
     }
 
     fn owns(&self, organization: Id) -> bool {
-        self.is_of(organization) && self.has(|role| *role == Role::Organization("ORG_OWNER"))
+        self.has_in(organization, |role| *role == Role::Organization("ORG_OWNER"))
     }
 
     fn has_organization_role(&self, organization: Id) -> bool {
-        self.is_of(organization) && self.has(|role| matches!(role, Role::Organization(_)))
+        self.has_in(organization, |role| matches!(role, Role::Organization(_)))
     }
 
     fn administers(&self, project: &ProjectRecord) -> bool {
@@ -98,7 +144,7 @@ impl Rights {
 
     /// The organization, where the actor may see it.
     pub(super) fn see_organization(&self, rows: Rows<'_>, id: Id) -> Result<OrganizationRecord, Fault> {
-        let sees = self.is_of(id) && self.has(|role| matches!(role, Role::Organization(_) | Role::Project(..)));
+        let sees = self.has_in(id, |role| matches!(role, Role::Organization(_) | Role::Project(..)));
         let found = if sees { rows.organization(id)? } else { None };
         found.ok_or_else(|| no_organization(id))
     }
@@ -124,7 +170,7 @@ impl Rights {
     /// The organization, where the actor may make projects in it.
     pub(super) fn make_projects(&self, rows: Rows<'_>, id: Id) -> Result<OrganizationRecord, Fault> {
         let row = self.see_organization(rows, id)?;
-        match self.owns(id) || self.has(|role| *role == Role::Organization("ORG_GROUP_CREATOR")) {
+        match self.owns(id) || self.has_in(id, |role| *role == Role::Organization("ORG_GROUP_CREATOR")) {
             true => Ok(row),
             false => Err(lacking("ORG_GROUP_CREATOR")),
         }
@@ -175,12 +221,12 @@ impl Rights {
         }
     }
 
-    /// Whether the actor may grant or take these roles of a key in this organization.
-    pub(super) fn grant(&self, organization: Id, key: Option<Id>, roles: &[Role]) -> Result<(), Fault> {
-        if let (Of::Credential { id, .. }, Some(key)) = (&self.of, key)
-            && *id == key
+    /// Whether the actor may grant or take these roles of a key or person in this organization.
+    pub(super) fn grant(&self, organization: Id, to: Option<Id>, roles: &[Role]) -> Result<(), Fault> {
+        if let (Of::Credential { id, .. } | Of::User { id, .. }, Some(to)) = (&self.of, to)
+            && *id == to
         {
-            let detail = "A credential can't change its own roles; another owner has to.";
+            let detail = "Nobody can change their own roles; another owner has to.";
             return Err(Refusal::new(Code::InsufficientRole, detail).into());
         }
         if self.owns(organization) {

@@ -178,7 +178,7 @@ proptest! {
                     false => Err(Refusal::new(Code::InvalidAttribute, "at the last moment").into()),
                 }
             });
-            prop_assert_eq!(done.is_ok(), succeeds);
+            prop_assert_eq!(done.is_ok(), succeeds, "{:?}", done);
             let now = (told(desk.snapshot()), desk.snapshot().revision());
             if !succeeds {
                 prop_assert_eq!(&now, &before);

@@ -9,6 +9,7 @@ mod entries;
 mod events;
 mod migrations;
 mod organizations;
+mod people;
 mod projects;
 mod values;
 
@@ -80,6 +81,7 @@ fn taken(fault: &rusqlite::Error) -> Option<&'static str> {
     [
         ("credential.public_key", "public key"),
         ("secret.sha256", "secret"),
+        ("person.email_key", "email address"),
         ("project.name", "project name"),
         ("entry.network", "network on one list"),
         (".id", "id"),

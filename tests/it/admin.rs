@@ -2,6 +2,7 @@
 
 mod enforced;
 pub mod office;
+mod people;
 mod shapes;
 mod survives;
 mod third_party;

@@ -31,6 +31,9 @@ pub(in crate::admin) struct Event {
     /// Its public key.
     #[serde(skip_serializing_if = "Option::is_none")]
     public_key: Option<String>,
+    /// Id of the person who did it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<String>,
     /// Whoever did it, where it was no key.
     #[serde(skip_serializing_if = "Option::is_none")]
     username: Option<String>,
@@ -63,6 +66,7 @@ impl Event {
             revision: row.revision,
             org_id: row.organization.to_string(),
             group_id: row.project.map(|id| id.to_string()),
+            user_id: row.actor_id.clone().filter(|_| row.actor_kind == "USER"),
             api_key_id: row.actor_id.filter(|_| by_key),
             public_key: by_key.then(|| row.actor_name.clone()),
             username: (!by_key).then_some(row.actor_name),

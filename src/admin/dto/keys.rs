@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{AskedEntry, Link, a_time, given_time, link, shown_expiry};
 use crate::access::credential::Enforcement;
+use crate::access::id::Id;
 use crate::access::record::SecretRecord;
 use crate::access::role::Role;
 use crate::clock::Timestamp;
@@ -23,6 +24,16 @@ pub(in crate::admin) struct ShownRole {
     group_id: Option<String>,
     /// Its name.
     role_name: String,
+}
+
+impl ShownRole {
+    pub(super) fn new(role: &Role, organization: Id) -> Self {
+        Self {
+            org_id: role.project().is_none().then(|| organization.to_string()),
+            group_id: role.project().map(|id| id.to_string()),
+            role_name: role.name().to_owned(),
+        }
+    }
 }
 
 /// A role as it is granted: its name, or its name and what it is granted on.
@@ -147,11 +158,7 @@ impl Key {
     pub(in crate::admin) fn new(key: &ApiKey, private_key: Option<&str>, base: &str) -> Self {
         let ApiKey { row, roles, secrets } = key;
         let masked = || secrets.last().map_or_else(String::new, |secret| secret.shown.clone());
-        let shown = |role: &Role| ShownRole {
-            org_id: role.project().is_none().then(|| row.organization.to_string()),
-            group_id: role.project().map(|id| id.to_string()),
-            role_name: role.name().to_owned(),
-        };
+        let shown = |role: &Role| ShownRole::new(role, row.organization);
         Self {
             id: row.id.to_string(),
             desc: row.name.clone(),

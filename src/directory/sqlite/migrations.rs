@@ -12,6 +12,7 @@ use crate::clock::Timestamp;
 const STEPS: &[(&str, &str)] = &[
     ("directory", include_str!("migrations/0001_directory.sql")),
     ("digest", include_str!("migrations/0002_digest.sql")),
+    ("people", include_str!("migrations/0005_people.sql")),
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS migration (

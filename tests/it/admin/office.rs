@@ -68,9 +68,25 @@ impl Office {
     }
 
     fn serve(folder: tempfile::TempDir) -> Self {
+        Self::serve_by(folder, &[("PORTCULLIS_BOOTSTRAP_ORG", "acme"), ("PORTCULLIS_BOOTSTRAP_API_KEY", OWNER)])
+    }
+
+    /// A store that was closed.
+    pub fn again(folder: tempfile::TempDir) -> Self {
+        Self::serve_by(folder, &[])
+    }
+
+    /// A new store that is begun by other variables.
+    pub fn open_by(variables: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("portcullis.yaml"), CONFIGURATION).unwrap();
+        Self::serve_by(folder, variables)
+    }
+
+    fn serve_by(folder: tempfile::TempDir, variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new(PORTCULLIS);
         command.args(["serve", "--config", "portcullis.yaml"]).current_dir(folder.path());
-        command.env("PORTCULLIS_BOOTSTRAP_ORG", "acme").env("PORTCULLIS_BOOTSTRAP_API_KEY", OWNER);
+        command.envs(variables.iter().copied());
         let served = Served::watch(&mut command);
         let address = |served: &Served| -> Option<SocketAddr> {
             let log = served.log();

@@ -60,6 +60,7 @@ use Home::{Anywhere, FromFloor, Only};
 pub const HOMES: &[(&str, Home)] = &[
     ("annotate_snippets", Only(&["cli", "config"])),
     ("anyhow", Only(&["app", "cli", "main"])),
+    ("argon2", Only(&["control"])),
     ("arc_swap", Only(&["live"])),
     ("aws_lc_rs", Anywhere),
     ("axum", Only(&["admin", "app", "authz", "console"])),
