@@ -4,6 +4,7 @@
 
 pub mod address_text;
 pub mod client_address;
+pub mod client_id;
 pub mod credential;
 pub mod decision;
 pub mod digest_secret;

@@ -4,6 +4,7 @@
 //! decided here: rights, guards and limits are `control`'s, and who calls is the judge's.
 
 mod access_lists;
+mod account_lists;
 mod answer;
 mod api_keys;
 mod auth;
@@ -16,6 +17,7 @@ mod operation;
 mod organizations;
 mod people;
 mod projects;
+mod service_accounts;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

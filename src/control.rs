@@ -9,6 +9,7 @@ mod api_keys;
 mod audit;
 mod bootstrap;
 mod commit;
+mod credentials;
 mod draw;
 mod events;
 mod guards;
@@ -19,6 +20,7 @@ mod projects;
 mod recovery;
 mod rights;
 mod roles;
+mod service_accounts;
 mod sign_in;
 mod throttle;
 
@@ -34,15 +36,17 @@ use crate::problem::{Code, Refusal};
 
 pub use access_lists::{EntryEdit, Listed, NewEntry};
 pub use actor::{Actor, ActorKind};
-pub use api_keys::{ApiKey, KeyEdit, NewKey, NewSecret, ShownOnce};
+pub use api_keys::{NewKey, NewSecret, ShownOnce};
 pub use bootstrap::{Begun, Bootstrap, BootstrapFault, KEY_VARIABLE, ORGANIZATION_VARIABLE, OWNER_VARIABLE};
 pub use commit::{Committed, SnapshotSeen};
+pub use credentials::{Credential, KeyEdit};
 pub use guards::Guards;
 pub use organizations::{NewOrganization, OrganizationEdit};
 pub use passwords::Password;
 pub use people::{Invite, User};
 pub use recovery::{ResetFault, reset_owner};
 pub use rights::GrantedRole;
+pub use service_accounts::{AccountEdit, NewAccount, NewClientSecret, ServiceAccount};
 pub use sign_in::{NewSession, SESSION_PREFIX};
 
 /// How much of everything there may be.
@@ -52,11 +56,13 @@ pub struct Limits {
     pub entries_per_list: usize,
     /// API keys of one organization.
     pub api_keys_per_organization: u64,
+    /// Service accounts of one organization.
+    pub service_accounts_per_organization: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { entries_per_list: 200, api_keys_per_organization: 500 }
+        Self { entries_per_list: 200, api_keys_per_organization: 500, service_accounts_per_organization: 200 }
     }
 }
 

@@ -124,6 +124,8 @@ codes! {
     GroupNotFound = "GROUP_NOT_FOUND", 404, "Not Found";
     /// No such API key.
     ApiKeyNotFound = "API_KEY_NOT_FOUND", 404, "Not Found";
+    /// No such service account.
+    ServiceAccountNotFound = "SERVICE_ACCOUNT_NOT_FOUND", 404, "Not Found";
     /// No such entry.
     AccessListEntryNotFound = "API_KEY_ACCESS_LIST_NOT_FOUND", 404, "Not Found";
     /// No such secret of the credential.

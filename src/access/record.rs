@@ -2,6 +2,9 @@
 //!
 //! Never holds a secret, and never takes part in a decision.
 
+use std::fmt;
+
+use super::client_id::ClientId;
 use super::credential::{AccessListMode, CredentialKind, Enforcement, Fingerprint};
 use super::digest_secret::DigestSecret;
 use super::id::Id;
@@ -19,6 +22,8 @@ pub struct OrganizationRecord {
     pub name: String,
     /// The switch.
     pub mode: AccessListMode,
+    /// Most hours that a secret of its service accounts may be made to last.
+    pub secret_hours: u32,
     /// When it was made.
     pub created_at: Timestamp,
     /// The revision that last changed it.
@@ -65,6 +70,73 @@ pub struct CredentialRecord {
     pub created_at: Timestamp,
     /// The revision that last changed it or its list.
     pub revision: u64,
+}
+
+/// Which credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CredentialName {
+    /// API key or service account.
+    pub kind: CredentialKind,
+    /// Its id.
+    pub id: Id,
+}
+
+impl CredentialName {
+    /// An API key.
+    pub const fn api_key(id: Id) -> Self {
+        Self { kind: CredentialKind::ApiKey, id }
+    }
+
+    /// A service account.
+    pub const fn service_account(client: ClientId) -> Self {
+        Self { kind: CredentialKind::ServiceAccount, id: client.0 }
+    }
+}
+
+impl fmt::Display for CredentialName {
+    /// An id of a key, a client id of an account.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            CredentialKind::ApiKey => self.id.fmt(f),
+            CredentialKind::ServiceAccount => ClientId(self.id).fmt(f),
+        }
+    }
+}
+
+impl CredentialRecord {
+    /// Which one it is.
+    pub fn credential(&self) -> CredentialName {
+        CredentialName { kind: self.kind, id: self.id }
+    }
+}
+
+/// What a service account has besides other credentials.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AccountRecord {
+    /// For people.
+    pub description: String,
+    /// Whose foreign tokens speak for it.
+    pub subject: Option<TokenSubject>,
+}
+
+/// Who a foreign token is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenSubject {
+    /// Exact `iss`.
+    pub issuer: String,
+    /// Exact `sub`.
+    pub subject: String,
+}
+
+/// A secret of a service account.
+#[derive(Debug, Clone)]
+pub struct ClientSecretRecord {
+    /// What any secret has.
+    pub secret: SecretRecord,
+    /// When it stops working.
+    pub expires_at: Timestamp,
+    /// When it was last exchanged for a token.
+    pub last_used_at: Option<Timestamp>,
 }
 
 /// A secret of a credential.
@@ -129,7 +201,7 @@ pub struct InviteRecord {
     pub expires_at: Timestamp,
 }
 
-/// Which API keys are listed.
+/// Which credentials are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     /// Those of an organization.

@@ -1,14 +1,16 @@
-//! `…/apiKeys/{apiUserId}/accessList`, by the organization's path and by the project's.
+//! `…/apiKeys/{apiUserId}/accessList`, and what is done with the list of any credential.
 
 use schemars::SchemaGenerator;
+use serde_json::json;
 
 use super::answer::Answer;
-use super::api_keys::{key_id, organization};
+use super::api_keys::{key_id, organization, project};
 use super::call::Call;
-use super::dto::{AskedEntry, Entry, EntryEdit, entries};
+use super::dto::{AccountEntry, AskedEntry, Entry, EntryEdit, entries};
 use super::operation::{FORCE, Kind, Operation, PAGED, Parameter, Verb};
+use crate::access::credential::CredentialKind;
 use crate::access::network::Network;
-use crate::access::record::Place;
+use crate::access::record::{CredentialName, EntryRecord, Place};
 use crate::clock::Timestamp;
 use crate::control::{self, Committed, Fault, Listed};
 
@@ -18,7 +20,7 @@ const STRICT: Parameter = Parameter {
     about: "Refuse what is on the list already; otherwise adding it changes nothing.",
 };
 
-const ADD_QUERY: [Parameter; 5] = [FORCE, STRICT, PAGED[0], PAGED[1], PAGED[2]];
+pub(super) const ADD_QUERY: [Parameter; 5] = [FORCE, STRICT, PAGED[0], PAGED[1], PAGED[2]];
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
@@ -89,23 +91,44 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
 ];
 
-/// Where the list is.
-fn here(call: &Call) -> Result<(Place, crate::access::id::Id), Fault> {
-    Ok((organization(call)?, key_id(call)?))
+/// Where the list is, and whose.
+fn here(call: &Call) -> Result<(Place, CredentialName), Fault> {
+    let place = if call.has("groupId") { project(call)? } else { organization(call)? };
+    match call.has("clientId") {
+        true => Ok((place, CredentialName::service_account(call.parsed("clientId")?))),
+        false => Ok((place, CredentialName::api_key(key_id(call)?))),
+    }
 }
 
 /// Its address.
 fn address(call: &Call) -> Result<String, Fault> {
-    Ok(format!("{}/orgs/{}/apiKeys/{}/accessList", call.base, call.id("orgId")?, key_id(call)?))
+    let (place, name) = here(call)?;
+    let of = match place {
+        Place::Organization(id) => format!("orgs/{id}"),
+        Place::Project(id) => format!("groups/{id}"),
+    };
+    let kind = match name.kind {
+        CredentialKind::ApiKey => "apiKeys",
+        CredentialKind::ServiceAccount => "serviceAccounts",
+    };
+    Ok(format!("{}/{of}/{kind}/{name}/accessList", call.base))
+}
+
+/// An entry, as clients of its kind of credential know it.
+fn entry(row: &EntryRecord, call: &Call) -> Result<serde_json::Value, Fault> {
+    let address = address(call)?;
+    Ok(match call.has("clientId") {
+        true => json!(AccountEntry::new(row, &address)),
+        false => json!(Entry::new(row, &address)),
+    })
 }
 
 fn shown(listed: &Listed, call: &Call) -> Result<Answer, Fault> {
-    let address = address(call)?;
-    let entries = listed.entries.iter().map(|entry| Entry::new(entry, &address)).collect();
+    let entries: Vec<_> = listed.entries.iter().map(|row| entry(row, call)).collect::<Result<_, _>>()?;
     Ok(Answer::page(entries, listed.total).version(listed.revision))
 }
 
-async fn list(call: Call) -> Result<Answer, Fault> {
+pub(super) async fn list(call: Call) -> Result<Answer, Fault> {
     let (place, key) = here(&call)?;
     let listed = call.control.access_list(&call.actor, place, key, call.page()).await?;
     shown(&listed, &call)
@@ -116,7 +139,7 @@ fn changed(call: &Call, made: Committed<Listed>) -> Result<Answer, Fault> {
     Ok(shown(&made.value, call)?.revision(made.revision))
 }
 
-async fn add(call: Call) -> Result<Answer, Fault> {
+pub(super) async fn add(call: Call) -> Result<Answer, Fault> {
     let new = entries("", call.json::<Vec<AskedEntry>>()?)?;
     let strict = call.query.flag(STRICT.name);
     let added =
@@ -124,7 +147,7 @@ async fn add(call: Call) -> Result<Answer, Fault> {
     changed(&call, added)
 }
 
-async fn replace(call: Call) -> Result<Answer, Fault> {
+pub(super) async fn replace(call: Call) -> Result<Answer, Fault> {
     let new = entries("", call.json::<Vec<AskedEntry>>()?)?;
     let expected = call.if_match()?;
     let replaced =
@@ -132,13 +155,13 @@ async fn replace(call: Call) -> Result<Answer, Fault> {
     changed(&call, replaced)
 }
 
-async fn show(call: Call) -> Result<Answer, Fault> {
+pub(super) async fn show(call: Call) -> Result<Answer, Fault> {
     let (place, key) = here(&call)?;
     let row = call.control.access_list_entry(&call.actor, place, key, network(&call)?).await?;
-    Ok(Answer::of(Entry::new(&row, &address(&call)?)))
+    Ok(Answer::of(entry(&row, &call)?))
 }
 
-async fn edit(call: Call) -> Result<Answer, Fault> {
+pub(super) async fn edit(call: Call) -> Result<Answer, Fault> {
     let asked: EntryEdit = call.json()?;
     let edit = control::EntryEdit {
         comment: asked.comment,
@@ -146,10 +169,10 @@ async fn edit(call: Call) -> Result<Answer, Fault> {
     };
     let network = network(&call)?;
     let edited = call.control.edit_access_list_entry(&call.actor, call.guards(), here(&call)?, network, edit).await?;
-    Ok(Answer::of(Entry::new(&edited.value, &address(&call)?)).revision(edited.revision))
+    Ok(Answer::of(entry(&edited.value, &call)?).revision(edited.revision))
 }
 
-async fn delete(call: Call) -> Result<Answer, Fault> {
+pub(super) async fn delete(call: Call) -> Result<Answer, Fault> {
     let network = network(&call)?;
     let gone = call.control.remove_from_access_list(&call.actor, call.guards(), here(&call)?, network).await?;
     Ok(Answer::empty().revision(gone.revision))

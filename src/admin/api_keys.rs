@@ -1,28 +1,16 @@
 //! `/orgs/{orgId}/apiKeys` and `/groups/{groupId}/apiKeys`, with the private keys of each.
 
-use schemars::{JsonSchema, SchemaGenerator};
-use serde::Deserialize;
+use schemars::SchemaGenerator;
 
 use super::answer::Answer;
 use super::call::Call;
-use super::dto::{ApiKeyEdit, AskedRole, Assignment, Key, NewApiKey, Secret, entries, granted};
+use super::dto::{ApiKeyEdit, AskedRole, Assigned, Key, NewApiKey, Secret, entries, granted};
 use super::operation::{Operation, PAGED, Verb};
 use crate::access::credential::Enforcement;
 use crate::access::id::Id;
 use crate::access::record::Place;
 use crate::clock::Timestamp;
-use crate::control::{Fault, KeyEdit, NewKey};
-
-/// Roles on a project for the key of the path.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(untagged)]
-#[schemars(untagged)]
-enum Assigned {
-    /// As Cloud Manager wants it.
-    List(Vec<Assignment>),
-    /// Simply.
-    One(Assignment),
-}
+use crate::control::{Fault, GrantedRole, KeyEdit, NewKey};
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
@@ -160,7 +148,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
 ];
 
 /// Tells the place that a path names.
-type PlaceOf = fn(&Call) -> Result<Place, Fault>;
+pub(super) type PlaceOf = fn(&Call) -> Result<Place, Fault>;
 
 /// The organization of the path.
 pub(super) fn organization(call: &Call) -> Result<Place, Fault> {
@@ -236,13 +224,18 @@ async fn delete_secret(call: Call) -> Result<Answer, Fault> {
     Ok(Answer::empty().revision(gone.revision))
 }
 
-async fn assign(call: Call) -> Result<Answer, Fault> {
+/// The roles of a body that assigns some.
+pub(super) fn assigned_roles(call: &Call) -> Result<Vec<GrantedRole>, Fault> {
     let asked = match call.json::<Assigned>()? {
         Assigned::One(one) => vec![one],
         Assigned::List(list) => list,
     };
     let roles: Vec<AskedRole> = asked.into_iter().flat_map(|one| one.roles).collect();
-    let roles = granted(&roles)?;
+    granted(&roles)
+}
+
+async fn assign(call: Call) -> Result<Answer, Fault> {
+    let roles = assigned_roles(&call)?;
     let done = call.control.assign_api_key(&call.actor, call.id("groupId")?, key_id(&call)?, roles).await?;
     Ok(Answer::empty().revision(done.revision))
 }

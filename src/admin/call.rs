@@ -288,10 +288,24 @@ impl Call {
         self.parsed(name)
     }
 
+    /// Whether the path has such a part.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.path.iter().any(|(known, _)| known == name)
+    }
+
     /// A part of the path, parsed.
     pub(super) fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(&self, name: &str) -> Result<T, Fault> {
+        self.parsed_without(name, "")
+    }
+
+    /// The same, with or without an ending that says nothing more.
+    pub(super) fn parsed_without<T: std::str::FromStr<Err: std::fmt::Display>>(
+        &self,
+        name: &str,
+        ending: &str,
+    ) -> Result<T, Fault> {
         let text = self.segment(name);
-        text.parse().map_err(|fault: T::Err| {
+        text.strip_suffix(ending).unwrap_or(text).parse().map_err(|fault: T::Err| {
             Refusal::new(Code::PathParamParseError, format!("`{name}` in the path: {fault}")).with(name).into()
         })
     }

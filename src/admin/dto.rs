@@ -2,6 +2,7 @@
 //!
 //! Never holds a secret but the one that is shown once, right after it was made.
 
+mod accounts;
 mod entries;
 mod events;
 mod keys;
@@ -17,9 +18,12 @@ use crate::clock::Timestamp;
 use crate::control::Fault;
 use crate::problem::{Code, Refusal};
 
+pub(super) use accounts::{
+    Account, AccountEntry, AccountGroup, AskedSecret, ClientSecret, NewServiceAccount, ServiceAccountEdit,
+};
 pub(super) use entries::{AskedEntry, Entry, EntryEdit, entries};
 pub(super) use events::Event;
-pub(super) use keys::{ApiKeyEdit, AskedRole, Assignment, Key, NewApiKey, Secret, granted};
+pub(super) use keys::{ApiKeyEdit, AskedRole, Assigned, Key, NewApiKey, Secret, granted};
 pub(super) use people::{
     AskedInvite, NewPassword, SessionShown, ShownInvite, ShownUser, SignIn, SignUp, Taken, UserEdit,
 };
@@ -72,6 +76,8 @@ pub(super) struct Settings {
     api_access_list_required: bool,
     /// The switch that makes access lists mandatory.
     api_access_list_mode: Mode,
+    /// Most hours that a secret of a service account may be made to last.
+    max_service_account_secret_validity_in_hours: u32,
 }
 
 impl Settings {
@@ -79,6 +85,7 @@ impl Settings {
         Self {
             api_access_list_required: row.mode == AccessListMode::Required,
             api_access_list_mode: Mode::from(row.mode),
+            max_service_account_secret_validity_in_hours: row.secret_hours,
         }
     }
 }
@@ -125,6 +132,9 @@ pub(super) struct SettingsEdit {
     /// The switch that makes access lists mandatory.
     #[serde(default)]
     api_access_list_mode: Option<Mode>,
+    /// Most hours that a secret of a service account may be made to last, 8 to 8760. Those that are there stay as they are.
+    #[serde(default)]
+    pub(super) max_service_account_secret_validity_in_hours: Option<u32>,
 }
 
 impl SettingsEdit {

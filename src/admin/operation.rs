@@ -132,6 +132,9 @@ pub(super) fn all() -> impl Iterator<Item = &'static Operation> {
         super::auth::OPERATIONS,
         super::people::OPERATIONS,
         super::access_lists::OPERATIONS,
+        super::service_accounts::OPERATIONS,
+        super::account_lists::OF_ORGANIZATION,
+        super::account_lists::OF_PROJECT,
         super::events::OPERATIONS,
         super::explorer::OPERATIONS,
     ]

@@ -72,7 +72,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         method: Verb::Get,
         path: "/orgs/{orgId}/settings",
         id: "getOrganizationSettings",
-        summary: "The switch that makes access lists mandatory.",
+        summary: "The switch that makes access lists mandatory, and how long secrets may last.",
         query: &[],
         body: None,
         status: 200,
@@ -83,7 +83,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         method: Verb::Patch,
         path: "/orgs/{orgId}/settings",
         id: "updateOrganizationSettings",
-        summary: "Turns the switch.",
+        summary: "Turns the switch, or changes how long secrets may last.",
         query: &[FORCE],
         body: Some(SchemaGenerator::subschema_for::<SettingsEdit>),
         status: 200,
@@ -122,7 +122,7 @@ async fn show(call: Call) -> Result<Answer, Fault> {
 
 async fn rename(call: Call) -> Result<Answer, Fault> {
     let asked: Rename = call.json()?;
-    let edit = OrganizationEdit { name: Some(asked.name), mode: None };
+    let edit = OrganizationEdit { name: Some(asked.name), ..OrganizationEdit::default() };
     let edited = edit_organization(&call, edit).await?;
     Ok(Answer::of(Organization::new(&edited.value, &call.base))
         .version(edited.value.revision)
@@ -141,7 +141,11 @@ async fn settings(call: Call) -> Result<Answer, Fault> {
 
 async fn turn(call: Call) -> Result<Answer, Fault> {
     let asked: SettingsEdit = call.json()?;
-    let edit = OrganizationEdit { name: None, mode: asked.mode()? };
+    let edit = OrganizationEdit {
+        name: None,
+        mode: asked.mode()?,
+        secret_hours: asked.max_service_account_secret_validity_in_hours,
+    };
     let edited = edit_organization(&call, edit).await?;
     Ok(Answer::of(Settings::new(&edited.value)).version(edited.value.revision).revision(edited.revision))
 }

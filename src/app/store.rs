@@ -46,6 +46,7 @@ fn rules(settings: &Settings) -> Rules {
     let limits = settings.admin.as_ref().map_or_else(Limits::default, |admin| Limits {
         entries_per_list: admin.entries_per_list,
         api_keys_per_organization: admin.api_keys_per_organization,
+        service_accounts_per_organization: admin.service_accounts_per_organization,
     });
     let digest = settings.gateway.credentials.digest.as_ref();
     Rules { limits, digest_realm: digest.map(|digest| digest.realm.to_string()) }

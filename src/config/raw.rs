@@ -314,6 +314,8 @@ pub struct Admin {
     pub entries_per_list: Option<u32>,
     /// Most API keys of one organization. Default: 500. A change needs a restart.
     pub api_keys_per_organization: Option<u32>,
+    /// Most service accounts of one organization. Default: 200. A change needs a restart.
+    pub service_accounts_per_organization: Option<u32>,
 }
 
 /// The listener for probes and metrics, and the access log.

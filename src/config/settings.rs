@@ -307,6 +307,8 @@ pub struct AdminSettings {
     pub entries_per_list: usize,
     /// Most API keys of one organization.
     pub api_keys_per_organization: u64,
+    /// Most service accounts of one organization.
+    pub service_accounts_per_organization: u64,
 }
 
 /// The telemetry listener.

@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::api_keys::{check_expiry, find};
 use super::audit::{Event, EventType};
 use super::commit::Change;
+use super::credentials::{check_expiry, find};
 use super::organizations::expect;
 use super::rights::{Rights, no_organization};
 use super::{Actor, Committed, Control, Fault, Guards, guards};
-use crate::access::id::Id;
 use crate::access::network::Network;
-use crate::access::record::{CredentialRecord, EntryRecord, OrganizationRecord, Place};
+use crate::access::record::{CredentialName, CredentialRecord, EntryRecord, OrganizationRecord, Place};
 use crate::clock::Timestamp;
 use crate::directory::sqlite::Rows;
 use crate::problem::{Code, Refusal};
@@ -66,7 +65,7 @@ impl Control {
         self: &Arc<Self>,
         actor: &Actor,
         place: Place,
-        key: Id,
+        key: CredentialName,
         (skip, most): (u64, u64),
     ) -> Result<Listed, Fault> {
         let actor = actor.clone();
@@ -85,7 +84,7 @@ impl Control {
         self: &Arc<Self>,
         actor: &Actor,
         place: Place,
-        key: Id,
+        key: CredentialName,
         network: Network,
     ) -> Result<EntryRecord, Fault> {
         let actor = actor.clone();
@@ -104,7 +103,7 @@ impl Control {
         &self,
         actor: &Actor,
         guards: Guards,
-        (place, key): (Place, Id),
+        (place, key): (Place, CredentialName),
         new: Vec<NewEntry>,
         strict: bool,
         shown: (u64, u64),
@@ -136,7 +135,7 @@ impl Control {
         &self,
         actor: &Actor,
         guards: Guards,
-        (place, key): (Place, Id),
+        (place, key): (Place, CredentialName),
         new: Vec<NewEntry>,
         expected: Option<u64>,
         shown: (u64, u64),
@@ -165,7 +164,7 @@ impl Control {
         &self,
         actor: &Actor,
         guards: Guards,
-        (place, key): (Place, Id),
+        (place, key): (Place, CredentialName),
         network: Network,
         edit: EntryEdit,
     ) -> Result<Committed<EntryRecord>, Fault> {
@@ -196,7 +195,7 @@ impl Control {
         &self,
         actor: &Actor,
         guards: Guards,
-        (place, key): (Place, Id),
+        (place, key): (Place, CredentialName),
         network: Network,
     ) -> Result<Committed<()>, Fault> {
         self.change(actor, move |change| {
@@ -236,7 +235,7 @@ fn page(rows: Rows<'_>, credential: &CredentialRecord, (skip, most): (u64, u64))
 }
 
 /// The key and its list, where the actor may change it.
-fn hold(change: &Change<'_>, place: Place, key: Id) -> Result<Held, Fault> {
+fn hold(change: &Change<'_>, place: Place, key: CredentialName) -> Result<Held, Fault> {
     let rows = change.rows();
     let rights = Rights::of(rows, change.actor())?;
     let key = find(rows, &rights, place, key)?;

@@ -6,6 +6,7 @@ use super::{Control, Fault};
 use crate::access::client_address::ClientAddress;
 use crate::access::credential::CredentialKind;
 use crate::access::id::Id;
+use crate::access::record::CredentialName;
 use crate::problem::{Code, Refusal};
 
 /// Whoever changes or reads something.
@@ -26,7 +27,7 @@ pub enum ActorKind {
         id: Id,
         /// API key or service account.
         kind: CredentialKind,
-        /// Public key or name.
+        /// Public key or name of a key, client id of an account.
         name: String,
     },
     /// A person with a session. Their roles are looked up likewise.
@@ -51,9 +52,9 @@ impl Actor {
     }
 
     /// The calling credential, where it is one.
-    pub fn credential_id(&self) -> Option<Id> {
+    pub fn credential(&self) -> Option<CredentialName> {
         match self.kind {
-            ActorKind::Credential { id, .. } => Some(id),
+            ActorKind::Credential { id, kind, .. } => Some(CredentialName { kind, id }),
             ActorKind::User { .. } | ActorKind::Stranger | ActorKind::System(_) => None,
         }
     }
@@ -78,10 +79,13 @@ impl Control {
         id: Id,
         address: ClientAddress,
     ) -> Result<Actor, Fault> {
-        let found = self.read(move |rows| Ok(rows.credential(kind, id)?)).await?;
+        let found = self.read(move |rows| Ok(rows.credential(CredentialName { kind, id })?)).await?;
         let row = found
             .ok_or_else(|| Refusal::new(Code::InvalidCredentials, Code::InvalidCredentials.detail(Some(address))))?;
-        let name = row.public_key.unwrap_or(row.name);
+        let name = match kind {
+            CredentialKind::ApiKey => row.public_key.unwrap_or(row.name),
+            CredentialKind::ServiceAccount => row.credential().to_string(),
+        };
         Ok(Actor { kind: ActorKind::Credential { id, kind, name }, address: Some(address) })
     }
 }

@@ -4,32 +4,19 @@ use std::sync::Arc;
 
 use super::audit::{Event, EventType};
 use super::commit::Change;
+use super::credentials::{
+    Credential, KeyEdit, apply, assign, check_description, check_expiry, delete, find, projects_of, unassign, whole,
+};
 use super::organizations::expect;
-use super::rights::{GrantedRole, Rights, no_key};
+use super::rights::{GrantedRole, Rights};
 use super::{Actor, Committed, Control, Fault, NewEntry, access_lists, draw, roles};
 use crate::access::credential::{CredentialKind, Enforcement};
 use crate::access::digest_secret::MOST_SECRETS;
 use crate::access::id::Id;
-use crate::access::record::{CredentialRecord, OrganizationRecord, Place, SecretRecord};
-use crate::access::role::Role;
+use crate::access::record::{CredentialName, CredentialRecord, OrganizationRecord, Place, SecretRecord};
 use crate::clock::Timestamp;
-use crate::directory::sqlite::{Rows, StoreFault};
 use crate::live::fingerprint;
 use crate::problem::{Code, Refusal};
-
-/// Longest description, in characters.
-const LONGEST_DESCRIPTION: usize = 250;
-
-/// An API key as it is shown.
-#[derive(Debug, Clone)]
-pub struct ApiKey {
-    /// The key.
-    pub row: CredentialRecord,
-    /// What it may do.
-    pub roles: Vec<Role>,
-    /// What proves it, without what is secret.
-    pub secrets: Vec<SecretRecord>,
-}
 
 /// A key to be made.
 #[derive(Debug, Clone)]
@@ -46,26 +33,11 @@ pub struct NewKey {
     pub entries: Vec<NewEntry>,
 }
 
-/// What is to be changed of a key; `None` stays.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct KeyEdit {
-    /// Another description.
-    pub description: Option<String>,
-    /// All roles on the organization, or on the project by which it was asked.
-    pub roles: Option<Vec<GrantedRole>>,
-    /// Whether it works.
-    pub enabled: Option<bool>,
-    /// When it stops working; `Some(NEVER)` never.
-    pub expires_at: Option<Timestamp>,
-    /// Whether its list refuses.
-    pub enforcement: Option<Enforcement>,
-}
-
 /// A key that was just made, with the secret that is shown this once. Has no `Debug`.
 #[derive(Clone)]
 pub struct ShownOnce {
     /// The key.
-    pub key: ApiKey,
+    pub key: Credential,
     /// Its private key.
     pub private_key: String,
 }
@@ -89,7 +61,7 @@ impl Control {
         actor: &Actor,
         place: Place,
         (skip, most): (u64, u64),
-    ) -> Result<(Vec<ApiKey>, u64), Fault> {
+    ) -> Result<(Vec<Credential>, u64), Fault> {
         let actor = actor.clone();
         self.read(move |rows| {
             let rights = Rights::of(rows, &actor)?;
@@ -97,7 +69,7 @@ impl Control {
                 Place::Organization(id) => drop(rights.see_all_of(rows, id)?),
                 Place::Project(id) => drop(rights.see_project(rows, id)?),
             }
-            let (keys, total) = rows.api_keys(place, skip, most)?;
+            let (keys, total) = rows.credentials(CredentialKind::ApiKey, place, (skip, most))?;
             let keys = keys.into_iter().map(|row| whole(rows, row)).collect::<Result<_, _>>()?;
             Ok((keys, total))
         })
@@ -108,9 +80,9 @@ impl Control {
     ///
     /// # Errors
     /// `API_KEY_NOT_FOUND`, also where it is not at this place or the actor may not see it.
-    pub async fn api_key(self: &Arc<Self>, actor: &Actor, place: Place, id: Id) -> Result<ApiKey, Fault> {
+    pub async fn api_key(self: &Arc<Self>, actor: &Actor, place: Place, id: Id) -> Result<Credential, Fault> {
         let actor = actor.clone();
-        self.read(move |rows| find(rows, &Rights::of(rows, &actor)?, place, id)).await
+        self.read(move |rows| find(rows, &Rights::of(rows, &actor)?, place, CredentialName::api_key(id))).await
     }
 
     /// Makes a key.
@@ -149,10 +121,10 @@ impl Control {
         id: Id,
         edit: KeyEdit,
         expected: Option<u64>,
-    ) -> Result<Committed<ApiKey>, Fault> {
+    ) -> Result<Committed<Credential>, Fault> {
         self.change(actor, move |change| {
             let rights = Rights::of(change.rows(), change.actor())?;
-            let key = find(change.rows(), &rights, place, id)?;
+            let key = find(change.rows(), &rights, place, CredentialName::api_key(id))?;
             expect(expected, key.row.revision)?;
             let roles = match &edit.roles {
                 Some(granted) => Some(roles::replaced(change, &rights, place, &key, granted)?),
@@ -174,12 +146,7 @@ impl Control {
     pub async fn delete_api_key(&self, actor: &Actor, organization: Id, id: Id) -> Result<Committed<()>, Fault> {
         self.change(actor, move |change| {
             let rights = Rights::of(change.rows(), change.actor())?;
-            let key = find(change.rows(), &rights, Place::Organization(organization), id)?;
-            rights.manage_key(change.rows(), &key.row, &key.roles)?;
-            keep_an_owner(change, &key, &[])?;
-            change.touch_credential(key.row.pk)?;
-            change.store().remove_credential(key.row.pk)?;
-            change.record(Event::on(EventType::KeyDeleted, &key.row).detail(&key.row.name))
+            delete(change, &rights, organization, CredentialName::api_key(id))
         })
         .await
     }
@@ -194,15 +161,11 @@ impl Control {
         project: Id,
         id: Id,
         roles: Vec<GrantedRole>,
-    ) -> Result<Committed<ApiKey>, Fault> {
+    ) -> Result<Committed<Credential>, Fault> {
         self.change(actor, move |change| {
             let rights = Rights::of(change.rows(), change.actor())?;
             let place = rights.administer(change.rows(), project)?;
-            let row = change.rows().credential(CredentialKind::ApiKey, id)?;
-            let row = row.filter(|row| row.organization == place.organization).ok_or_else(|| no_key(id))?;
-            let key = whole(change.rows(), row)?;
-            let roles = roles::replaced(change, &rights, Place::Project(project), &key, &roles)?;
-            apply(change, key, KeyEdit::default(), Some(roles))
+            assign(change, &rights, &place, CredentialName::api_key(id), &roles)
         })
         .await
     }
@@ -211,13 +174,10 @@ impl Control {
     ///
     /// # Errors
     /// A [`Fault`].
-    pub async fn unassign_api_key(&self, actor: &Actor, project: Id, id: Id) -> Result<Committed<ApiKey>, Fault> {
+    pub async fn unassign_api_key(&self, actor: &Actor, project: Id, id: Id) -> Result<Committed<Credential>, Fault> {
         self.change(actor, move |change| {
             let rights = Rights::of(change.rows(), change.actor())?;
-            rights.administer(change.rows(), project)?;
-            let key = find(change.rows(), &rights, Place::Project(project), id)?;
-            let roles = roles::replaced(change, &rights, Place::Project(project), &key, &[])?;
-            apply(change, key, KeyEdit::default(), Some(roles))
+            unassign(change, &rights, project, CredentialName::api_key(id))
         })
         .await
     }
@@ -229,7 +189,7 @@ impl Control {
     pub async fn add_api_key_secret(&self, actor: &Actor, place: Place, id: Id) -> Result<Committed<NewSecret>, Fault> {
         self.change(actor, move |change| {
             let rights = Rights::of(change.rows(), change.actor())?;
-            let mut key = find(change.rows(), &rights, place, id)?;
+            let mut key = find(change.rows(), &rights, place, CredentialName::api_key(id))?;
             rights.manage_key(change.rows(), &key.row, &key.roles)?;
             if key.secrets.len() >= MOST_SECRETS {
                 let detail = format!("API key {id} has {MOST_SECRETS} private keys; delete the old one first.");
@@ -258,7 +218,7 @@ impl Control {
     ) -> Result<Committed<()>, Fault> {
         self.change(actor, move |change| {
             let rights = Rights::of(change.rows(), change.actor())?;
-            let mut key = find(change.rows(), &rights, place, id)?;
+            let mut key = find(change.rows(), &rights, place, CredentialName::api_key(id))?;
             rights.manage_key(change.rows(), &key.row, &key.roles)?;
             let found = key.secrets.iter().find(|one| one.id == secret);
             let shown = found.map(|one| one.shown.clone()).ok_or_else(|| {
@@ -278,29 +238,6 @@ impl Control {
     }
 }
 
-/// A key with what belongs to it.
-pub(super) fn whole(rows: Rows<'_>, row: CredentialRecord) -> Result<ApiKey, StoreFault> {
-    Ok(ApiKey { roles: rows.roles(row.pk)?, secrets: rows.secrets(row.pk)?, row })
-}
-
-/// The key at a place, where the actor may see it.
-pub(super) fn find(rows: Rows<'_>, rights: &Rights, place: Place, id: Id) -> Result<ApiKey, Fault> {
-    match place {
-        Place::Organization(organization) => drop(rights.see_organization(rows, organization)?),
-        Place::Project(project) => drop(rights.see_project(rows, project)?),
-    }
-    let row = rows.credential(CredentialKind::ApiKey, id)?.ok_or_else(|| no_key(id))?;
-    let key = whole(rows, row)?;
-    let is_there = match place {
-        Place::Organization(organization) => key.row.organization == organization,
-        Place::Project(project) => key.roles.iter().any(|role| role.project() == Some(project)),
-    };
-    match is_there && rights.sees_key(&key.row, &key.roles) {
-        true => Ok(key),
-        false => Err(no_key(id)),
-    }
-}
-
 /// Makes a key of an organization, with its first private key.
 pub(super) fn create(
     change: &mut Change<'_>,
@@ -313,7 +250,7 @@ pub(super) fn create(
         let detail = format!("Organization {} has {most} API keys, as many as are allowed.", organization.id);
         return Err(Refusal::new(Code::LimitReached, detail).with(most).into());
     }
-    check_description(&new.description)?;
+    check_description("desc", &new.description)?;
     check_expiry(new.expires_at, change.now())?;
     let roles = roles::parsed(change.rows(), organization.id, project, &new.roles)?;
     // An organization that comes into being with this key has no owner yet who could grant anything.
@@ -342,7 +279,7 @@ pub(super) fn create(
         change.record(Event::on(EventType::KeyAddedToGroup, &row).in_project(project))?;
     }
     let row = access_lists::begin(change, organization, row, new.entries)?;
-    let key = ApiKey { row, roles, secrets: vec![secret.row] };
+    let key = Credential { row, roles, secrets: vec![secret.row] };
     Ok(ShownOnce { key, private_key: secret.private_key })
 }
 
@@ -358,107 +295,4 @@ pub(super) fn add_secret(change: &Change<'_>, key: &CredentialRecord) -> Result<
     };
     change.store().add_secret(key.pk, &row)?;
     Ok(NewSecret { row, private_key })
-}
-
-/// Writes what is different, and records each difference.
-fn apply(change: &mut Change<'_>, mut key: ApiKey, edit: KeyEdit, roles: Option<Vec<Role>>) -> Result<ApiKey, Fault> {
-    let before = (key.row.clone(), key.roles.clone());
-    let row = &mut key.row;
-    if let Some(description) = edit.description {
-        check_description(&description)?;
-        row.name = description;
-    }
-    if let Some(expires_at) = edit.expires_at.filter(|at| *at != row.expires_at) {
-        check_expiry(expires_at, change.now())?;
-        row.expires_at = expires_at;
-    }
-    row.enabled = edit.enabled.unwrap_or(row.enabled);
-    row.enforcement = edit.enforcement.unwrap_or(row.enforcement);
-    key.roles = roles.unwrap_or(key.roles);
-    if (&key.row, &key.roles) == (&before.0, &before.1) {
-        return Ok(key);
-    }
-    let kept: &[Role] = if key.row.enabled { &key.roles } else { &[] };
-    keep_an_owner(change, &ApiKey { roles: before.1.clone(), row: before.0.clone(), secrets: Vec::new() }, kept)?;
-    change.touch_credential(key.row.pk)?;
-    let (old, row) = (&before.0, &key.row);
-    let differences = [
-        (old.name != row.name, EventType::KeyDescriptionChanged),
-        (old.enabled && !row.enabled, EventType::KeyDisabled),
-        (!old.enabled && row.enabled, EventType::KeyEnabled),
-        (old.expires_at != row.expires_at, EventType::KeyExpiryChanged),
-        (old.enforcement != row.enforcement, EventType::KeyEnforcementChanged),
-    ];
-    for (_, event) in differences.into_iter().filter(|(differs, _)| *differs) {
-        change.record(Event::on(event, row))?;
-    }
-    record_roles(change, &key, &before.1)?;
-    key.row.revision = change.revision();
-    change.store().update_credential(&key.row)?;
-    if key.roles != before.1 {
-        change.store().set_roles(key.row.pk, &key.roles)?;
-    }
-    Ok(key)
-}
-
-fn record_roles(change: &mut Change<'_>, key: &ApiKey, before: &[Role]) -> Result<(), Fault> {
-    let (old, new) = (projects_of(before), projects_of(&key.roles));
-    for project in new.iter().filter(|one| !old.contains(one)) {
-        change.record(Event::on(EventType::KeyAddedToGroup, &key.row).in_project(*project))?;
-    }
-    for project in old.iter().filter(|one| !new.contains(one)) {
-        change.record(Event::on(EventType::KeyRemovedFromGroup, &key.row).in_project(*project))?;
-    }
-    let kept = |roles: &[Role]| -> Vec<Role> {
-        let stays = |role: &&Role| role.project().is_none_or(|id| old.contains(&id) && new.contains(&id));
-        roles.iter().filter(stays).cloned().collect()
-    };
-    match kept(before) == kept(&key.roles) {
-        true => Ok(()),
-        false => change.record(Event::on(EventType::KeyRolesChanged, &key.row)),
-    }
-}
-
-fn projects_of(roles: &[Role]) -> Vec<Id> {
-    let mut projects: Vec<Id> = roles.iter().filter_map(Role::project).collect();
-    projects.sort_unstable();
-    projects.dedup();
-    projects
-}
-
-/// Refuses where nobody could manage the organization any more.
-fn keep_an_owner(change: &Change<'_>, key: &ApiKey, kept: &[Role]) -> Result<(), Fault> {
-    let owner = Role::Organization("ORG_OWNER");
-    if !key.row.enabled || !key.roles.contains(&owner) || kept.contains(&owner) {
-        return Ok(());
-    }
-    let rows = change.rows();
-    let other = rows.has_other_owner(key.row.organization, key.row.pk, change.now())?;
-    match other || rows.has_owner_besides(key.row.organization, 0)? {
-        true => Ok(()),
-        false => {
-            let detail =
-                format!("Organization {} would have no owner left; make another one first.", key.row.organization);
-            Err(Refusal::new(Code::CannotDeleteLastOwner, detail).with(key.row.organization).into())
-        }
-    }
-}
-
-fn check_description(text: &str) -> Result<(), Fault> {
-    let length = text.chars().count();
-    match (1..=LONGEST_DESCRIPTION).contains(&length) && !text.chars().any(char::is_control) {
-        true => Ok(()),
-        false => {
-            let wrong = format!("a description has 1 to {LONGEST_DESCRIPTION} characters and no control characters");
-            Err(Refusal::field(Code::InvalidAttribute, "desc", wrong).into())
-        }
-    }
-}
-
-/// Refuses a time that has passed: nobody means "never again" by it.
-pub(super) fn check_expiry(at: Timestamp, now: Timestamp) -> Result<(), Fault> {
-    match at > now {
-        true => Ok(()),
-        false => Err(Refusal::field(Code::InvalidAttribute, "expiresAt", format!("{at} has passed")).into()),
-    }
 }

@@ -1,9 +1,10 @@
 //! The record of who did what; every name that an event may have.
 
 use super::actor::{Actor, ActorKind};
+use crate::access::credential::CredentialKind;
 use crate::access::id::Id;
 use crate::access::network::Network;
-use crate::access::record::{CredentialRecord, EventRecord, UserRecord};
+use crate::access::record::{CredentialName, CredentialRecord, EventRecord, UserRecord};
 use crate::clock::Timestamp;
 
 macro_rules! event_types {
@@ -13,14 +14,26 @@ macro_rules! event_types {
         pub(super) enum EventType { $($(#[$doc])* $variant,)* }
 
         impl EventType {
-            /// Every name, as the filter of the API takes it.
-            pub(super) const NAMES: &'static [&'static str] = &[$($name,)*];
+            const NAMES: &'static [&'static str] = &[$($name,)*];
 
-            pub(super) const fn as_str(self) -> &'static str {
+            const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
             }
         }
     };
+}
+
+/// What names of events on API keys begin with, and those of the same events on service accounts.
+const OF_KEYS: &str = "API_KEY_";
+const OF_ACCOUNTS: &str = "SERVICE_ACCOUNT_";
+
+impl EventType {
+    /// Every name, as the filter of the API takes it.
+    pub(super) fn names() -> impl Iterator<Item = String> {
+        let all = Self::NAMES.iter();
+        let likewise = all.clone().filter_map(|name| Some(format!("{OF_ACCOUNTS}{}", name.strip_prefix(OF_KEYS)?)));
+        all.map(|name| (*name).to_owned()).chain(likewise)
+    }
 }
 
 event_types! {
@@ -58,6 +71,8 @@ event_types! {
     SignedOut = "USER_SIGNED_OUT";
     PasswordChanged = "USER_PASSWORD_CHANGED";
     OwnerReset = "USER_OWNER_RESET";
+    SubjectChanged = "SERVICE_ACCOUNT_TOKEN_SUBJECT_CHANGED";
+    SecretValidityChanged = "ORG_SERVICE_ACCOUNT_SECRET_VALIDITY_CHANGED";
     GuardOverridden = "ACCESS_LIST_GUARD_OVERRIDDEN";
 }
 
@@ -67,7 +82,9 @@ pub(super) struct Event {
     event: EventType,
     organization: Id,
     project: Option<Id>,
-    target: Option<Id>,
+    target: Option<String>,
+    /// Of a service account.
+    of_account: bool,
     target_public_key: Option<String>,
     entry: Option<String>,
     detail: Option<String>,
@@ -76,18 +93,20 @@ pub(super) struct Event {
 impl Event {
     pub(super) fn new(event: EventType, organization: Id) -> Self {
         let (project, target, target_public_key, entry, detail) = (None, None, None, None, None);
-        Self { event, organization, project, target, target_public_key, entry, detail }
+        Self { event, organization, project, target, of_account: false, target_public_key, entry, detail }
     }
 
     /// Something that happened to a credential.
     pub(super) fn on(event: EventType, credential: &CredentialRecord) -> Self {
         let target_public_key = credential.public_key.clone();
-        Self { target: Some(credential.id), target_public_key, ..Self::new(event, credential.organization) }
+        let target = Some(credential.credential().to_string());
+        let of_account = credential.kind == CredentialKind::ServiceAccount;
+        Self { target, of_account, target_public_key, ..Self::new(event, credential.organization) }
     }
 
     /// Something that happened to a person.
     pub(super) fn of_user(event: EventType, organization: Id, user: &UserRecord) -> Self {
-        Self { target: Some(user.id), detail: Some(user.email.clone()), ..Self::new(event, organization) }
+        Self { target: Some(user.id.to_string()), detail: Some(user.email.clone()), ..Self::new(event, organization) }
     }
 
     pub(super) fn in_project(self, project: Id) -> Self {
@@ -104,14 +123,19 @@ impl Event {
 
     pub(super) fn row(self, id: Id, actor: &Actor, now: Timestamp, revision: u64) -> EventRecord {
         let (actor_kind, actor_id, actor_name) = match &actor.kind {
-            ActorKind::Credential { id, name, kind } => (kind.as_str(), Some(id.to_string()), name.clone()),
+            ActorKind::Credential { id, name, kind } => {
+                (kind.as_str(), Some(CredentialName { kind: *kind, id: *id }.to_string()), name.clone())
+            }
             ActorKind::User { id, email, .. } => ("USER", Some(id.to_string()), email.clone()),
             ActorKind::Stranger => ("USER", None, "nobody".to_owned()),
             ActorKind::System(command) => ("SYSTEM", None, (*command).to_owned()),
         };
         EventRecord {
             id,
-            event: self.event.as_str().to_owned(),
+            event: match (self.of_account, self.event.as_str().strip_prefix(OF_KEYS)) {
+                (true, Some(what)) => format!("{OF_ACCOUNTS}{what}"),
+                _ => self.event.as_str().to_owned(),
+            },
             created_at: now,
             revision,
             organization: self.organization,
@@ -120,7 +144,7 @@ impl Event {
             actor_id,
             actor_name,
             remote_address: actor.address.map(|address| address.to_string()),
-            target: self.target.map(|id| id.to_string()),
+            target: self.target,
             target_public_key: self.target_public_key,
             entry: self.entry,
             detail: self.detail,

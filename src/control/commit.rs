@@ -10,7 +10,7 @@ use std::time::Instant;
 use super::actor::Actor;
 use super::audit::Event;
 use super::{Fault, Limits, OpenFault, Rules, draw};
-use crate::access::credential::Fingerprint;
+use crate::access::credential::{CredentialKind, Fingerprint};
 use crate::access::digest_secret::DigestSecret;
 use crate::access::id::Id;
 use crate::access::record::EventRecord;
@@ -18,6 +18,7 @@ use crate::access::snapshot::{Delta, Draft, Snapshot};
 use crate::clock::{Clock, Timestamp};
 use crate::directory::sqlite::{self, CompileFault, Rows, Store, StoreFault};
 use crate::gate::digest::ha1;
+use crate::live::fingerprint;
 use crate::live::published::Published;
 
 /// Hears of each snapshot that was published, and how long it took from the change to there.
@@ -226,8 +227,11 @@ impl<'t> Change<'t> {
             return Ok(());
         }
         // One of its fingerprints finds it, whichever it is.
-        let secrets = self.rows().secrets(pk)?;
-        self.removed.extend(secrets.first().map(|secret| secret.fingerprint));
+        let account = self.rows().credential_by_pk(pk)?.filter(|row| row.kind == CredentialKind::ServiceAccount);
+        match account {
+            Some(account) => self.removed.push(fingerprint::of_client(account.id)),
+            None => self.removed.extend(self.rows().secrets(pk)?.first().map(|secret| secret.fingerprint)),
+        }
         self.credentials.push(pk);
         Ok(())
     }

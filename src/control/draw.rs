@@ -48,6 +48,21 @@ pub(super) fn token(prefix: &str) -> Result<String, Fault> {
     Ok(format!("{prefix}{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(drawn)))
 }
 
+/// What the secret of a service account begins with.
+const CLIENT_SECRET: &str = "pcl_sa_sk_";
+
+/// A new secret of a service account: a prefix and 240 random bits in 40 characters.
+pub(super) fn client_secret() -> Result<String, Fault> {
+    let drawn = bytes::<30>()?;
+    Ok(format!("{CLIENT_SECRET}{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(drawn)))
+}
+
+/// What may be shown of it: its last 4 characters.
+pub(super) fn shown_client_secret(secret: &str) -> String {
+    let tail = secret.char_indices().rev().nth(3).map_or("", |(at, _)| &secret[at..]);
+    format!("{CLIENT_SECRET}…{tail}")
+}
+
 /// Whether a text has the form of a private key.
 pub(super) fn is_private_key(text: &str) -> bool {
     let bytes = text.as_bytes();

@@ -29,9 +29,12 @@ impl Control {
             if let Some(id) = filter.project {
                 rights.see_project(rows, id)?;
             }
-            if let Some(unknown) = filter.types.iter().find(|name| !EventType::NAMES.contains(&name.as_str())) {
+            if let Some(unknown) = filter.types.iter().find(|name| !EventType::names().any(|known| known == **name)) {
                 let shown: String = unknown.chars().take(80).flat_map(char::escape_default).collect();
-                let wrong = format!("`{shown}` is no type of event; known are {}", EventType::NAMES.join(", "));
+                let wrong = format!(
+                    "`{shown}` is no type of event; known are {}",
+                    EventType::names().collect::<Vec<_>>().join(", ")
+                );
                 return Err(Refusal::new(Code::InvalidQueryParameter, wrong).with("eventType").into());
             }
             Ok(rows.events(&filter, skip, most)?)

@@ -105,7 +105,7 @@ pub(super) fn switch_on(
         if let Some(credential) = change.rows().credential_by_pk(pk)?
             && cover_everything(&change.rows().entries(pk)?)
         {
-            wide.push(credential.public_key.unwrap_or_else(|| credential.id.to_string()));
+            wide.push(credential.public_key.clone().unwrap_or_else(|| credential.credential().to_string()));
         }
     }
     if !wide.is_empty() {
@@ -134,7 +134,7 @@ pub(super) fn switch_on(
 
 /// The address of the caller, where it is this very credential.
 fn own_address(actor: &Actor, credential: &CredentialRecord) -> Option<ClientAddress> {
-    actor.address.filter(|_| actor.credential_id() == Some(credential.id))
+    actor.address.filter(|_| actor.credential() == Some(credential.credential()))
 }
 
 /// Whether a list admits every IPv4 or every IPv6 address.

@@ -6,8 +6,9 @@ use super::actor::ActorKind;
 use super::api_keys::{self, NewKey, ShownOnce};
 use super::audit::{Event, EventType};
 use super::rights::{GrantedRole, Rights};
+use super::service_accounts::{LONGEST_SECRET, check_hours};
 use super::{Actor, Committed, Control, Fault, Guards, draw, guards, people};
-use crate::access::credential::{AccessListMode, CredentialKind};
+use crate::access::credential::AccessListMode;
 use crate::access::id::Id;
 use crate::access::record::{CredentialRecord, OrganizationRecord};
 use crate::directory::sqlite::Rows;
@@ -34,6 +35,8 @@ pub struct OrganizationEdit {
     pub name: Option<String>,
     /// Another position of the switch.
     pub mode: Option<AccessListMode>,
+    /// Most hours that a secret of a service account may be made to last.
+    pub secret_hours: Option<u32>,
 }
 
 /// Refuses names that are empty, too long, or would confuse whoever reads them.
@@ -128,7 +131,8 @@ impl Control {
             expect(expected, row.revision)?;
             let renamed = edit.name.filter(|name| *name != row.name);
             let turned = edit.mode.filter(|mode| *mode != row.mode);
-            if renamed.is_none() && turned.is_none() {
+            let capped = edit.secret_hours.filter(|hours| *hours != row.secret_hours);
+            if renamed.is_none() && turned.is_none() && capped.is_none() {
                 return Ok(row);
             }
             if let Some(name) = renamed {
@@ -143,6 +147,12 @@ impl Control {
                 }
                 change.record(Event::new(event_of(mode), id))?;
                 row.mode = mode;
+            }
+            if let Some(hours) = capped {
+                check_hours("maxServiceAccountSecretValidityInHours", hours, LONGEST_SECRET)?;
+                let event = Event::new(EventType::SecretValidityChanged, id);
+                change.record(event.detail(format!("{} → {hours} hours", row.secret_hours)))?;
+                row.secret_hours = hours;
             }
             row.revision = change.revision();
             change.store().update_organization(&row)?;
@@ -210,6 +220,7 @@ pub(super) fn add(change: &mut super::commit::Change<'_>, new: &NewOrganization)
         id: draw::id()?,
         name: new.name.clone(),
         mode: new.mode,
+        secret_hours: LONGEST_SECRET,
         created_at: change.now(),
         revision: change.revision(),
     };
@@ -245,10 +256,6 @@ fn event_of(mode: AccessListMode) -> EventType {
 
 /// The calling credential, where it is one of this organization.
 fn caller(rows: Rows<'_>, actor: &Actor, organization: Id) -> Result<Option<CredentialRecord>, Fault> {
-    let Some(id) = actor.credential_id() else { return Ok(None) };
-    let found = match rows.credential(CredentialKind::ApiKey, id)? {
-        Some(found) => Some(found),
-        None => rows.credential(CredentialKind::ServiceAccount, id)?,
-    };
-    Ok(found.filter(|row| row.organization == organization))
+    let Some(name) = actor.credential() else { return Ok(None) };
+    Ok(rows.credential(name)?.filter(|row| row.organization == organization))
 }

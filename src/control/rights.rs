@@ -4,8 +4,9 @@
 
 use super::Fault;
 use super::actor::{Actor, ActorKind};
+use crate::access::credential::CredentialKind;
 use crate::access::id::Id;
-use crate::access::record::{CredentialRecord, OrganizationRecord, ProjectRecord};
+use crate::access::record::{CredentialName, CredentialRecord, OrganizationRecord, ProjectRecord};
 use crate::access::role::Role;
 use crate::directory::sqlite::Rows;
 use crate::problem::{Code, Refusal};
@@ -50,8 +51,12 @@ pub(super) fn no_project(id: Id) -> Fault {
     Refusal::new(Code::GroupNotFound, format!("There is no project {id} that you may see.")).with(id).into()
 }
 
-pub(super) fn no_key(id: Id) -> Fault {
-    Refusal::new(Code::ApiKeyNotFound, format!("There is no API key {id} that you may see.")).with(id).into()
+pub(super) fn no_credential(name: CredentialName) -> Fault {
+    let (code, kind) = match name.kind {
+        CredentialKind::ApiKey => (Code::ApiKeyNotFound, "API key"),
+        CredentialKind::ServiceAccount => (Code::ServiceAccountNotFound, "service account"),
+    };
+    Refusal::new(code, format!("There is no {kind} {name} that you may see.")).with(name).into()
 }
 
 pub(super) fn lacking(needed: &str) -> Fault {
@@ -74,7 +79,7 @@ impl Rights {
             ActorKind::Stranger => return Ok(Self { of: Of::Nobody }),
             ActorKind::System(_) => return Ok(Self { of: Of::System }),
         };
-        let row = rows.credential(kind, id)?.ok_or_else(gone)?;
+        let row = rows.credential(CredentialName { kind, id })?.ok_or_else(gone)?;
         let roles = rows.roles(row.pk)?;
         Ok(Self { of: Of::Credential { id, organization: row.organization, roles } })
     }

@@ -1,8 +1,8 @@
 //! Roles of keys: by their names, and as a request would have them.
 
 use super::Fault;
-use super::api_keys::ApiKey;
 use super::commit::Change;
+use super::credentials::Credential;
 use super::rights::{GrantedRole, Rights};
 use crate::access::id::Id;
 use crate::access::record::Place;
@@ -15,7 +15,7 @@ pub(super) fn replaced(
     change: &Change<'_>,
     rights: &Rights,
     place: Place,
-    key: &ApiKey,
+    key: &Credential,
     granted: &[GrantedRole],
 ) -> Result<Vec<Role>, Fault> {
     let project = match place {

@@ -6,10 +6,10 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::commit::{Change, Desk};
-use super::{Actor, Fault, NewKey, NewOrganization, api_keys, bootstrap, organizations};
-use crate::access::credential::{AccessListMode, Enforcement};
+use super::{Actor, Fault, NewAccount, NewKey, NewOrganization, api_keys, bootstrap, organizations, service_accounts};
+use crate::access::credential::{AccessListMode, CredentialKind, Enforcement};
 use crate::access::digest_secret::MOST_SECRETS;
-use crate::access::record::EntryRecord;
+use crate::access::record::{EntryRecord, TokenSubject};
 use crate::access::snapshot::Snapshot;
 use crate::clock::{Clock, Timestamp};
 use crate::directory;
@@ -62,6 +62,7 @@ enum Deed {
     Organization,
     Turn(usize, u8),
     Key(usize),
+    Account(usize, bool),
     Secret(usize),
     Entry(usize, u8),
     NoEntry(usize, u8),
@@ -76,6 +77,7 @@ fn deed() -> impl Strategy<Value = Deed> {
         1 => Just(Deed::Organization),
         1 => (at.clone(), 0..3_u8).prop_map(|(at, mode)| Deed::Turn(at, mode)),
         4 => at.clone().prop_map(Deed::Key),
+        2 => (at.clone(), any::<bool>()).prop_map(|(at, foreign)| Deed::Account(at, foreign)),
         1 => at.clone().prop_map(Deed::Secret),
         4 => (at.clone(), 0..4_u8).prop_map(|(at, network)| Deed::Entry(at, network)),
         2 => (at.clone(), 0..4_u8).prop_map(|(at, network)| Deed::NoEntry(at, network)),
@@ -89,6 +91,21 @@ fn new_key() -> NewKey {
     NewKey {
         description: "k".into(),
         roles: Vec::new(),
+        expires_at: Timestamp::NEVER,
+        enforcement: Enforcement::Enforce,
+        entries: Vec::new(),
+    }
+}
+
+/// With foreign tokens of its own where there are to be some.
+fn new_account(foreign: bool, number: usize) -> NewAccount {
+    let subject = || TokenSubject { issuer: "https://issuer.example.com".into(), subject: format!("{number}") };
+    NewAccount {
+        name: "a".into(),
+        description: "d".into(),
+        roles: Vec::new(),
+        secret_hours: Some(8),
+        subject: foreign.then(subject),
         expires_at: Timestamp::NEVER,
         enforcement: Enforcement::Enforce,
         entries: Vec::new(),
@@ -122,6 +139,11 @@ fn apply(change: &mut Change<'_>, deed: &Deed) -> Result<(), Fault> {
                 api_keys::create(change, &row, new_key(), None)?;
             }
         }
+        Deed::Account(at, foreign) => {
+            if let Some(row) = organization(at) {
+                service_accounts::create(change, &row, new_account(*foreign, keys.len()), None)?;
+            }
+        }
         Deed::DeleteOrganization(at) => {
             if let Some(row) = organization(at) {
                 for pk in change.rows().credentials_of(row.pk)? {
@@ -139,6 +161,9 @@ fn apply(change: &mut Change<'_>, deed: &Deed) -> Result<(), Fault> {
             match deed {
                 // A key has at most two.
                 Deed::Secret(_) if change.rows().secrets(pk)?.len() >= MOST_SECRETS => {}
+                Deed::Secret(_) if row.kind == CredentialKind::ServiceAccount => {
+                    drop(service_accounts::add_secret(change, &row, 8)?);
+                }
                 Deed::Secret(_) => drop(api_keys::add_secret(change, &row)?),
                 Deed::Entry(_, number) => {
                     let entry = EntryRecord {

@@ -56,6 +56,7 @@ fn key(at: usize, id: u8, networks: &[Option<Network>]) -> Credential {
         public_key: key.split('.').next().map(Into::into),
         fingerprints: vec![fingerprint::of_key(key.as_bytes())],
         digest: Vec::new(),
+        account: None,
         enabled: true,
         expires_at: Timestamp::NEVER,
         enforcement: Enforcement::Enforce,

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::sqlite::{self, Rows, StoreFault};
 use crate::access::credential::{AccessListMode, CredentialKind, Enforcement};
-use crate::access::record::{CredentialRecord, EntryRecord, ProjectRecord, SecretRecord};
+use crate::access::record::{CredentialName, CredentialRecord, EntryRecord, ProjectRecord, SecretRecord, TokenSubject};
 use crate::access::role::Role;
 use crate::clock::Timestamp;
 
@@ -19,8 +19,10 @@ use crate::clock::Timestamp;
 pub enum ExportFault {
     #[error(transparent)]
     Store(#[from] StoreFault),
-    #[error("it holds service account `{0}`, which this version can't write into a file")]
-    ServiceAccount(String),
+    #[error(
+        "service account `{0}` has neither a secret nor foreign tokens, and a file can't hold such a one; delete it, or give it a secret"
+    )]
+    ServiceAccount(CredentialName),
     #[error("a file can't name a role on project `{0}`, because `app:` begins a role of its own")]
     Project(String),
 }
@@ -47,31 +49,30 @@ pub fn export(path: &Path) -> Result<Option<String>, ExportFault> {
                 text.push_str(if at == 0 { "    projects:\n" } else { "" });
                 line(&mut text, "      -", &json!({"id": project.id.to_string(), "name": project.name}));
             }
-            for (at, pk) in rows.credentials_of(organization.pk)?.into_iter().enumerate() {
+            let mut credentials = Vec::new();
+            for pk in rows.credentials_of(organization.pk)? {
+                credentials.extend(rows.credential_by_pk(pk)?);
+            }
+            let is_key = |row: &&CredentialRecord| row.kind == CredentialKind::ApiKey;
+            for (at, row) in credentials.iter().filter(is_key).enumerate() {
                 text.push_str(if at == 0 { "    api_keys:\n" } else { "" });
-                if let Some(row) = rows.credential_by_pk(pk)? {
-                    api_key(&mut text, rows, &projects, &row)?;
-                }
+                api_key(&mut text, rows, row)?;
+                common(&mut text, rows, &projects, row)?;
+            }
+            for (at, row) in credentials.iter().filter(|row| !is_key(row)).enumerate() {
+                text.push_str(if at == 0 { "    service_accounts:\n" } else { "" });
+                service_account(&mut text, rows, row)?;
+                common(&mut text, rows, &projects, row)?;
             }
         }
         Ok(text)
     })
 }
 
-fn api_key(
-    text: &mut String,
-    rows: Rows<'_>,
-    projects: &[ProjectRecord],
-    row: &CredentialRecord,
-) -> Result<(), ExportFault> {
-    if row.kind != CredentialKind::ApiKey {
-        return Err(ExportFault::ServiceAccount(row.name.clone()));
-    }
+fn api_key(text: &mut String, rows: Rows<'_>, row: &CredentialRecord) -> Result<(), ExportFault> {
     let secrets = rows.secrets(row.pk)?;
     let hashes: Vec<String> = secrets.iter().map(|secret| hex(&secret.fingerprint.0)).collect();
     let digests: Vec<Value> = secrets.iter().filter_map(digest).collect();
-    let roles = rows.roles(row.pk)?.iter().map(|one| role(projects, one)).collect::<Result<Vec<_>, _>>()?;
-    let entries = rows.entries(row.pk)?;
     line(text, "      - id", &json!(row.id.to_string()));
     line(text, "        description", &json!(row.name));
     if let Some(public_key) = &row.public_key {
@@ -81,6 +82,42 @@ fn api_key(
     if !digests.is_empty() {
         line(text, "        digest", &json!(digests));
     }
+    Ok(())
+}
+
+fn service_account(text: &mut String, rows: Rows<'_>, row: &CredentialRecord) -> Result<(), ExportFault> {
+    let about = rows.account(row.pk)?;
+    let secrets = rows.client_secrets(row.pk)?;
+    if about.subject.is_none() && secrets.is_empty() {
+        return Err(ExportFault::ServiceAccount(row.credential()));
+    }
+    line(text, "      - client_id", &json!(row.credential().to_string()));
+    line(text, "        name", &json!(row.name));
+    line(text, "        description", &json!(about.description));
+    if let Some(TokenSubject { issuer, subject }) = &about.subject {
+        line(text, "        token", &json!({"issuer": issuer, "subject": subject}));
+    }
+    for (at, one) in secrets.iter().enumerate() {
+        text.push_str(if at == 0 { "        secrets:\n" } else { "" });
+        let shown = json!({
+            "id": one.secret.id.to_string(),
+            "sha256": hex(&one.secret.fingerprint.0),
+            "expires_at": one.expires_at.to_string(),
+        });
+        line(text, "          -", &shown);
+    }
+    Ok(())
+}
+
+/// What keys and accounts have alike.
+fn common(
+    text: &mut String,
+    rows: Rows<'_>,
+    projects: &[ProjectRecord],
+    row: &CredentialRecord,
+) -> Result<(), ExportFault> {
+    let roles = rows.roles(row.pk)?.iter().map(|one| role(projects, one)).collect::<Result<Vec<_>, _>>()?;
+    let entries = rows.entries(row.pk)?;
     if !row.enabled {
         line(text, "        enabled", &json!(false));
     }

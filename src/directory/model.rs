@@ -8,6 +8,7 @@ use crate::access::credential::{AccessListMode, CredentialKind, Enforcement, Fin
 use crate::access::digest_secret::{DigestSecret, DigestUser};
 use crate::access::id::Id;
 use crate::access::network::Network;
+use crate::access::record::AccountRecord;
 use crate::access::role::{Role, grants};
 use crate::access::snapshot::{
     CredentialSpec, Draft, DraftFault, EntrySpec, NetworkSetSpec, OrganizationSpec, Snapshot, Target,
@@ -74,6 +75,8 @@ pub struct Credential {
     pub fingerprints: Vec<Fingerprint>,
     /// HA1s of Digest; only where there is a public key.
     pub digest: Vec<DigestSecret>,
+    /// What a service account has besides; nothing for a key.
+    pub account: Option<Account>,
     /// Whether it works.
     pub enabled: bool,
     /// When it stops working.
@@ -84,6 +87,26 @@ pub struct Credential {
     pub roles: Vec<Role>,
     /// Where it may be used from.
     pub access_list: Vec<Entry>,
+}
+
+/// What a service account has besides other credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// For people, and whose foreign tokens speak for it.
+    pub about: AccountRecord,
+    /// What a store would exchange for its own tokens.
+    pub secrets: Vec<ClientSecret>,
+}
+
+/// A secret of a service account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientSecret {
+    /// Unique within its account; `None`: another one.
+    pub id: Option<Id>,
+    /// SHA-256 of the secret.
+    pub sha256: Fingerprint,
+    /// When it stops working.
+    pub expires_at: Timestamp,
 }
 
 /// An entry of an access list.

@@ -117,8 +117,12 @@ pub struct ServiceAccount {
     pub name: String,
     /// For people, up to 250 characters. Default: none.
     pub description: Option<String>,
-    /// Whose foreign tokens speak for it. In this version every service account needs it.
+    /// Whose foreign tokens speak for it. Either this or `secrets`, or both.
     pub token: Option<Token>,
+    /// What is exchanged for its own tokens where the directory is a store: up to two. A file keeps them for such a store;
+    /// nothing is exchanged where it is served itself.
+    #[serde(default)]
+    pub secrets: Vec<ClientSecret>,
     /// Whether it works. Default: `true`.
     pub enabled: Option<bool>,
     /// When it stops working. Default: never.
@@ -141,6 +145,18 @@ pub struct Token {
     pub issuer: String,
     /// Exact `sub`.
     pub subject: String,
+}
+
+/// A secret of a service account.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClientSecret {
+    /// 24 hexadecimal characters. Default: another one.
+    pub id: Option<String>,
+    /// SHA-256 of the secret, 64 hexadecimal characters.
+    pub sha256: String,
+    /// When it stops working.
+    pub expires_at: String,
 }
 
 /// HA1s of RFC 7616.

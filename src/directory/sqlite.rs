@@ -3,6 +3,7 @@
 //! Everything that speaks SQL is here; what a change means is decided in `control`. A store that is newer, damaged or in use
 //! by another process is refused: nothing is guessed and nothing repaired in passing.
 
+mod accounts;
 mod compile;
 mod credentials;
 mod entries;
@@ -81,6 +82,7 @@ fn taken(fault: &rusqlite::Error) -> Option<&'static str> {
     [
         ("credential.public_key", "public key"),
         ("secret.sha256", "secret"),
+        ("service_account.issuer", "token subject"),
         ("person.email_key", "email address"),
         ("project.name", "project name"),
         ("entry.network", "network on one list"),

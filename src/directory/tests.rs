@@ -138,7 +138,21 @@ fn each_fault_is_refused_at_its_place() {
         (
             format!("{HEAD}    service_accounts:\n      - {{client_id: pcl_sa_id_5f0000000000000000000032, name: b}}"),
             "6:9",
-            "no `token`",
+            "neither `token` nor `secrets`",
+        ),
+        (
+            format!(
+                "{HEAD}    service_accounts:\n      - {{client_id: pcl_sa_id_5f0000000000000000000032, name: b, secrets: [{{sha256: abc, expires_at: 2027-01-01T00:00:00Z}}]}}"
+            ),
+            "6:85",
+            "64 hexadecimal",
+        ),
+        (
+            format!(
+                "{HEAD}    service_accounts:\n      - {{client_id: pcl_sa_id_5f0000000000000000000032, name: b, secrets: [{{sha256: {HASH}, expires_at: soon}}]}}"
+            ),
+            "6:163",
+            "is not a time",
         ),
         (
             format!(

@@ -5,6 +5,7 @@
 use aws_lc_rs::digest::{Context, SHA256, digest};
 
 use crate::access::credential::Fingerprint;
+use crate::access::id::Id;
 
 /// Of a whole key, as a header carries it.
 #[inline]
@@ -18,6 +19,23 @@ pub fn of_subject(issuer: &str, subject: &str) -> Fingerprint {
     for part in ["portcullis subject\0", issuer, "\0", subject] {
         context.update(part.as_bytes());
     }
+    taken(context.finish().as_ref())
+}
+
+/// Of a service account by itself: no proof has it.
+pub fn of_client(id: Id) -> Fingerprint {
+    of_parts(b"portcullis client\0", &[id.as_bytes()])
+}
+
+/// Of a service account, as a token proves it that was made from this secret. Without the secret it finds nobody.
+pub fn of_client_secret(client: Id, secret: Id) -> Fingerprint {
+    of_parts(b"portcullis client secret\0", &[client.as_bytes(), secret.as_bytes()])
+}
+
+fn of_parts(begin: &[u8], parts: &[&[u8]]) -> Fingerprint {
+    let mut context = Context::new(&SHA256);
+    context.update(begin);
+    parts.iter().for_each(|part| context.update(part));
     taken(context.finish().as_ref())
 }
 

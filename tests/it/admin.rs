@@ -1,5 +1,6 @@
 //! The admin API through real sockets: what it answers, what it refuses, and that the gateway enforces it.
 
+pub mod accounts;
 mod enforced;
 pub mod office;
 mod people;
@@ -145,10 +146,16 @@ fn the_switch_is_turned_and_guarded() {
     assert_eq!(office.own("POST", &own_list, r#"[{"cidrBlock":"127.0.0.0/8"}]"#).status, 200);
     // Report records what it would refuse; required refuses it, at once.
     let reported = settings(r#"{"apiAccessListMode":"report"}"#, "").json();
-    assert_eq!(reported, json!({"apiAccessListMode": "report", "apiAccessListRequired": false}));
+    assert_eq!(
+        reported,
+        json!({"apiAccessListMode": "report", "apiAccessListRequired": false, "maxServiceAccountSecretValidityInHours": 8760})
+    );
     assert_eq!(office.through(&bare).0, 200);
     let required = settings(r#"{"apiAccessListRequired":true}"#, "").json();
-    assert_eq!(required, json!({"apiAccessListMode": "required", "apiAccessListRequired": true}));
+    assert_eq!(
+        required,
+        json!({"apiAccessListMode": "required", "apiAccessListRequired": true, "maxServiceAccountSecretValidityInHours": 8760})
+    );
     assert_eq!(office.through(&bare), (403, "ORG_REQUIRES_ACCESS_LIST".into()));
     // Nothing lets the caller out of its own list now.
     let own_entry = format!("{own_list}/127.0.0.0%2F8?force=true");

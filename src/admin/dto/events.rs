@@ -31,6 +31,9 @@ pub(in crate::admin) struct Event {
     /// Its public key.
     #[serde(skip_serializing_if = "Option::is_none")]
     public_key: Option<String>,
+    /// Client id of the service account that did it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<String>,
     /// Id of the person who did it.
     #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<String>,
@@ -40,7 +43,7 @@ pub(in crate::admin) struct Event {
     /// From where.
     #[serde(skip_serializing_if = "Option::is_none")]
     remote_address: Option<String>,
-    /// Id of what it was done to.
+    /// Id of what it was done to; the client id of a service account.
     #[serde(skip_serializing_if = "Option::is_none")]
     target_id: Option<String>,
     /// Public key of that.
@@ -66,6 +69,7 @@ impl Event {
             revision: row.revision,
             org_id: row.organization.to_string(),
             group_id: row.project.map(|id| id.to_string()),
+            client_id: row.actor_id.clone().filter(|_| row.actor_kind == "SERVICE_ACCOUNT"),
             user_id: row.actor_id.clone().filter(|_| row.actor_kind == "USER"),
             api_key_id: row.actor_id.filter(|_| by_key),
             public_key: by_key.then(|| row.actor_name.clone()),

@@ -9,7 +9,7 @@ use crate::access::id::Id;
 use crate::access::record::SecretRecord;
 use crate::access::role::Role;
 use crate::clock::Timestamp;
-use crate::control::{ApiKey, Fault, GrantedRole};
+use crate::control::{Credential, Fault, GrantedRole};
 use crate::problem::{Code, Refusal};
 
 /// A role as it is shown.
@@ -155,8 +155,8 @@ pub(in crate::admin) struct Key {
 }
 
 impl Key {
-    pub(in crate::admin) fn new(key: &ApiKey, private_key: Option<&str>, base: &str) -> Self {
-        let ApiKey { row, roles, secrets } = key;
+    pub(in crate::admin) fn new(key: &Credential, private_key: Option<&str>, base: &str) -> Self {
+        let Credential { row, roles, secrets } = key;
         let masked = || secrets.last().map_or_else(String::new, |secret| secret.shown.clone());
         let shown = |role: &Role| ShownRole::new(role, row.organization);
         Self {
@@ -252,4 +252,15 @@ pub(in crate::admin) struct ApiKeyEdit {
 pub(in crate::admin) struct Assignment {
     /// All its roles on the project.
     pub(in crate::admin) roles: Vec<AskedRole>,
+}
+
+/// Roles on a project for the credential of the path.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(untagged)]
+pub(in crate::admin) enum Assigned {
+    /// As Cloud Manager wants it.
+    List(Vec<Assignment>),
+    /// Simply.
+    One(Assignment),
 }

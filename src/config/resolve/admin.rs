@@ -45,12 +45,15 @@ impl Resolve<'_> {
         let client_address = self.client_address(step(&at, "client_address"), &raw.client_address);
         let entries_per_list = self.limit("entries_per_list", raw.entries_per_list, 200, MOST_ENTRIES);
         let keys = self.limit("api_keys_per_organization", raw.api_keys_per_organization, 500, MOST_KEYS);
+        let accounts =
+            self.limit("service_accounts_per_organization", raw.service_accounts_per_organization, 200, MOST_KEYS);
         Some(Some(AdminSettings {
             listen: listen?,
             behind_tls: raw.behind_tls,
             client_address: client_address?,
             entries_per_list: entries_per_list? as usize,
             api_keys_per_organization: keys?.into(),
+            service_accounts_per_organization: accounts?.into(),
         }))
     }
 

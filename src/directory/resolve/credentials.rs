@@ -2,16 +2,16 @@
 //! Never repeats a hash, a public key that is none, or anything else that may be a secret in the wrong place.
 
 use super::{At, Gathered, Resolve, Spot, raw};
+use crate::access::client_id::ClientId;
 use crate::access::credential::{CredentialKind, Enforcement, Fingerprint};
+use crate::access::digest_secret::MOST_SECRETS;
 use crate::access::id::Id;
+use crate::access::record::{AccountRecord, TokenSubject};
 use crate::access::role::{ORGANIZATION_ROLES, PROJECT_ROLES, Role};
 use crate::clock::Timestamp;
 use crate::config::document::Step;
-use crate::directory::model::Credential;
+use crate::directory::model::{Account, ClientSecret, Credential};
 use crate::live::fingerprint;
-
-/// What a `clientId` begins with.
-const CLIENT_ID: &str = "pcl_sa_id_";
 
 /// Longest description, in characters.
 const LONGEST_DESCRIPTION: usize = 250;
@@ -53,26 +53,37 @@ impl Resolve<'_> {
     }
 
     pub(super) fn service_account(&mut self, of: &Gathered, at: At, raw: raw::ServiceAccount) -> Option<Credential> {
-        let id = raw.client_id.strip_prefix(CLIENT_ID).and_then(|hex| hex.parse::<Id>().ok());
-        match id {
-            Some(id) => {
+        let id = match raw.client_id.parse::<ClientId>() {
+            Ok(ClientId(id)) => {
                 self.claim_id(at, "client_id", id);
+                Some(id)
             }
-            None => {
-                self.fault(at.key("client_id"), format!("a client id is `{CLIENT_ID}` and 24 hexadecimal characters"))
+            Err(fault) => {
+                self.fault(at.key("client_id"), fault.to_string());
+                None
             }
-        }
-        self.name(at.key("name"), &raw.name);
-        self.description(at, raw.description.as_deref());
-        let fingerprints = match &raw.token {
-            None if self.lost_at(&at.key("token")) => Vec::new(),
-            None => {
-                let message = "the service account has no `token`, and own tokens are not in this version; name issuer and subject";
-                self.fault(at.spot([]), message);
-                Vec::new()
-            }
-            Some(token) => self.subject(at, token),
         };
+        self.name(at.key("name"), &raw.name);
+        let description = self.description(at, raw.description.as_deref());
+        if raw.token.is_none()
+            && raw.secrets.is_empty()
+            && !self.lost_at(&at.key("token"))
+            && !self.lost_at(&at.key("secrets"))
+        {
+            let message =
+                "the service account has neither `token` nor `secrets`, so that nobody could use it; name one";
+            self.fault(at.spot([]), message);
+        }
+        let mut fingerprints: Vec<Fingerprint> = id.map(fingerprint::of_client).into_iter().collect();
+        if let Some(token) = &raw.token {
+            fingerprints.extend(self.subject(at, token));
+        }
+        let secrets = self.client_secrets(at, &raw.secrets);
+        let of_secret = |one: &ClientSecret| Some(fingerprint::of_client_secret(id?, one.id?));
+        fingerprints.extend(secrets.iter().filter_map(of_secret));
+        let subject = raw.token.map(|token| TokenSubject { issuer: token.issuer, subject: token.subject });
+        let about = AccountRecord { description: description.into(), subject };
+        let account = Some(Account { about, secrets });
         let shared = Shared {
             enabled: raw.enabled,
             expires_at: raw.expires_at,
@@ -81,6 +92,42 @@ impl Resolve<'_> {
             access_list: raw.access_list,
         };
         self.credential(of, at, (id, CredentialKind::ServiceAccount), (raw.name.into(), None, fingerprints), shared)
+            .map(|credential| Credential { account, ..credential })
+    }
+
+    fn client_secrets(&mut self, at: At, secrets: &[raw::ClientSecret]) -> Vec<ClientSecret> {
+        if secrets.len() > MOST_SECRETS {
+            self.fault(at.key("secrets"), "a service account has one secret, or two while one is being replaced");
+        }
+        let mut resolved: Vec<ClientSecret> = Vec::with_capacity(secrets.len());
+        for (index, one) in secrets.iter().enumerate() {
+            let spot = |key: &'static str| at.spot([Step::from("secrets"), Step::from(index), Step::from(key)]);
+            let id = match one.id.as_deref().map(str::parse::<Id>) {
+                Some(Err(fault)) => {
+                    self.fault(spot("id"), fault.to_string());
+                    None
+                }
+                Some(Ok(id)) if resolved.iter().any(|other| other.id == Some(id)) => {
+                    self.fault(spot("id"), format!("secret `{id}` is there twice; give each its own id"));
+                    None
+                }
+                Some(Ok(id)) => Some(id),
+                None => None,
+            };
+            let mut bytes = [0; 32];
+            if !unhex(&one.sha256, &mut bytes) {
+                self.fault(
+                    spot("sha256"),
+                    "this is not 64 hexadecimal characters, in quotes where it reads as a number",
+                );
+                continue;
+            }
+            let sha256 = Fingerprint(bytes);
+            self.claim(at, "secrets", sha256, "this secret is there twice; make a new one");
+            let expires_at = self.expiry(|| spot("expires_at"), Some(&one.expires_at));
+            resolved.push(ClientSecret { id, sha256, expires_at });
+        }
+        resolved
     }
 
     fn credential(
@@ -105,6 +152,7 @@ impl Resolve<'_> {
             public_key,
             fingerprints,
             digest: Vec::new(),
+            account: None,
             enabled: shared.enabled.unwrap_or(true),
             expires_at,
             enforcement,

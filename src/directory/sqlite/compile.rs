@@ -7,14 +7,14 @@ use rusqlite::{Row, Rows as Cursor};
 use super::credentials::{digest, role};
 use super::values::{ENFORCEMENTS, KINDS, expiry, parsed, word};
 use super::{Rows, StoreFault};
-use crate::access::credential::Fingerprint;
+use crate::access::credential::{CredentialKind, Fingerprint};
 use crate::access::digest_secret::{DigestSecret, DigestUser};
 use crate::access::id::Id;
 use crate::access::record::OrganizationRecord;
 use crate::access::role::Role;
 use crate::access::role::grants;
 use crate::access::snapshot::{CredentialSpec, Draft, DraftFault, EntrySpec, OrganizationSpec, Target};
-use crate::live::fingerprint::of_digest_user;
+use crate::live::fingerprint::{of_client, of_client_secret, of_digest_user, of_subject};
 
 /// Why a store can't be enforced.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +60,8 @@ impl<'s, T> Merged<'s, T> {
     fn take(&mut self, credential: i64) -> rusqlite::Result<Vec<T>> {
         let mut taken = Vec::new();
         while self.next.as_ref().is_some_and(|(of, _)| *of <= credential) {
-            taken.extend(self.advance()?.map(|(_, value)| value));
+            // What belongs to one that nobody asked for is passed over.
+            taken.extend(self.advance()?.filter(|(of, _)| *of == credential).map(|(_, value)| value));
         }
         Ok(taken)
     }
@@ -72,6 +73,12 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<EntrySpec> {
 
 fn fingerprint(row: &Row<'_>) -> rusqlite::Result<Fingerprint> {
     row.get(1).map(Fingerprint)
+}
+
+/// Of the foreign tokens that speak for a service account.
+fn subject(row: &Row<'_>) -> rusqlite::Result<Option<Fingerprint>> {
+    let issuer: Option<String> = row.get(1)?;
+    issuer.map(|issuer| Ok(of_subject(&issuer, row.get_ref(2)?.as_str()?))).transpose()
 }
 
 /// The user that a key is in Digest, where it has HA1s.
@@ -140,6 +147,12 @@ impl Rows<'_> {
         ))?;
         let mut secrets =
             self.0.prepare_cached(&format!("SELECT credential, sha256 FROM secret {of} ORDER BY credential, id"))?;
+        let mut clients = self.0.prepare_cached(&format!(
+            "SELECT credential, secret FROM client_secret {of} ORDER BY credential, secret"
+        ))?;
+        let mut subjects = self.0.prepare_cached(&format!(
+            "SELECT credential, issuer, subject FROM service_account {of} ORDER BY credential"
+        ))?;
         let mut roles = self.0.prepare_cached(&format!(
             "SELECT credential, project, name FROM role {of} ORDER BY credential, project, name"
         ))?;
@@ -147,17 +160,28 @@ impl Rows<'_> {
             "SELECT credential, network, expires_at FROM entry {of} ORDER BY credential, network"
         ))?;
         let mut secrets = Merged::new(secrets.query(only.clone())?, fingerprint)?;
+        let mut clients: Merged<'_, Id> = Merged::new(clients.query(only.clone())?, |row| parsed(row, 1))?;
+        let mut subjects = Merged::new(subjects.query(only.clone())?, subject)?;
         let mut digests = Merged::new(digests.query(only.clone())?, |row| digest(row, 1))?;
         let mut roles: Merged<'_, Role> = Merged::new(roles.query(only.clone())?, |row| role(row, 1))?;
         let mut entries = Merged::new(entries.query(only.clone())?, entry)?;
         let mut credentials = credentials.query(only)?;
         while let Some(row) = credentials.next()? {
             let pk = row.get(0)?;
+            let (id, kind) = (parsed(row, 1)?, word(row, 2, KINDS)?);
+            let fingerprints = match kind {
+                CredentialKind::ApiKey => secrets.take(pk)?,
+                CredentialKind::ServiceAccount => {
+                    let subjects = subjects.take(pk)?.into_iter().flatten();
+                    let secrets = clients.take(pk)?.into_iter().map(|secret| of_client_secret(id, secret));
+                    std::iter::once(of_client(id)).chain(subjects).chain(secrets).collect()
+                }
+            };
             take(CredentialSpec {
-                id: parsed(row, 1)?,
-                kind: word(row, 2, KINDS)?,
+                id,
+                kind,
                 organization: parsed(row, 3)?,
-                fingerprints: secrets.take(pk)?,
+                fingerprints,
                 enabled: row.get(4)?,
                 expires_at: expiry(row, 5)?,
                 enforcement: word(row, 6, ENFORCEMENTS)?,

@@ -8,7 +8,7 @@ use super::{Change, Rows, StoreFault};
 use crate::access::credential::{CredentialKind, Fingerprint};
 use crate::access::digest_secret::DigestSecret;
 use crate::access::id::{Id, IdFault};
-use crate::access::record::{CredentialRecord, Place, SecretRecord};
+use crate::access::record::{CredentialName, CredentialRecord, Place, SecretRecord};
 use crate::access::role::Role;
 use crate::clock::Timestamp;
 
@@ -51,34 +51,40 @@ pub(super) fn digest(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Digest
 }
 
 impl Rows<'_> {
-    /// The credential of this kind with this id.
+    /// The credential of this name.
     ///
     /// # Errors
     /// A [`StoreFault`].
-    pub fn credential(&self, kind: CredentialKind, id: Id) -> Result<Option<CredentialRecord>, StoreFault> {
+    pub fn credential(&self, name: CredentialName) -> Result<Option<CredentialRecord>, StoreFault> {
+        let CredentialName { kind, id } = name;
         let mut statement = self.0.prepare_cached(&format!("{SELECT} WHERE credential.id = ? AND kind = ?"))?;
         Ok(statement.query_row(params![id.to_string(), word_for(kind, KINDS)], row).optional()?)
     }
 
-    /// One page of API keys, oldest first, and how many there are in all.
+    /// One page of the credentials of a kind, oldest first, and how many there are in all.
     ///
     /// # Errors
     /// A [`StoreFault`].
-    pub fn api_keys(&self, of: Place, skip: u64, most: u64) -> Result<(Vec<CredentialRecord>, u64), StoreFault> {
+    pub fn credentials(
+        &self,
+        kind: CredentialKind,
+        of: Place,
+        (skip, most): (u64, u64),
+    ) -> Result<(Vec<CredentialRecord>, u64), StoreFault> {
         let (place, id) = match of {
             Place::Organization(id) => ("credential.organization = (SELECT pk FROM organization WHERE id = ?)", id),
             Place::Project(id) => {
                 ("credential.pk IN (SELECT credential FROM role WHERE project = ? AND project <> '')", id)
             }
         };
-        let id = id.to_string();
-        let mut statement = self.0.prepare_cached(&format!(
-            "{SELECT} WHERE {place} AND kind = 'API_KEY' ORDER BY credential.pk LIMIT ? OFFSET ?"
-        ))?;
-        let rows = statement.query_map(params![id, most, skip], row)?.collect::<Result<_, _>>()?;
+        let (id, kind) = (id.to_string(), word_for(kind, KINDS));
+        let mut statement = self
+            .0
+            .prepare_cached(&format!("{SELECT} WHERE {place} AND kind = ? ORDER BY credential.pk LIMIT ? OFFSET ?"))?;
+        let rows = statement.query_map(params![id, kind, most, skip], row)?.collect::<Result<_, _>>()?;
         let mut count =
-            self.0.prepare_cached(&format!("SELECT count(*) FROM credential WHERE {place} AND kind = 'API_KEY'"))?;
-        Ok((rows, count.query_row([id], |row| row.get(0))?))
+            self.0.prepare_cached(&format!("SELECT count(*) FROM credential WHERE {place} AND kind = ?"))?;
+        Ok((rows, count.query_row(params![id, kind], |row| row.get(0))?))
     }
 
     /// How many credentials of a kind an organization has.
@@ -143,15 +149,21 @@ impl Rows<'_> {
         Ok(rows)
     }
 
-    /// Whether an organization has an owner that works now, besides one credential.
+    /// Whether an organization has an owner that works now, besides one credential. A service account without a secret that
+    /// works and without foreign tokens is none.
     ///
     /// # Errors
     /// A [`StoreFault`].
     pub fn has_other_owner(&self, organization: Id, besides: i64, now: Timestamp) -> Result<bool, StoreFault> {
         let mut statement = self.0.prepare_cached(
             "SELECT 1 FROM credential JOIN role ON role.credential = credential.pk
-             WHERE organization = (SELECT pk FROM organization WHERE id = ?) AND credential.pk <> ? AND enabled
-               AND coalesce(expires_at > ?, 1) AND project = '' AND role.name = 'ORG_OWNER'",
+             WHERE organization = (SELECT pk FROM organization WHERE id = ?1) AND credential.pk <> ?2 AND enabled
+               AND coalesce(credential.expires_at > ?3, 1) AND project = '' AND role.name = 'ORG_OWNER'
+               AND (kind = 'API_KEY'
+                   OR EXISTS (SELECT 1 FROM client_secret
+                       WHERE client_secret.credential = credential.pk AND client_secret.expires_at > ?3)
+                   OR EXISTS (SELECT 1 FROM service_account
+                       WHERE service_account.credential = credential.pk AND issuer IS NOT NULL))",
         )?;
         Ok(statement.exists(params![organization.to_string(), besides, now.unix_seconds()])?)
     }

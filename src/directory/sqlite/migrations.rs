@@ -13,6 +13,7 @@ const STEPS: &[(&str, &str)] = &[
     ("directory", include_str!("migrations/0001_directory.sql")),
     ("digest", include_str!("migrations/0002_digest.sql")),
     ("people", include_str!("migrations/0005_people.sql")),
+    ("service_accounts", include_str!("migrations/0006_service_accounts.sql")),
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS migration (

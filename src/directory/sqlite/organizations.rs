@@ -7,7 +7,7 @@ use super::{Change, Rows, StoreFault};
 use crate::access::id::Id;
 use crate::access::record::OrganizationRecord;
 
-const COLUMNS: &str = "pk, id, name, access_list_mode, created_at, revision";
+const COLUMNS: &str = "pk, id, name, access_list_mode, created_at, revision, secret_hours";
 
 fn row(row: &Row<'_>) -> rusqlite::Result<OrganizationRecord> {
     Ok(OrganizationRecord {
@@ -17,6 +17,7 @@ fn row(row: &Row<'_>) -> rusqlite::Result<OrganizationRecord> {
         mode: word(row, 3, MODES)?,
         created_at: time(row, 4)?,
         revision: row.get(5)?,
+        secret_hours: row.get(6)?,
     })
 }
 
@@ -58,26 +59,27 @@ impl Change<'_> {
     /// A [`StoreFault`].
     pub fn add_organization(&self, new: &OrganizationRecord) -> Result<i64, StoreFault> {
         self.0.execute(
-            "INSERT INTO organization (id, name, access_list_mode, created_at, revision) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO organization (id, name, access_list_mode, created_at, revision, secret_hours) VALUES (?, ?, ?, ?, ?, ?)",
             params![
                 new.id.to_string(),
                 new.name,
                 word_for(new.mode, MODES),
                 new.created_at.unix_seconds(),
-                new.revision
+                new.revision,
+                new.secret_hours
             ],
         )?;
         Ok(self.0.last_insert_rowid())
     }
 
-    /// Writes name, switch and revision of an organization.
+    /// Writes name, switch, longest life of secrets and revision of an organization.
     ///
     /// # Errors
     /// A [`StoreFault`].
     pub fn update_organization(&self, row: &OrganizationRecord) -> Result<(), StoreFault> {
         self.0.execute(
-            "UPDATE organization SET name = ?, access_list_mode = ?, revision = ? WHERE pk = ?",
-            params![row.name, word_for(row.mode, MODES), row.revision, row.pk],
+            "UPDATE organization SET name = ?, access_list_mode = ?, secret_hours = ?, revision = ? WHERE pk = ?",
+            params![row.name, word_for(row.mode, MODES), row.secret_hours, row.revision, row.pk],
         )?;
         Ok(())
     }

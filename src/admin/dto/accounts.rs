@@ -1,0 +1,250 @@
+//! Service accounts, their secrets and the entries of their lists, in the shapes that clients of Atlas know.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::keys::{Enforce, ShownRole};
+use super::{AskedEntry, AskedRole, Link, a_time, given, given_time, link, shown_expiry};
+use crate::access::record::{ClientSecretRecord, EntryRecord, Place, TokenSubject};
+use crate::access::role::Role;
+use crate::control::ServiceAccount;
+
+/// A service account.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::admin) struct Account {
+    /// `pcl_sa_id_` and 24 hexadecimal characters.
+    client_id: String,
+    /// For people.
+    name: String,
+    /// For people.
+    description: String,
+    /// The names of its roles on the organization or project of the path.
+    roles: Vec<String>,
+    /// Its roles on projects; only where the path names the organization.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group_roles: Option<Vec<ShownRole>>,
+    /// When it was made.
+    created_at: String,
+    /// Its secrets: one, or two while it is rotated.
+    secrets: Vec<ClientSecret>,
+    /// Whose foreign tokens speak for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<Subject>,
+    /// Whether it works.
+    enabled: bool,
+    /// When it stops working.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
+    /// Whether its list refuses or only reports.
+    enforcement: Enforce,
+    links: Vec<Link>,
+}
+
+impl Account {
+    /// As it is seen from a place; `secret` is one that was just made.
+    pub(in crate::admin) fn new(
+        account: &ServiceAccount,
+        place: Place,
+        secret: Option<ClientSecret>,
+        base: &str,
+    ) -> Self {
+        let ServiceAccount { row, roles, about, secrets } = account;
+        let project = match place {
+            Place::Organization(_) => None,
+            Place::Project(id) => Some(id),
+        };
+        let here = roles.iter().filter(|role| role.project() == project);
+        let on_projects = roles.iter().filter(|role| role.project().is_some());
+        let mut shown: Vec<ClientSecret> = secrets.iter().map(|row| ClientSecret::new(row, None)).collect();
+        if let Some(new) = secret {
+            shown.retain(|known| known.id != new.id);
+            shown.push(new);
+        }
+        let client_id = row.credential().to_string();
+        Self {
+            links: link("self", format!("{base}/orgs/{}/serviceAccounts/{client_id}", row.organization)),
+            client_id,
+            name: row.name.clone(),
+            description: about.description.clone(),
+            roles: here.map(Role::name).map(str::to_owned).collect(),
+            group_roles: project
+                .is_none()
+                .then(|| on_projects.map(|role| ShownRole::new(role, row.organization)).collect()),
+            created_at: row.created_at.to_string(),
+            secrets: shown,
+            token: about.subject.clone().map(Subject::from),
+            enabled: row.enabled,
+            expires_at: shown_expiry(row.expires_at),
+            enforcement: row.enforcement.into(),
+        }
+    }
+}
+
+/// A secret of a service account, as far as it is shown.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::admin) struct ClientSecret {
+    /// 24 hexadecimal characters.
+    id: String,
+    /// When it was made.
+    created_at: String,
+    /// When it stops working.
+    expires_at: String,
+    /// When it was last exchanged for a token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_used_at: Option<String>,
+    /// The secret without what is secret.
+    masked_secret_value: String,
+    /// The secret: right after it was made, and never again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+}
+
+impl ClientSecret {
+    pub(in crate::admin) fn new(row: &ClientSecretRecord, secret: Option<String>) -> Self {
+        Self {
+            id: row.secret.id.to_string(),
+            created_at: row.secret.created_at.to_string(),
+            expires_at: row.expires_at.to_string(),
+            last_used_at: row.last_used_at.map(|at| at.to_string()),
+            masked_secret_value: row.secret.shown.clone(),
+            secret,
+        }
+    }
+}
+
+/// Who a foreign token is about.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::admin) struct Subject {
+    /// Exact `iss`.
+    issuer: String,
+    /// Exact `sub`.
+    subject: String,
+}
+
+impl From<TokenSubject> for Subject {
+    fn from(TokenSubject { issuer, subject }: TokenSubject) -> Self {
+        Self { issuer, subject }
+    }
+}
+
+impl From<Subject> for TokenSubject {
+    fn from(Subject { issuer, subject }: Subject) -> Self {
+        Self { issuer, subject }
+    }
+}
+
+/// A project that a service account has a role on.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::admin) struct AccountGroup {
+    /// The project.
+    pub(in crate::admin) group_id: String,
+    /// The names of its roles there.
+    pub(in crate::admin) roles: Vec<String>,
+}
+
+/// A new service account.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::admin) struct NewServiceAccount {
+    /// For people, 1 to 64 characters.
+    pub(in crate::admin) name: String,
+    /// For people, 1 to 250 characters; the name, where left out.
+    #[serde(default)]
+    pub(in crate::admin) description: Option<String>,
+    /// What it may do here; nothing, where left out.
+    #[serde(default)]
+    pub(in crate::admin) roles: Vec<AskedRole>,
+    /// How long its first secret lasts, 8 to 8760 hours. Left out, it gets none, and has to have `token`.
+    #[serde(default)]
+    pub(in crate::admin) secret_expires_after_hours: Option<u32>,
+    /// Whose foreign tokens speak for it; nobody's, where left out.
+    #[serde(default)]
+    pub(in crate::admin) token: Option<Subject>,
+    /// When it stops working; never, where left out.
+    #[serde(default, deserialize_with = "a_time")]
+    #[schemars(with = "Option<String>")]
+    pub(in crate::admin) expires_at: Option<crate::clock::Timestamp>,
+    /// Whether its list refuses; it does, where left out.
+    #[serde(default)]
+    pub(in crate::admin) enforcement: Option<Enforce>,
+    /// Its first access list; empty, where left out.
+    #[serde(default)]
+    pub(in crate::admin) access_list: Vec<AskedEntry>,
+}
+
+/// What is changed of a service account; what is left out stays.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::admin) struct ServiceAccountEdit {
+    /// For people, 1 to 64 characters.
+    #[serde(default)]
+    pub(in crate::admin) name: Option<String>,
+    /// For people, 1 to 250 characters.
+    #[serde(default)]
+    pub(in crate::admin) description: Option<String>,
+    /// All its roles on the organization or project of the path.
+    #[serde(default)]
+    pub(in crate::admin) roles: Option<Vec<AskedRole>>,
+    /// Whose foreign tokens speak for it; `null` is nobody's.
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Option<Subject>")]
+    pub(in crate::admin) token: Option<Option<Subject>>,
+    /// Whether it works.
+    #[serde(default)]
+    pub(in crate::admin) enabled: Option<bool>,
+    /// When it stops working; `null` is never.
+    #[serde(default, deserialize_with = "given_time")]
+    #[schemars(with = "Option<String>")]
+    pub(in crate::admin) expires_at: Option<Option<crate::clock::Timestamp>>,
+    /// Whether its list refuses.
+    #[serde(default)]
+    pub(in crate::admin) enforcement: Option<Enforce>,
+}
+
+/// Another secret.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::admin) struct AskedSecret {
+    /// How long it lasts, 8 to 8760 hours; the organization's `maxServiceAccountSecretValidityInHours` may allow less.
+    pub(in crate::admin) secret_expires_after_hours: u32,
+}
+
+/// An entry of the access list of a service account.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::admin) struct AccountEntry {
+    /// The network that it admits.
+    cidr_block: String,
+    /// The address, where it is a single one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ip_address: Option<String>,
+    /// For people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comment: Option<String>,
+    /// When it stops admitting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<String>,
+    /// When it was made.
+    created_at: String,
+    links: Vec<Link>,
+}
+
+impl AccountEntry {
+    pub(in crate::admin) fn new(row: &EntryRecord, list: &str) -> Self {
+        let network = row.network;
+        let address = network.is_host().then(|| network.address().to_string());
+        let name = address.clone().unwrap_or_else(|| network.to_string().replace('/', "%2F"));
+        Self {
+            cidr_block: network.to_string(),
+            ip_address: address,
+            comment: row.comment.clone(),
+            expires_at: shown_expiry(row.expires_at),
+            created_at: row.created_at.to_string(),
+            links: link("self", format!("{list}/{name}")),
+        }
+    }
+}
