@@ -75,6 +75,8 @@ codes! {
     UpstreamUnreachable = "UPSTREAM_UNREACHABLE", 502, "Bad Gateway";
     /// The upstream's answer is not HTTP as it should be, or ended early.
     UpstreamProtocolError = "UPSTREAM_PROTOCOL_ERROR", 502, "Bad Gateway";
+    /// The upstream is given nothing more to do: its line is full, or all its endpoints are out.
+    UpstreamOverloaded = "UPSTREAM_OVERLOADED", 503, "Service Unavailable";
     /// No snapshot yet.
     NotReady = "NOT_READY", 503, "Service Unavailable";
     /// The upstream was too slow.
@@ -222,6 +224,7 @@ impl Code {
             Self::InternalError => "The gateway failed to handle this request.".into(),
             Self::UpstreamUnreachable => "The service behind the gateway can't be reached.".into(),
             Self::UpstreamProtocolError => "The service behind the gateway gave no valid answer.".into(),
+            Self::UpstreamOverloaded => "The service behind the gateway takes no more requests now.".into(),
             Self::NotReady => "The gateway has no directory yet.".into(),
             Self::UpstreamTimeout => "The service behind the gateway did not answer in time.".into(),
             // The admin API always says more; see `Refusal`.

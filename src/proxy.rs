@@ -3,6 +3,7 @@
 //! Cannot see `directory` or `control`: no request ever waits for a disk or a database. An unchecked forward does not compile:
 //! the one function that reaches an upstream takes a permit.
 
+mod attempt;
 mod body;
 mod client_io;
 mod connection;
@@ -30,6 +31,7 @@ use tokio::sync::watch as signal;
 use crate::clock::Clock;
 use crate::config::settings::{ListenTls, Sockets};
 use crate::gate::digest::Nonces;
+use crate::live::endpoints::Endpoints;
 use crate::live::published::Published;
 use crate::net::listener::{self, BindFault};
 use crate::net::tls::files::TlsFiles;
@@ -55,6 +57,8 @@ pub struct ProxyParts<'a> {
     pub access_log: &'a AccessLog,
     /// The nonces of Digest, for all judges of the process.
     pub nonces: &'a Arc<Nonces>,
+    /// What is known of the endpoints of upstreams.
+    pub endpoints: &'a Arc<Endpoints>,
     /// Certificates and authorities to begin with.
     pub tls: &'a TlsFiles,
 }
@@ -140,6 +144,7 @@ pub fn start(parts: ProxyParts<'_>) -> Result<Running, StartFault> {
             stripe: parts.metrics.stripe(),
             recorder: parts.access_log.recorder(),
             client_tls: Arc::clone(&running.tls.upstreams),
+            endpoints: Arc::clone(parts.endpoints),
             nonces: Arc::clone(parts.nonces),
             drain: asked.clone(),
         };

@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::config::diagnostic::Problems;
 use crate::gate::caller::CallerJudge;
 use crate::gate::digest::Nonces;
+use crate::live::endpoints::Endpoints;
 use crate::live::published::Published;
 use crate::proxy;
 use crate::telemetry::access_log::AccessLog;
@@ -76,6 +77,7 @@ pub fn open_with(outlined: Outlined, clock: Clock) -> Result<Opened, StartFault>
     let admin_address = admin.as_ref().and_then(|listener| listener.local_addr().ok());
 
     let nonces = Arc::new(Nonces::new(clock.now()));
+    let endpoints = Arc::new(Endpoints::default());
     let published = outlined.publish(&metrics).map_err(StartFault::Thread)?;
     let proxy = proxy::start(proxy::ProxyParts {
         sockets: &settings.sockets,
@@ -83,6 +85,7 @@ pub fn open_with(outlined: Outlined, clock: Clock) -> Result<Opened, StartFault>
         clock: &clock,
         metrics: &metrics,
         access_log: &access_log,
+        endpoints: &endpoints,
         tls: outlined.tls(),
         nonces: &nonces,
     })?;

@@ -4,6 +4,7 @@
 //! The doc comments are the descriptions of `portcullis schema config`.
 
 mod scalar;
+mod upstream;
 
 use std::collections::BTreeMap;
 
@@ -12,6 +13,7 @@ use serde::Deserialize;
 
 use super::settings::JwtAlgorithm;
 pub use scalar::{Choice, Toggle, Word};
+pub use upstream::{Ejection, HealthCheck, Queue, Retries, Upstream, UpstreamTls};
 
 /// The configuration of `portcullis serve`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -209,40 +211,6 @@ pub enum Preflight {
     Pass,
     /// It is a request like any other.
     Require,
-}
-
-/// A backend.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Upstream {
-    /// `http://host:port`, `https://host:port`, or `echo:` for the built-in one.
-    pub endpoints: Vec<Word>,
-    /// How `https` endpoints are verified.
-    #[serde(default)]
-    pub tls: UpstreamTls,
-    /// Keeps the request's `Host`. Default: `true`.
-    pub preserve_host: Option<bool>,
-    /// Deadline of connecting, TLS included. Default: `5s`.
-    pub connect_timeout: Option<Word>,
-    /// From the request being sent to the head of the answer. Default: `60s`.
-    pub first_byte_timeout: Option<Word>,
-    /// Longest silence within a body. Default: `60s`.
-    pub idle_timeout: Option<Word>,
-    /// How long an unused connection is kept. Default: `60s`.
-    pub pool_idle_timeout: Option<Word>,
-    /// Unused connections kept, per endpoint and worker. Default: `64`.
-    #[schemars(range(min = 0, max = 65535))]
-    pub pool_max_idle: Option<u32>,
-}
-
-/// How `https` endpoints are verified.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct UpstreamTls {
-    /// PEM file with CA certificates. Default: the system's.
-    pub ca: Option<String>,
-    /// Name to ask for and to verify. Default: the endpoint's host.
-    pub server_name: Option<String>,
 }
 
 /// Sizes.

@@ -3,6 +3,8 @@
 //! Made only by `config::resolve`; never read from a file directly and never changed after it was made.
 //! A reload makes a new value and publishes it whole through `live::published`.
 
+mod upstream;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -16,6 +18,7 @@ use crate::access::digest_secret::Algorithm;
 use crate::access::id::Id;
 use crate::access::network::Networks;
 use crate::access::route::RouteTable;
+pub use upstream::{Ejection, Endpoint, HealthCheck, Queue, Retries, Upstream, UpstreamTls};
 
 /// Everything that one `portcullis serve` needs to know.
 #[derive(Debug, Clone)]
@@ -198,56 +201,6 @@ pub enum JwtAlgorithm {
     ES256,
     ES384,
     EdDSA,
-}
-
-/// A named backend.
-#[derive(Debug, Clone)]
-pub struct Upstream {
-    /// Name in the configuration, log and metric.
-    pub name: Arc<str>,
-    /// Never empty.
-    pub endpoints: Vec<Endpoint>,
-    /// TLS settings for `https` endpoints.
-    pub tls: UpstreamTls,
-    /// Keep the request's `Host`; otherwise the endpoint's authority is sent.
-    pub preserve_host: bool,
-    /// TCP (and TLS) connect deadline.
-    pub connect_timeout: Duration,
-    /// From the request being sent to the response head.
-    pub first_byte_timeout: Duration,
-    /// Longest silence within a body, either way.
-    pub idle_timeout: Duration,
-    /// How long an unused connection is kept.
-    pub pool_idle_timeout: Duration,
-    /// Unused connections kept per endpoint and worker.
-    pub pool_max_idle: usize,
-}
-
-/// One address of an upstream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Endpoint {
-    /// `http://host:port` or `https://host:port`.
-    Net {
-        /// Whether TLS is spoken.
-        https: bool,
-        /// Host name or address literal without brackets.
-        host: Arc<str>,
-        /// Port.
-        port: u16,
-        /// `host[:port]` as it is sent in `Host` when the request's own is not kept.
-        authority: http::HeaderValue,
-    },
-    /// The built-in echo upstream (`echo:`), which answers with the request as it saw it.
-    Echo,
-}
-
-/// How `https` endpoints are verified.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct UpstreamTls {
-    /// CA certificates (PEM) in place of the system's.
-    pub ca: Option<PathBuf>,
-    /// Name to verify and to send as SNI in place of the endpoint's host.
-    pub server_name: Option<String>,
 }
 
 /// Sizes of one request.

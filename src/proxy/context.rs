@@ -85,6 +85,7 @@ impl Context {
     pub(super) fn end(&self) {
         self.watch.read.clear();
         self.watch.upstream.clear();
+        self.watch.total.clear();
         self.put_down();
     }
 

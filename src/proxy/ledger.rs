@@ -14,7 +14,7 @@ use super::body::Progress;
 use super::context::Context;
 use super::request_id::RequestId;
 use super::sanity;
-use super::upstream::Upstream;
+use super::upstream::{Endpoint, Upstream};
 use crate::access::client_address::ClientAddress;
 use crate::access::credential::CredentialKind;
 use crate::access::decision::{Denial, Grant, Permit, Reason};
@@ -47,6 +47,9 @@ pub(super) struct Ledger {
     entry: Option<Network>,
     revision: u64,
     upstream: Option<Rc<Upstream>>,
+    /// The one tried last.
+    endpoint: Option<Rc<Endpoint>>,
+    attempts: u32,
     progress: Option<Rc<Progress>>,
     bytes_out: u64,
 }
@@ -81,6 +84,8 @@ impl Ledger {
             entry: None,
             revision: 0,
             upstream: None,
+            endpoint: None,
+            attempts: 0,
             progress: None,
             bytes_out: 0,
         })
@@ -143,6 +148,12 @@ impl Ledger {
 
     pub(super) fn goes_to(&mut self, upstream: &Rc<Upstream>) {
         self.upstream = Some(Rc::clone(upstream));
+    }
+
+    /// The request is on its way to an endpoint, perhaps not for the first time.
+    pub(super) fn tries(&mut self, endpoint: &Rc<Endpoint>) {
+        self.endpoint = Some(Rc::clone(endpoint));
+        self.attempts += 1;
     }
 
     pub(super) fn follows(&mut self, progress: Rc<Progress>) {
@@ -229,6 +240,8 @@ impl Drop for Ledger {
             entry: self.entry,
             revision: self.revision,
             upstream: self.upstream.as_ref().map(|upstream| upstream.name()),
+            endpoint: self.endpoint.as_ref().map(|endpoint| endpoint.shown()),
+            attempts: self.attempts,
             bytes_in: self.progress.as_ref().map_or(0, |progress| progress.bytes()),
             bytes_out: self.bytes_out,
         });
@@ -265,6 +278,8 @@ pub(super) fn record_unborn(context: &Context, code: Code) {
         entry: None,
         revision: 0,
         upstream: None,
+        endpoint: None,
+        attempts: 0,
         bytes_in: 0,
         bytes_out: 0,
     });

@@ -3,7 +3,7 @@
 //! One form for all of them. Never tells the client what only the operator may know.
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 
 use super::body::ReplyBody;
@@ -43,6 +43,9 @@ fn bare(code: Code, client: Option<ClientAddress>, id: Option<RequestId>, close:
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if code == Code::UpstreamOverloaded {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
     if close {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }

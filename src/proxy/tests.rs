@@ -1,5 +1,6 @@
 //! The data plane over real sockets, against an upstream that says what it was told to say.
 
+mod addresses;
 mod harness;
 mod told_upstream;
 

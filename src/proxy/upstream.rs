@@ -1,124 +1,69 @@
 //! The worker's own way to the upstreams: per endpoint a pool that no other thread sees.
 //!
-//! Rebuilt when new settings are published; an endpoint that stays the same keeps its connections.
+//! Rebuilt when new settings are published, or when addresses or health of endpoints change; an endpoint that stays the same
+//! keeps its connections and what is known of it.
 
+mod admission;
+mod balance;
+mod budget;
+mod client_tls;
 mod connect;
 mod echo;
 mod endpoint;
 mod link;
+mod queue;
+mod standing;
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
-use crate::config::settings::{self, Gateway, UpstreamTls};
-use crate::net::tls::files::Authorities;
-use crate::net::tls::{self, ClientSide, TlsFault};
-use crate::telemetry::metrics::{Stripe, UpstreamCounters};
+use crate::config::settings::{self, Gateway};
+use crate::live::endpoints::{Endpoints, Place};
+use crate::telemetry::metrics::Stripe;
 
+pub(super) use admission::Refused;
+use balance::{Dice, Lasting};
+pub(super) use balance::{Tried, Upstream};
+use budget::Budget;
+pub(super) use client_tls::ClientTls;
 pub(super) use echo::echo;
-pub(super) use endpoint::{Endpoint, Lease};
+pub(super) use endpoint::{Endpoint, Lease, Slot};
+use endpoint::{Home, literal};
 pub(super) use link::SendFault;
-
-/// Client-side TLS of all workers: reading the system's roots takes milliseconds, and all workers read the same.
-#[derive(Debug, Default)]
-pub(super) struct ClientTls {
-    known: Mutex<Known>,
-    /// Counts changes of what upstreams are verified by.
-    changes: AtomicU64,
-}
-
-#[derive(Debug, Default)]
-struct Known {
-    authorities: Authorities,
-    /// The system's roots, and files that settings name and nobody has handed over yet.
-    found: HashMap<Option<std::path::PathBuf>, ClientSide>,
-}
-
-impl ClientTls {
-    fn config(&self, settings: &UpstreamTls) -> Result<ClientSide, TlsFault> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let handed = settings.ca.as_ref().and_then(|path| known.authorities.of(path));
-        if let Some(config) = handed.or_else(|| known.found.get(&settings.ca).cloned()) {
-            return Ok(config);
-        }
-        let config = tls::client_config(settings)?;
-        known.found.insert(settings.ca.clone(), Arc::clone(&config));
-        Ok(config)
-    }
-
-    /// Takes over what was read. Connections that another state of a file has verified are not used again.
-    pub(super) fn replace(&self, fresh: Authorities) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        // What was found by somebody who could not wait may be another state of its file.
-        let changed = fresh.differs(&known.authorities) || known.found.keys().any(Option::is_some);
-        known.found.retain(|path, _| path.is_none());
-        known.authorities = fresh;
-        if changed {
-            // Behind the value: who sees the count finds the value.
-            self.changes.fetch_add(1, Ordering::Release);
-        }
-    }
-
-    fn changes(&self) -> u64 {
-        self.changes.load(Ordering::Acquire)
-    }
-}
-
-/// A named backend as one worker sees it.
-#[derive(Debug)]
-pub(super) struct Upstream {
-    name: Arc<str>,
-    endpoints: Vec<Rc<Endpoint>>,
-    next: Cell<usize>,
-    pub(super) counters: Arc<UpstreamCounters>,
-    pub(super) preserve_host: bool,
-    pub(super) connect_timeout: Duration,
-    pub(super) first_byte_timeout: Duration,
-    pub(super) idle_timeout: Duration,
-}
-
-impl Upstream {
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Every endpoint once, beginning with the one whose turn it is.
-    pub(super) fn turn(&self) -> impl Iterator<Item = &Rc<Endpoint>> {
-        let first = self.next.get();
-        self.next.set(if first + 1 >= self.endpoints.len() { 0 } else { first + 1 });
-        self.endpoints.iter().cycle().skip(first).take(self.endpoints.len())
-    }
-}
+use queue::Queue;
 
 /// All upstreams of the present settings.
 #[derive(Debug)]
 pub(super) struct Upstreams {
     tls: Arc<ClientTls>,
+    known: Arc<Endpoints>,
     stripe: Arc<Stripe>,
+    /// What the dice of the upstreams begin with.
+    seeds: RandomState,
+    made: Cell<u64>,
     table: RefCell<Table>,
 }
 
 #[derive(Debug, Default)]
 struct Table {
     settings: Option<Arc<Gateway>>,
-    /// The count of [`ClientTls`] that it was made at.
-    changes: u64,
+    /// The counts of [`ClientTls`] and [`Endpoints`] that it was made at.
+    changes: (u64, u64),
     upstreams: Vec<Rc<Upstream>>,
 }
 
 impl Upstreams {
-    pub(super) fn new(tls: Arc<ClientTls>, stripe: Arc<Stripe>) -> Self {
-        Self { tls, stripe, table: RefCell::default() }
+    pub(super) fn new(tls: Arc<ClientTls>, known: Arc<Endpoints>, stripe: Arc<Stripe>) -> Self {
+        Self { tls, known, stripe, seeds: RandomState::new(), made: Cell::new(0), table: RefCell::default() }
     }
 
     /// The upstream at a position of these settings.
     pub(super) fn find(&self, settings: &Arc<Gateway>, position: usize) -> Option<Rc<Upstream>> {
         let mut table = self.table.borrow_mut();
-        let changes = self.tls.changes();
+        let changes = (self.tls.changes(), self.known.changes());
         let is_same = |known: &Arc<Gateway>| Arc::ptr_eq(known, settings) && table.changes == changes;
         if !table.settings.as_ref().is_some_and(is_same) {
             *table = self.rebuild(&table, settings, changes);
@@ -126,30 +71,55 @@ impl Upstreams {
         table.upstreams.get(position).cloned()
     }
 
-    fn rebuild(&self, old: &Table, settings: &Arc<Gateway>, changes: u64) -> Table {
+    fn rebuild(&self, old: &Table, settings: &Arc<Gateway>, changes: (u64, u64)) -> Table {
         let endpoints = old.upstreams.iter().flat_map(|upstream| &upstream.endpoints);
-        let known: Vec<_> = endpoints.filter(|endpoint| changes == old.changes || !endpoint.is_https()).collect();
-        let upstreams = settings.upstreams.iter().map(|upstream| Rc::new(self.build(&known, upstream))).collect();
-        Table { settings: Some(Arc::clone(settings)), changes, upstreams }
+        let kept: Vec<_> = endpoints.filter(|endpoint| changes.0 == old.changes.0 || !endpoint.is_https()).collect();
+        let build = |rules: &settings::Upstream| {
+            let same = old.upstreams.iter().find(|known| known.rules.name == rules.name);
+            Rc::new(self.build(&kept, rules, same.map(|same| same.lasting.clone())))
+        };
+        Table {
+            settings: Some(Arc::clone(settings)),
+            changes,
+            upstreams: settings.upstreams.iter().map(build).collect(),
+        }
     }
 
-    fn build(&self, known: &[&Rc<Endpoint>], upstream: &settings::Upstream) -> Upstream {
-        let endpoint = |address: &settings::Endpoint| {
-            let kept = known.iter().find(|known| known.is_same(address, upstream));
-            match kept {
-                Some(kept) => Rc::clone(kept),
-                None => Rc::new(Endpoint::new(address.clone(), upstream, Arc::clone(&self.tls))),
+    fn build(&self, kept: &[&Rc<Endpoint>], rules: &settings::Upstream, lasting: Option<Lasting>) -> Upstream {
+        let lasting = lasting.unwrap_or_else(|| {
+            self.made.set(self.made.get() + 1);
+            Lasting {
+                queue: Rc::new(Queue::default()),
+                budget: Rc::new(Budget::new(rules.retries)),
+                dice: Rc::new(Dice::new(self.seeds.hash_one(self.made.get()))),
             }
-        };
-        Upstream {
-            name: Arc::clone(&upstream.name),
-            endpoints: upstream.endpoints.iter().map(endpoint).collect(),
-            next: Cell::new(0),
-            counters: self.stripe.upstream(&upstream.name),
-            preserve_host: upstream.preserve_host,
-            connect_timeout: upstream.connect_timeout,
-            first_byte_timeout: upstream.first_byte_timeout,
-            idle_timeout: upstream.idle_timeout,
+        });
+        let counters = self.stripe.upstream(&rules.name);
+        let home = Home { upstream: rules, client_tls: &self.tls, queue: &lasting.queue };
+        let mut endpoints: Vec<Rc<Endpoint>> = Vec::new();
+        for address in &rules.endpoints {
+            for (at, healthy) in self.addresses(rules, address) {
+                let endpoint = match kept.iter().find(|kept| kept.is_same(address, at, rules)) {
+                    Some(kept) => Rc::clone(kept),
+                    None => {
+                        let counters = counters.endpoint(&address.to_string());
+                        Rc::new(Endpoint::new(address.clone(), at, &home, counters))
+                    }
+                };
+                endpoint.standing.set_healthy(healthy);
+                endpoints.push(endpoint);
+            }
+        }
+        Upstream { rules: rules.clone(), endpoints, lasting, counters }
+    }
+
+    /// The addresses of an endpoint, as far as they are known, and whether they are well.
+    fn addresses(&self, rules: &settings::Upstream, endpoint: &settings::Endpoint) -> Vec<(Option<SocketAddr>, bool)> {
+        let settings::Endpoint::Net { host, port, .. } = endpoint else { return vec![(None, true)] };
+        let place = Place { upstream: Arc::clone(&rules.name), endpoint: endpoint.clone() };
+        match self.known.of(&place) {
+            Some(known) => known.iter().map(|address| (Some(address.at), address.healthy)).collect(),
+            None => vec![(literal(host, *port), true)],
         }
     }
 

@@ -1,4 +1,4 @@
-//! Deadlines that cost a store: each connection has four of them, and one sweeper per worker looks at all of them.
+//! Deadlines that cost a store: each connection has five of them, and one sweeper per worker looks at all of them.
 //!
 //! A timer of the runtime costs an insertion and a removal per request; a deadline here is a number in a cell. The sweeper
 //! wakes the connections whose number has passed, and what they wait for then looks at the clock itself.
@@ -67,6 +67,11 @@ impl Deadline {
         self.0.get() <= now
     }
 
+    /// What is left of a wait that may last so long.
+    pub(super) fn cap(&self, now: u64, wait: Duration) -> Duration {
+        wait.min(Duration::from_millis(self.0.get().saturating_sub(now)))
+    }
+
     /// Whether it passed longer ago than whoever waits for it needs to notice.
     pub(super) fn is_overdue(&self, now: u64) -> bool {
         self.0.get().saturating_add(1_000) <= now
@@ -84,6 +89,8 @@ pub(super) struct Watch {
     pub(super) write: Deadline,
     /// The upstream: its answer, the next part of it, or its taking the request's body.
     pub(super) upstream: Deadline,
+    /// The whole exchange with the upstream.
+    pub(super) total: Deadline,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -94,6 +101,7 @@ impl Watch {
             read: Deadline::never(),
             write: Deadline::never(),
             upstream: Deadline::never(),
+            total: Deadline::never(),
             waker: RefCell::new(None),
         }
     }
@@ -114,7 +122,7 @@ impl Watch {
 
     /// Wakes the connection where one of its deadlines has passed.
     pub(super) fn sweep(&self, now: u64) {
-        let all = [&self.head, &self.read, &self.write, &self.upstream];
+        let all = [&self.head, &self.read, &self.write, &self.upstream, &self.total];
         if all.iter().any(|deadline| deadline.has_passed(now)) {
             self.wake();
         }

@@ -20,6 +20,7 @@ use super::watch::{TICK, Ticks};
 use crate::clock::Clock;
 use crate::gate::digest::Nonces;
 use crate::gate::judge::Judge;
+use crate::live::endpoints::Endpoints;
 use crate::live::published::{Current, Published, Reader};
 use crate::net::listener::accept;
 use crate::telemetry::access_log::Recorder;
@@ -41,6 +42,7 @@ pub(super) struct Seed {
     pub(super) stripe: Arc<Stripe>,
     pub(super) recorder: Recorder,
     pub(super) client_tls: Arc<ClientTls>,
+    pub(super) endpoints: Arc<Endpoints>,
     pub(super) nonces: Arc<Nonces>,
     /// Time that open exchanges get, once it is time to end.
     pub(super) drain: watch::Receiver<Option<Duration>>,
@@ -108,7 +110,7 @@ pub(super) async fn run(seed: Seed) {
         ticks: Rc::new(Ticks::new()),
         wall: seed.clock,
         judge: Judge::sharing(seed.nonces),
-        upstreams: Upstreams::new(seed.client_tls, Arc::clone(&seed.stripe)),
+        upstreams: Upstreams::new(seed.client_tls, seed.endpoints, Arc::clone(&seed.stripe)),
         stripe: seed.stripe,
         recorder: RefCell::new(seed.recorder),
         ids: RequestIds::new(),

@@ -3,6 +3,7 @@
 //! Each worker counts in a stripe of its own by plain loads and stores; the stripes are summed when somebody asks.
 
 mod collect;
+mod upstreams;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
@@ -13,6 +14,8 @@ use prometheus::{Encoder, Registry, TextEncoder};
 
 /// Metrics that can't be registered or encoded.
 pub type MetricsFault = prometheus::Error;
+
+pub use upstreams::{EndpointCounters, Exchange, Overload, UpstreamCounters};
 
 use super::Outcome;
 use crate::access::snapshot::Snapshot;
@@ -40,6 +43,7 @@ struct Shared {
     clock: Clock,
     stripes: Mutex<Vec<Arc<Stripe>>>,
     directory: Directory,
+    health: Mutex<BTreeMap<(String, String), bool>>,
     log_dropped: AtomicU64,
     key_refresh_failures: AtomicU64,
     configuration_reload_failures: AtomicU64,
@@ -73,15 +77,6 @@ pub struct Stripe {
     upstreams: Mutex<BTreeMap<Arc<str>, Arc<UpstreamCounters>>>,
 }
 
-/// The counters of one upstream in one worker.
-#[derive(Debug, Default)]
-pub struct UpstreamCounters {
-    requests: AtomicU64,
-    failures: AtomicU64,
-    connections: AtomicU64,
-    retries: AtomicU64,
-}
-
 /// A single writer adds without a locked instruction.
 fn add(counter: &AtomicU64, more: u64) {
     counter.store(counter.load(Relaxed).wrapping_add(more), Relaxed);
@@ -97,6 +92,7 @@ impl Metrics {
             clock,
             stripes: Mutex::default(),
             directory: Directory::default(),
+            health: Mutex::default(),
             log_dropped: AtomicU64::new(0),
             key_refresh_failures: AtomicU64::new(0),
             configuration_reload_failures: AtomicU64::new(0),
@@ -150,6 +146,11 @@ impl Metrics {
     /// A key set could not be fetched or read.
     pub fn key_refresh_failed(&self) {
         self.shared.key_refresh_failures.fetch_add(1, Relaxed);
+    }
+
+    /// What the endpoints with a health check were last found to be, by upstream and endpoint.
+    pub fn endpoints_checked(&self, health: BTreeMap<(String, String), bool>) {
+        *self.shared.health.lock().unwrap_or_else(PoisonError::into_inner) = health;
     }
 
     /// Access-log lines that found no room.
@@ -236,28 +237,6 @@ impl Stripe {
     pub fn upstream(&self, name: &Arc<str>) -> Arc<UpstreamCounters> {
         let mut upstreams = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(upstreams.entry(Arc::clone(name)).or_default())
-    }
-}
-
-impl UpstreamCounters {
-    /// A request was sent to the upstream.
-    pub fn request(&self) {
-        add(&self.requests, 1);
-    }
-
-    /// A request got no valid answer from the upstream.
-    pub fn failure(&self) {
-        add(&self.failures, 1);
-    }
-
-    /// A connection to the upstream was opened.
-    pub fn connection(&self) {
-        add(&self.connections, 1);
-    }
-
-    /// A request was sent a second time.
-    pub fn retry(&self) {
-        add(&self.retries, 1);
     }
 }
 

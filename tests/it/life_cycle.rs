@@ -9,6 +9,7 @@ use portcullis::app::{self, Origin};
 use portcullis::clock::{Clock, Timestamp};
 use portcullis::config;
 use portcullis::gate::digest::Nonces;
+use portcullis::live::endpoints::Endpoints;
 use portcullis::live::key_sets::KeySets;
 use portcullis::live::published::{Outdated, Published};
 use portcullis::net::tls::files::TlsFiles;
@@ -42,6 +43,7 @@ fn nothing_is_allowed_before_the_first_snapshot() {
         metrics: &metrics,
         access_log: &access_log,
         tls: &TlsFiles::default(),
+        endpoints: &Arc::new(Endpoints::default()),
         nonces: &Arc::new(Nonces::new(clock.now())),
     };
     let running = proxy::start(parts).unwrap();

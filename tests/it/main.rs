@@ -29,3 +29,4 @@ mod served;
 mod stage;
 mod tls;
 mod tokens;
+mod upstreams;

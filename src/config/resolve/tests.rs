@@ -515,3 +515,38 @@ fn a_nonce_key_is_long_enough_and_nobody_elses() {
         assert!(told.contains(part) && !told.contains("hunter2"), "{told}");
     }
 }
+
+#[test]
+fn nonsense_about_endpoints_is_refused_all_at_once() {
+    told(
+        "gateway:
+  upstreams:
+    api:
+      endpoints: ['http://a:1']
+      total_timeout: never
+      max_connections: 0
+      queue: {length: -1, timeout: 0s}
+      retries: {percent: 101, reserve: 0}
+      ejection: {failures: 0, first: 5s, longest: 1s}
+      health_check: {path: healthz, host: 'a b', interval: 0s, healthy_after: 0}
+      resolve_interval: 10
+",
+        &[
+            ("5:22", "or unlimited"),
+            ("6:24", "from 1 to 65535"),
+            ("7:23", "from 0 to 65535"),
+            ("7:36", "leaves no time"),
+            ("8:26", "from 0 to 100"),
+            ("8:40", "from 1 to 65535"),
+            ("9:28", "from 1 to 65535"),
+            ("9:51", "shorter than `first`"),
+            ("10:28", "write it like /healthz"),
+            ("10:43", "is not a host"),
+            ("10:60", "leaves no time"),
+            ("10:79", "from 1 to 1000"),
+            ("11:25", "is not a duration"),
+        ],
+    );
+    told("gateway: {upstreams: {api: {endpoints: ['echo:'], health_check: {path: /}}}}", &[("1:65", "always well")]);
+    told("gateway: {upstreams: {api: {endpoints: ['http://a'], health_check: {}}}}", &[("1:68", "`path` is missing")]);
+}

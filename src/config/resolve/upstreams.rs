@@ -3,11 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+use http::uri::{Authority, PathAndQuery};
 
 use super::{Resolve, step};
 use crate::config::document::{Finding, Path, path};
-use crate::config::raw;
-use crate::config::settings::{Endpoint, Upstream, UpstreamTls};
+use crate::config::raw::{self, Choice};
+use crate::config::settings::{Ejection, Endpoint, HealthCheck, Queue, Retries, Upstream, UpstreamTls};
+use crate::config::units;
 
 /// Name and address of the built-in upstream.
 const ECHO: (&str, &str) = ("echo", "echo:");
@@ -66,6 +71,14 @@ impl Resolve<'_> {
         let first_byte_timeout = self.duration(at, "first_byte_timeout", raw.first_byte_timeout.as_ref(), 60);
         let idle_timeout = self.duration(at, "idle_timeout", raw.idle_timeout.as_ref(), 60);
         let pool_idle_timeout = self.duration(at, "pool_idle_timeout", raw.pool_idle_timeout.as_ref(), 60);
+        let total_timeout = self.total_timeout(at, raw.total_timeout.as_ref());
+        let resolve_interval = self.duration(at, "resolve_interval", raw.resolve_interval.as_ref(), 10);
+        let queue_timeout = self.duration(&step(at, "queue"), "timeout", raw.queue.timeout.as_ref(), 1);
+        let ejection = self.ejection(&step(at, "ejection"), raw.ejection.as_ref());
+        let health_check = self.health_check(&step(at, "health_check"), raw.health_check.as_ref());
+        if echoes > 0 && matches!(raw.health_check, Some(Choice::On(_))) {
+            self.error(step(at, "health_check"), "`echo:` is always well; take `health_check` out");
+        }
         Some(Upstream {
             name: Arc::from(name),
             endpoints,
@@ -76,8 +89,83 @@ impl Resolve<'_> {
             idle_timeout: idle_timeout?,
             pool_idle_timeout: pool_idle_timeout?,
             pool_max_idle: raw.pool_max_idle.unwrap_or(64) as usize,
+            total_timeout: total_timeout?,
+            max_connections: raw.max_connections.unwrap_or(1024) as usize,
+            queue: Queue { length: raw.queue.length.unwrap_or(1024) as usize, timeout: queue_timeout? },
+            retries: match &raw.retries {
+                Some(Choice::Off) => None,
+                Some(Choice::On(raw)) => Some(retries(raw)),
+                None => Some(retries(&raw::Retries::default())),
+            },
+            ejection: ejection?,
+            health_check: health_check?,
+            resolve_interval: resolve_interval?,
         })
     }
+
+    fn total_timeout(&mut self, at: &Path, word: Option<&raw::Word>) -> Option<Option<Duration>> {
+        match word.map(|word| word.0.as_str()) {
+            None | Some("unlimited") => Some(None),
+            Some(text) => {
+                let duration = units::duration(text).map_err(|fault| format!("{fault}, or unlimited"));
+                self.parsed(step(at, "total_timeout"), duration).map(Some)
+            }
+        }
+    }
+
+    fn ejection(&mut self, at: &Path, raw: Option<&Choice<raw::Ejection>>) -> Option<Option<Ejection>> {
+        let defaults = raw::Ejection::default();
+        let raw = match raw {
+            Some(Choice::Off) => return Some(None),
+            Some(Choice::On(raw)) => raw,
+            None => &defaults,
+        };
+        let first = self.duration(at, "first", raw.first.as_ref(), 1);
+        // Where only the first is given, and is longer than usual, that is how long it takes.
+        let usual = first.map_or(10, |first| first.as_secs().saturating_add(1).max(10));
+        let longest = self.duration(at, "longest", raw.longest.as_ref(), usual);
+        let (first, longest) = (first?, longest?);
+        if longest < first {
+            let message = "`longest` is shorter than `first`; write at least as long a duration";
+            self.error(step(at, "longest"), message);
+        }
+        Some(Some(Ejection { failures: raw.failures.unwrap_or(5), first, longest }))
+    }
+
+    fn health_check(&mut self, at: &Path, raw: Option<&Choice<raw::HealthCheck>>) -> Option<Option<HealthCheck>> {
+        let Some(Choice::On(raw)) = raw else { return Some(None) };
+        let path = raw.path.0.parse::<PathAndQuery>().ok().filter(|path| path.path().starts_with('/'));
+        if path.is_none() {
+            let message = format!("`{}` is not a path; write it like /healthz", shown(&raw.path.0));
+            self.error(step(at, "path"), message);
+        }
+        let host = match &raw.host {
+            None => Some(None),
+            Some(word) => {
+                let made = word.0.parse::<Authority>().ok().filter(|host| !host.as_str().contains('@'));
+                let made = made.and_then(|host| HeaderValue::from_str(host.as_str()).ok());
+                if made.is_none() {
+                    let message = format!("`{}` is not a host; write it like api.example.com", shown(&word.0));
+                    self.error(step(at, "host"), message);
+                }
+                made.map(Some)
+            }
+        };
+        let interval = self.duration(at, "interval", raw.interval.as_ref(), 5);
+        let timeout = self.duration(at, "timeout", raw.timeout.as_ref(), 2);
+        Some(Some(HealthCheck {
+            path: path?,
+            host: host?,
+            interval: interval?,
+            timeout: timeout?,
+            healthy_after: raw.healthy_after.unwrap_or(2),
+            unhealthy_after: raw.unhealthy_after.unwrap_or(3),
+        }))
+    }
+}
+
+fn retries(raw: &raw::Retries) -> Retries {
+    Retries { percent: raw.percent.unwrap_or(20), reserve: raw.reserve.unwrap_or(100) }
 }
 
 fn endpoint(text: &str) -> Result<Endpoint, String> {
@@ -100,7 +188,7 @@ fn endpoint(text: &str) -> Result<Endpoint, String> {
     if authority.contains(['/', '?', '#']) {
         return Err(format!("endpoint `{}` has a path, which requests bring themselves; leave it out", shown(text)));
     }
-    let parsed: http::uri::Authority = authority.parse().map_err(|_| fault())?;
+    let parsed: Authority = authority.parse().map_err(|_| fault())?;
     let host = parsed.host().trim_start_matches('[').trim_end_matches(']');
     let named = authority.strip_prefix(parsed.host()).unwrap_or_default();
     let port = match named.strip_prefix(':') {
@@ -109,7 +197,7 @@ fn endpoint(text: &str) -> Result<Endpoint, String> {
         None => None,
     };
     let legal = rustls_pki_types::ServerName::try_from(host).is_ok();
-    let sent = http::HeaderValue::from_str(authority);
+    let sent = HeaderValue::from_str(authority);
     match (port, sent, legal) {
         (Some(port), Ok(sent), true) => Ok(Endpoint::Net { https, host: host.into(), port, authority: sent }),
         _ => Err(fault()),

@@ -16,6 +16,8 @@ use crate::proxy::ledger::Ledger;
 use crate::proxy::upstream::Lease;
 use crate::proxy::worker::Held;
 
+const OVERDUE: &str = "the answer was not over within the upstream's total_timeout";
+
 /// An answer's body.
 #[derive(Debug)]
 pub(in crate::proxy) struct ReplyBody {
@@ -129,6 +131,8 @@ impl Body for ReplyBody {
                     (Code::UpstreamTimeout, "the upstream fell silent within its answer")
                 } else if watch.read.has_passed(now) {
                     (Code::RequestTimeout, "the client fell silent within its body, after the answer had begun")
+                } else if watch.total.has_passed(now) {
+                    (Code::UpstreamTimeout, OVERDUE)
                 } else {
                     return Poll::Pending;
                 }
@@ -139,6 +143,7 @@ impl Body for ReplyBody {
                 return Poll::Ready(None);
             }
             Poll::Ready(Some(Err(_))) => (Code::UpstreamProtocolError, "the upstream's answer ended early"),
+            Poll::Ready(Some(Ok(_))) if watch.total.has_passed(ticks.now()) => (Code::UpstreamTimeout, OVERDUE),
             Poll::Ready(Some(Ok(mut frame))) => {
                 watch.upstream.clear();
                 if let Some(data) = frame.data_ref() {

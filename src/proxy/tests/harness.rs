@@ -55,6 +55,13 @@ pub(super) fn gateway(endpoints: Vec<Endpoint>, change: impl FnOnce(&mut Gateway
             idle_timeout: second,
             pool_idle_timeout: 30 * second,
             pool_max_idle: 8,
+            total_timeout: None,
+            max_connections: 64,
+            queue: settings::Queue { length: 8, timeout: second },
+            retries: Some(settings::Retries { percent: 20, reserve: 10 }),
+            ejection: Some(settings::Ejection { failures: 5, first: second, longest: second }),
+            health_check: None,
+            resolve_interval: second,
         }],
         limits: settings::Limits {
             max_header_bytes: 16_384,
@@ -82,6 +89,7 @@ pub(super) struct Harness {
     pub(super) running: Option<Running>,
     metrics: Arc<Metrics>,
     pub(super) published: Arc<Published>,
+    pub(super) endpoints: Arc<Endpoints>,
 }
 
 impl Harness {
@@ -130,6 +138,7 @@ impl Harness {
             workers: NonZeroUsize::new(1).unwrap(),
             drain_timeout: Duration::from_secs(1),
         };
+        let endpoints = Arc::new(Endpoints::default());
         let parts = ProxyParts {
             sockets: &sockets,
             published: &published,
@@ -140,10 +149,11 @@ impl Harness {
                 certificates: Certificates::read(&sockets, &Certificates::default()).unwrap(),
                 authorities: Authorities::default(),
             },
+            endpoints: &endpoints,
             nonces: &Arc::new(crate::gate::digest::Nonces::new(clock.now())),
         };
         let running = start(parts).unwrap();
-        Self { running: Some(running), metrics, published }
+        Self { running: Some(running), metrics, published, endpoints }
     }
 
     pub(super) fn connect(&self) -> TcpStream {

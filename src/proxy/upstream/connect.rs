@@ -1,29 +1,16 @@
-//! A fresh connection: name, address, TCP, TLS. Off the hot path.
+//! A fresh connection: address, TCP, TLS. Off the hot path.
 //!
-//! Names are looked up again after a while, every address is tried, and address literals are never looked up.
+//! A name is looked up here only until the job that looks names up has told its addresses.
 
-use std::cell::RefCell;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::net::tls::{self, ClientSide, ClientStream, TlsFault, VerifiedName};
-use crate::proxy::watch::Ticks;
-
-/// How long an answer of the resolver is believed.
-const BELIEVED: Duration = Duration::from_secs(10);
-
-/// Addresses of a name.
-#[derive(Debug)]
-pub(super) struct Resolved {
-    addresses: Vec<SocketAddr>,
-    until: u64,
-}
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -55,24 +42,22 @@ pub(in crate::proxy) enum Stream {
     Tls(Box<ClientStream<TcpStream>>),
 }
 
-pub(super) async fn open(
-    host: &str,
-    port: u16,
-    tls: Option<(ClientSide, VerifiedName)>,
-    resolved: &RefCell<Option<Resolved>>,
-    ticks: &Ticks,
-) -> Result<Stream, ConnectFault> {
-    let stream = match host.parse::<IpAddr>() {
-        Ok(address) => TcpStream::connect((address, port)).await.map_err(ConnectFault::Tcp)?,
-        Err(_) => {
-            let addresses = resolve(host, port, resolved, ticks).await?;
-            match TcpStream::connect(&addresses[..]).await {
-                Ok(stream) => stream,
-                Err(fault) => {
-                    *resolved.borrow_mut() = None;
-                    return Err(ConnectFault::Tcp(fault));
-                }
-            }
+/// Where to connect.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Target<'a> {
+    /// An address.
+    Address(SocketAddr),
+    /// A name that has to be looked up first, and a port.
+    Name(&'a str, u16),
+}
+
+pub(super) async fn open(target: Target<'_>, tls: Option<(ClientSide, VerifiedName)>) -> Result<Stream, ConnectFault> {
+    let stream = match target {
+        Target::Address(address) => TcpStream::connect(address).await.map_err(ConnectFault::Tcp)?,
+        Target::Name(host, port) => {
+            let addresses: Vec<SocketAddr> =
+                tokio::net::lookup_host((host, port)).await.map_err(ConnectFault::Name)?.collect();
+            TcpStream::connect(&addresses[..]).await.map_err(ConnectFault::Tcp)?
         }
     };
     stream.set_nodelay(true).map_err(ConnectFault::Tcp)?;
@@ -83,20 +68,6 @@ pub(super) async fn open(
             Ok(Stream::Tls(Box::new(stream)))
         }
     }
-}
-
-async fn resolve(
-    host: &str,
-    port: u16,
-    resolved: &RefCell<Option<Resolved>>,
-    ticks: &Ticks,
-) -> Result<Vec<SocketAddr>, ConnectFault> {
-    if let Some(known) = resolved.borrow().as_ref().filter(|known| known.until > ticks.now()) {
-        return Ok(known.addresses.clone());
-    }
-    let addresses: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await.map_err(ConnectFault::Name)?.collect();
-    *resolved.borrow_mut() = Some(Resolved { addresses: addresses.clone(), until: ticks.after(BELIEVED) });
-    Ok(addresses)
 }
 
 impl AsyncRead for Stream {

@@ -1,8 +1,10 @@
 //! One address of an upstream and the connections that wait for their next request.
 //!
-//! Last in, first out: a few connections stay warm and the rest grow old and are closed.
+//! Last in, first out: a few connections stay warm and the rest grow old and are closed. What is in use is counted, so that
+//! the least busy one can be chosen and none is given more than its connections.
 
 use std::cell::{Cell, RefCell};
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{self, Poll};
@@ -11,11 +13,14 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use super::ClientTls;
-use super::connect::{self, ConnectFault, Resolved};
+use super::connect::{self, ConnectFault, Target};
 use super::link::Link;
+use super::queue::Queue;
+use super::standing::Standing;
 use crate::config::settings::{self, Upstream, UpstreamTls};
 use crate::proxy::body::Progress;
 use crate::proxy::watch::Ticks;
+use crate::telemetry::metrics::EndpointCounters;
 
 /// Kept connections in a row that must have been good before one that has waited less than a tick is trusted blindly.
 const TRUSTED_AFTER: u32 = 256;
@@ -24,15 +29,22 @@ const TRUSTED_AFTER: u32 = 256;
 #[derive(Debug)]
 pub(in crate::proxy) struct Endpoint {
     address: settings::Endpoint,
+    /// `None` while the addresses of its name are not known.
+    at: Option<SocketAddr>,
+    /// As the log names it.
+    shown: Box<str>,
     upstream: Arc<str>,
     tls: UpstreamTls,
     client_tls: Arc<ClientTls>,
     max_idle: usize,
     idle_ms: u64,
-    resolved: RefCell<Option<Resolved>>,
     idle: RefCell<Vec<Idle>>,
     /// Kept connections that were good when they were needed, since the last that was not.
     kept_well: Cell<u32>,
+    in_use: Cell<usize>,
+    pub(super) standing: Standing,
+    pub(super) counters: Arc<EndpointCounters>,
+    queue: Rc<Queue>,
 }
 
 #[derive(Debug)]
@@ -41,34 +53,65 @@ struct Idle {
     since: u64,
 }
 
+/// One of the connections that an endpoint may have in use, whether it is there already or not.
+#[derive(Debug)]
+pub(in crate::proxy) struct Slot {
+    endpoint: Rc<Endpoint>,
+    is_trial: bool,
+}
+
 /// A connection taken out of the pool for one exchange. Dropping it closes the connection.
 #[derive(Debug)]
 pub(in crate::proxy) struct Lease {
     pub(in crate::proxy) link: Box<Link>,
-    endpoint: Rc<Endpoint>,
+    slot: Slot,
     /// The coarse time at which it was put away; `None` for a fresh one.
     pub(in crate::proxy) idle_since: Option<u64>,
     ticks: Rc<Ticks>,
 }
 
+/// What endpoints of one upstream have from it.
+#[derive(Debug)]
+pub(super) struct Home<'a> {
+    pub(super) upstream: &'a Upstream,
+    pub(super) client_tls: &'a Arc<ClientTls>,
+    pub(super) queue: &'a Rc<Queue>,
+}
+
 impl Endpoint {
-    pub(super) fn new(address: settings::Endpoint, upstream: &Upstream, client_tls: Arc<ClientTls>) -> Self {
+    pub(super) fn new(
+        address: settings::Endpoint,
+        at: Option<SocketAddr>,
+        home: &Home<'_>,
+        counters: Arc<EndpointCounters>,
+    ) -> Self {
+        let shown = match (&at, &address) {
+            (Some(at), _) => at.to_string().into(),
+            (None, settings::Endpoint::Net { host, port, .. }) => format!("{host}:{port}").into(),
+            (None, settings::Endpoint::Echo) => "echo:".into(),
+        };
         Self {
             address,
-            upstream: Arc::clone(&upstream.name),
-            tls: upstream.tls.clone(),
-            client_tls,
-            max_idle: upstream.pool_max_idle,
-            idle_ms: u64::try_from(upstream.pool_idle_timeout.as_millis()).unwrap_or(u64::MAX),
-            resolved: RefCell::default(),
+            at,
+            shown,
+            upstream: Arc::clone(&home.upstream.name),
+            tls: home.upstream.tls.clone(),
+            client_tls: Arc::clone(home.client_tls),
+            max_idle: home.upstream.pool_max_idle,
+            idle_ms: u64::try_from(home.upstream.pool_idle_timeout.as_millis()).unwrap_or(u64::MAX),
             idle: RefCell::default(),
             kept_well: Cell::new(0),
+            in_use: Cell::new(0),
+            standing: Standing::new(),
+            counters,
+            queue: Rc::clone(home.queue),
         }
     }
 
     /// Whether its connections may serve this address of this upstream.
-    pub(super) fn is_same(&self, address: &settings::Endpoint, upstream: &Upstream) -> bool {
+    pub(super) fn is_same(&self, address: &settings::Endpoint, at: Option<SocketAddr>, upstream: &Upstream) -> bool {
         self.address == *address
+            && self.at == at
             && self.upstream == upstream.name
             && self.tls == upstream.tls
             && self.max_idle == upstream.pool_max_idle
@@ -83,6 +126,11 @@ impl Endpoint {
         matches!(self.address, settings::Endpoint::Net { https: true, .. })
     }
 
+    /// Where requests went, for the log.
+    pub(in crate::proxy) fn shown(&self) -> &str {
+        &self.shown
+    }
+
     /// What `Host` says where the request's own is not kept.
     pub(in crate::proxy) fn authority(&self) -> Option<&HeaderValue> {
         match &self.address {
@@ -91,25 +139,17 @@ impl Endpoint {
         }
     }
 
-    /// A waiting connection that is still good, the one used last.
-    pub(in crate::proxy) fn take(self: &Rc<Self>, ticks: &Rc<Ticks>, cx: &mut task::Context<'_>) -> Option<Lease> {
-        loop {
-            let Idle { mut link, since } = self.idle.borrow_mut().pop()?;
-            let is_young = since.saturating_add(self.idle_ms) > ticks.now();
-            // Polled once more: an upstream that has closed it, or sent what nobody asked for, shows now (threats.md F2).
-            let is_clean = link.is_clean(cx);
-            if !is_clean {
-                self.kept_well.set(0);
-            }
-            if is_young && is_clean {
-                return Some(Lease {
-                    link,
-                    endpoint: Rc::clone(self),
-                    idle_since: Some(since),
-                    ticks: Rc::clone(ticks),
-                });
-            }
-        }
+    /// Connections in use.
+    #[inline]
+    pub(super) fn in_use(&self) -> usize {
+        self.in_use.get()
+    }
+
+    /// Takes one of the connections that it may have; whether it may is the caller's affair.
+    #[inline]
+    pub(super) fn slot(self: &Rc<Self>) -> Slot {
+        self.in_use.set(self.in_use.get() + 1);
+        Slot { endpoint: Rc::clone(self), is_trial: self.standing.begin() }
     }
 
     /// Whether this endpoint may close a kept connection at any moment, as far as is known: one that has kept its connections
@@ -121,20 +161,6 @@ impl Endpoint {
     /// A kept connection brought an answer, or was closed when it should have.
     pub(in crate::proxy) fn kept(&self, well: bool) {
         self.kept_well.set(if well { self.kept_well.get().saturating_add(1) } else { 0 });
-    }
-
-    /// A fresh connection.
-    pub(in crate::proxy) async fn connect(self: &Rc<Self>, ticks: &Rc<Ticks>) -> Result<Lease, ConnectFault> {
-        let settings::Endpoint::Net { https, host, port, .. } = &self.address else {
-            return Err(ConnectFault::NotNet);
-        };
-        let tls = match https {
-            true => Some((self.client_tls.config(&self.tls)?, crate::net::tls::server_name(&self.tls, host)?)),
-            false => None,
-        };
-        let stream = connect::open(host, *port, tls, &self.resolved, ticks).await?;
-        let link = Link::open(stream).await.map_err(ConnectFault::Handshake)?;
-        Ok(Lease { link: Box::new(link), endpoint: Rc::clone(self), idle_since: None, ticks: Rc::clone(ticks) })
     }
 
     pub(super) fn sweep(&self, now: u64) {
@@ -152,22 +178,95 @@ impl Endpoint {
     }
 }
 
+impl Slot {
+    pub(in crate::proxy) fn endpoint(&self) -> &Rc<Endpoint> {
+        &self.endpoint
+    }
+
+    /// A waiting connection that is still good, the one used last; the slot comes back where there is none.
+    pub(in crate::proxy) fn take(self, ticks: &Rc<Ticks>, cx: &mut task::Context<'_>) -> Result<Lease, Self> {
+        let endpoint = &self.endpoint;
+        loop {
+            let Some(Idle { mut link, since }) = endpoint.idle.borrow_mut().pop() else { break };
+            let is_young = since.saturating_add(endpoint.idle_ms) > ticks.now();
+            // Polled once more: an upstream that has closed it, or sent what nobody asked for, shows now (threats.md F2).
+            let is_clean = link.is_clean(cx);
+            if !is_clean {
+                endpoint.kept_well.set(0);
+            }
+            if is_young && is_clean {
+                return Ok(Lease { link, slot: self, idle_since: Some(since), ticks: Rc::clone(ticks) });
+            }
+        }
+        Err(self)
+    }
+
+    /// A fresh connection.
+    pub(in crate::proxy) async fn connect(self, ticks: &Rc<Ticks>) -> Result<Lease, ConnectFault> {
+        let endpoint = &self.endpoint;
+        let settings::Endpoint::Net { https, host, port, .. } = &endpoint.address else {
+            return Err(ConnectFault::NotNet);
+        };
+        let tls = match https {
+            true => {
+                let name = crate::net::tls::server_name(&endpoint.tls, host)?;
+                Some((endpoint.client_tls.config(&endpoint.tls)?, name))
+            }
+            false => None,
+        };
+        let target = endpoint.at.map_or(Target::Name(host, *port), Target::Address);
+        let stream = connect::open(target, tls).await?;
+        let link = Link::open(stream).await.map_err(ConnectFault::Handshake)?;
+        Ok(Lease { link: Box::new(link), slot: self, idle_since: None, ticks: Rc::clone(ticks) })
+    }
+}
+
+impl Drop for Endpoint {
+    fn drop(&mut self) {
+        if self.standing.is_out() {
+            self.counters.returned();
+        }
+    }
+}
+
+impl Drop for Slot {
+    #[inline]
+    fn drop(&mut self) {
+        self.endpoint.in_use.set(self.endpoint.in_use.get().saturating_sub(1));
+        if self.is_trial {
+            self.endpoint.standing.end_trial();
+        }
+        self.endpoint.queue.call();
+    }
+}
+
 impl Lease {
     /// Drives the connection; `Ready` once it has ended.
     pub(in crate::proxy) fn poll_drive(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
         self.link.poll_drive(cx)
     }
 
+    /// Closes the connection; what it may have used stays taken.
+    pub(in crate::proxy) fn close(self) -> Slot {
+        self.slot
+    }
+
     /// Back into the pool, where the exchange left it in a state to be used again.
     pub(in crate::proxy) fn give_back(self) {
-        let Self { mut link, endpoint, ticks, .. } = self;
+        let Self { mut link, slot, ticks, .. } = self;
         if link.is_reusable() {
-            endpoint.put(link, ticks.now());
+            slot.endpoint.put(link, ticks.now());
         }
     }
 
     /// Lets the connection run on by itself until its exchange is over; it is not used again.
     pub(in crate::proxy) fn detach(self, progress: Rc<Progress>, patience: Duration) {
-        self.link.detach(progress, patience);
+        let Self { link, slot, .. } = self;
+        link.detach(progress, patience, slot);
     }
+}
+
+/// The address that stands where a name could.
+pub(super) fn literal(host: &str, port: u16) -> Option<SocketAddr> {
+    host.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, port))
 }

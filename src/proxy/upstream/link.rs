@@ -17,6 +17,7 @@ use hyper_util::rt::TokioIo;
 use tokio::task::coop::unconstrained;
 
 use super::connect::Stream;
+use super::endpoint::Slot;
 use crate::proxy::body::{Progress, RequestBody};
 use crate::proxy::context::Context;
 
@@ -50,6 +51,9 @@ pub(in crate::proxy) enum SendFault {
     /// The upstream was too slow.
     #[error("the answer did not come in time")]
     UpstreamSlow,
+    /// All of it took too long, whoever was slow.
+    #[error("the exchange did not end in time")]
+    TotalPassed,
     /// The client was too slow with its body.
     #[error("the client's body did not come in time")]
     ClientSlow,
@@ -87,13 +91,15 @@ impl Link {
 
     /// Goes on by itself until the request's body has been sent. Whoever stands still after the answer is over ends it: an
     /// upstream that answers early, and then neither reads nor closes, must not hold two sockets for ever.
-    pub(super) fn detach(self, progress: Rc<Progress>, patience: Duration) {
+    pub(super) fn detach(self, progress: Rc<Progress>, patience: Duration, slot: Slot) {
         let Self { sender, mut connection, ended } = self;
         drop(sender);
         if ended {
             return;
         }
         tokio::task::spawn_local(async move {
+            // It counts as in use for as long as it is there.
+            let _slot = slot;
             loop {
                 let before = progress.bytes();
                 // How it ends is told by the bodies, which have their own ends of it.
@@ -135,6 +141,8 @@ impl Link {
                 Poll::Ready(Err(SendFault::UpstreamSlow))
             } else if context.watch.read.has_passed(now) {
                 Poll::Ready(Err(SendFault::ClientSlow))
+            } else if context.watch.total.has_passed(now) {
+                Poll::Ready(Err(SendFault::TotalPassed))
             } else {
                 Poll::Pending
             }

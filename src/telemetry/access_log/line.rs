@@ -54,6 +54,10 @@ pub struct Line<'a> {
     pub entry: Option<Network>,
     pub revision: u64,
     pub upstream: Option<&'a str>,
+    /// Where the last attempt went.
+    pub endpoint: Option<&'a str>,
+    /// How often it was tried; written where it is more than once.
+    pub attempts: u32,
     pub bytes_in: u64,
     pub bytes_out: u64,
 }
@@ -147,6 +151,14 @@ impl Line<'_> {
         if let Some(upstream) = self.upstream {
             to.extend_from_slice(br#","upstream":"#);
             string(to, upstream);
+        }
+        if let Some(endpoint) = self.endpoint {
+            to.extend_from_slice(br#","upstream.endpoint":"#);
+            string(to, endpoint);
+            if self.attempts > 1 {
+                to.extend_from_slice(br#","upstream.attempts":"#);
+                number(to, u64::from(self.attempts));
+            }
         }
         to.extend_from_slice(br#","bytes_in":"#);
         number(to, self.bytes_in);

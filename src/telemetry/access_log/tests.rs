@@ -28,6 +28,8 @@ fn line(path: &str) -> Line<'_> {
         entry: Some("10.0.0.0/8".parse().unwrap()),
         revision: 9,
         upstream: Some("api"),
+        endpoint: Some("127.0.0.1:3000"),
+        attempts: 1,
         bytes_in: 1,
         bytes_out: 2,
     }

@@ -1,13 +1,12 @@
 //! From the stripes to Prometheus' model, once per scrape.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError};
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 
-use super::{BUCKETS_US, CODES, OUTCOMES, Shared, Stripe};
+use super::{BUCKETS_US, CODES, OUTCOMES, Shared, Stripe, upstreams};
 use crate::problem::Code;
 
 /// Name, type, labels and meaning of every metric of our own. `docs/reference/metrics.md` is compared with it.
@@ -42,6 +41,49 @@ pub(super) const METRICS: &[(&str, MetricType, &[&str], &str)] = &[
         MetricType::COUNTER,
         &["upstream"],
         "Requests sent to an upstream a second time.",
+    ),
+    (
+        "portcullis_upstream_retries_refused_total",
+        MetricType::COUNTER,
+        &["upstream"],
+        "Requests that could have been sent a second time, had the budget not been spent.",
+    ),
+    ("portcullis_upstream_queued", MetricType::GAUGE, &["upstream"], "Requests that wait for a connection now."),
+    (
+        "portcullis_upstream_overloads_total",
+        MetricType::COUNTER,
+        &["upstream", "reason"],
+        "Requests refused because the queue was full, nobody was done in time, or every endpoint was out.",
+    ),
+    (
+        "portcullis_upstream_endpoint_exchanges_total",
+        MetricType::COUNTER,
+        &["upstream", "endpoint", "outcome"],
+        "Exchanges with an endpoint by how they ended.",
+    ),
+    (
+        "portcullis_upstream_connect_failures_total",
+        MetricType::COUNTER,
+        &["upstream", "endpoint"],
+        "Connections to an endpoint that could not be had.",
+    ),
+    (
+        "portcullis_upstream_ejections_total",
+        MetricType::COUNTER,
+        &["upstream", "endpoint"],
+        "Times that a worker began to leave an endpoint alone.",
+    ),
+    (
+        "portcullis_upstream_ejected",
+        MetricType::GAUGE,
+        &["upstream", "endpoint"],
+        "Workers that leave an address of the endpoint alone now.",
+    ),
+    (
+        "portcullis_upstream_endpoint_healthy",
+        MetricType::GAUGE,
+        &["upstream", "endpoint"],
+        "1 while the health check finds an address of the endpoint well.",
     ),
     (
         "portcullis_snapshot_revision",
@@ -136,12 +178,7 @@ impl DataPlane {
         let value = match name {
             "portcullis_requests_total" => return requests(labels, stripes),
             "portcullis_request_duration_seconds" => return vec![durations(stripes)],
-            "portcullis_upstream_requests_total" => return upstreams(labels, stripes, |counters| &counters.requests),
-            "portcullis_upstream_failures_total" => return upstreams(labels, stripes, |counters| &counters.failures),
-            "portcullis_upstream_connections_total" => {
-                return upstreams(labels, stripes, |counters| &counters.connections);
-            }
-            "portcullis_upstream_retries_total" => return upstreams(labels, stripes, |counters| &counters.retries),
+            "portcullis_upstream_endpoint_healthy" => return self.health(labels),
             "portcullis_connections_total" => sum(|stripe| &stripe.connections),
             "portcullis_connections_refused_total" => sum(|stripe| &stripe.refused_connections),
             "portcullis_open_connections" => level(|stripe| &stripe.open_connections),
@@ -163,13 +200,22 @@ impl DataPlane {
             "portcullis_key_refresh_failures_total" => load(&shared.key_refresh_failures),
             "portcullis_log_dropped_total" => load(&shared.log_dropped),
             // A name without a value would be a metric that lies; a test asks for every one.
-            _ => return Vec::new(),
+            _ => return upstreams::samples(name, labels, stripes).unwrap_or_default(),
         };
         vec![sample(kind, value, Vec::new())]
     }
+
+    fn health(&self, labels: &[&str]) -> Vec<Metric> {
+        let health = self.shared.health.lock().unwrap_or_else(PoisonError::into_inner);
+        let one = |((upstream, endpoint), healthy): (&(String, String), &bool)| {
+            let pairs = labels.iter().zip([upstream, endpoint]).map(|(name, value)| label(name, value)).collect();
+            sample(MetricType::GAUGE, f64::from(u8::from(*healthy)), pairs)
+        };
+        health.iter().map(one).collect()
+    }
 }
 
-fn sample(kind: MetricType, value: f64, labels: Vec<LabelPair>) -> Metric {
+pub(super) fn sample(kind: MetricType, value: f64, labels: Vec<LabelPair>) -> Metric {
     let mut metric = Metric::from_label(labels);
     if kind == MetricType::COUNTER {
         let mut counter = Counter::default();
@@ -183,7 +229,7 @@ fn sample(kind: MetricType, value: f64, labels: Vec<LabelPair>) -> Metric {
     metric
 }
 
-fn label(name: &str, value: &str) -> LabelPair {
+pub(super) fn label(name: &str, value: &str) -> LabelPair {
     let mut pair = LabelPair::default();
     pair.set_name(name.to_owned());
     pair.set_value(value.to_owned());
@@ -225,15 +271,4 @@ fn durations(stripes: &[Arc<Stripe>]) -> Metric {
     let mut metric = Metric::default();
     metric.set_histogram(histogram);
     metric
-}
-
-fn upstreams(labels: &[&str], stripes: &[Arc<Stripe>], of: fn(&super::UpstreamCounters) -> &AtomicU64) -> Vec<Metric> {
-    let mut sums: BTreeMap<Arc<str>, u64> = BTreeMap::new();
-    for stripe in stripes {
-        for (name, counters) in stripe.upstreams.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            *sums.entry(Arc::clone(name)).or_default() += of(counters).load(Relaxed);
-        }
-    }
-    let pairs = |name: &str| labels.iter().map(|label_name| label(label_name, name)).collect();
-    sums.iter().map(|(name, count)| sample(MetricType::COUNTER, *count as f64, pairs(name))).collect()
 }

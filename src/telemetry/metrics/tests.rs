@@ -9,7 +9,13 @@ fn every_metric_has_a_value_and_stripes_are_summed() {
     let clock = Clock::manual(Timestamp::from_unix_seconds(100));
     let metrics = Metrics::new(clock.clone()).unwrap();
     let (one, other) = (metrics.stripe(), metrics.stripe());
-    one.upstream(&"api".into()).request();
+    let upstream = one.upstream(&"api".into());
+    upstream.request();
+    upstream.queued(1);
+    upstream.overloaded(Overload::CircuitOpen);
+    upstream.endpoint("a:1").exchange(Exchange::TimedOut);
+    upstream.endpoint("a:1").ejected();
+    metrics.endpoints_checked([(("api".into(), "a:1".into()), false)].into());
     one.request(Outcome::Allow, Duration::from_micros(250));
     other.request(Outcome::Allow, Duration::from_micros(251));
     other.request(Outcome::Deny(Code::InvalidCredentials), Duration::from_secs(60));
@@ -30,6 +36,12 @@ fn every_metric_has_a_value_and_stripes_are_summed() {
         r#"portcullis_request_duration_seconds_bucket{le="10"} 2"#,
         r#"portcullis_request_duration_seconds_bucket{le="+Inf"} 3"#,
         r#"portcullis_upstream_requests_total{upstream="api"} 1"#,
+        r#"portcullis_upstream_queued{upstream="api"} 1"#,
+        r#"portcullis_upstream_overloads_total{upstream="api",reason="circuit_open"} 1"#,
+        r#"portcullis_upstream_overloads_total{upstream="api",reason="queue_full"} 0"#,
+        r#"portcullis_upstream_endpoint_exchanges_total{upstream="api",endpoint="a:1",outcome="timed_out"} 1"#,
+        r#"portcullis_upstream_ejected{upstream="api",endpoint="a:1"} 1"#,
+        r#"portcullis_upstream_endpoint_healthy{upstream="api",endpoint="a:1"} 0"#,
         "portcullis_snapshot_revision 7",
         "portcullis_snapshot_age_seconds 42",
         "portcullis_log_dropped_total 3",

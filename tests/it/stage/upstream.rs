@@ -50,6 +50,12 @@ impl Upstream {
         Self::answering(|_| b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello".to_vec())
     }
 
+    /// The same at this address, which nobody else listens on.
+    pub fn at(address: SocketAddr) -> Self {
+        let listener = TcpListener::bind(address).expect("the port is free again");
+        Self::on(listener, |_, stream| stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello").is_ok())
+    }
+
     /// Answers each request with these bytes and keeps the connection.
     pub fn answering(answer: impl Fn(&Seen) -> Vec<u8> + Send + Sync + 'static) -> Self {
         Self::scripted(move |seen, stream| stream.write_all(&answer(seen)).is_ok())
@@ -57,7 +63,10 @@ impl Upstream {
 
     /// Lets the script write what it likes; the connection is closed where it returns `false`.
     pub fn scripted(script: impl Fn(&Seen, &mut TcpStream) -> bool + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        Self::on(TcpListener::bind("127.0.0.1:0").expect("a port is free"), script)
+    }
+
+    fn on(listener: TcpListener, script: impl Fn(&Seen, &mut TcpStream) -> bool + Send + Sync + 'static) -> Self {
         let address = listener.local_addr().expect("it is bound");
         let seen = Arc::new(Mutex::new(Vec::new()));
         let script: Script = Arc::new(script);
