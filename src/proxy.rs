@@ -15,6 +15,7 @@ mod ledger;
 mod reply;
 mod request_id;
 mod sanity;
+mod scout;
 mod upstream;
 mod watch;
 mod worker;
@@ -39,6 +40,7 @@ use crate::net::tls::{TlsAcceptorSource, TlsFault};
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::metrics::Metrics;
 use connection::Doorway;
+pub use scout::Scout;
 use upstream::ClientTls;
 use worker::Seed;
 
@@ -188,6 +190,12 @@ impl Running {
     /// What TLS is spoken with, for whoever reads its files again.
     pub fn tls(&self) -> TlsInUse {
         self.tls.clone()
+    }
+
+    /// The job that looks names of endpoints up and asks endpoints whether they are well, to be run where nothing of a request
+    /// is; `parts` are those that the data plane was started with.
+    pub fn scout(&self, parts: ProxyParts<'_>, metrics: Arc<Metrics>) -> Scout {
+        Scout::new(Arc::clone(parts.published), Arc::clone(parts.endpoints), Arc::clone(&self.tls.upstreams), metrics)
     }
 
     /// Stops accepting, tells kept connections to close, and lets open exchanges finish until the deadline. Returns at once.

@@ -79,7 +79,7 @@ pub fn open_with(outlined: Outlined, clock: Clock) -> Result<Opened, StartFault>
     let nonces = Arc::new(Nonces::new(clock.now()));
     let endpoints = Arc::new(Endpoints::default());
     let published = outlined.publish(&metrics).map_err(StartFault::Thread)?;
-    let proxy = proxy::start(proxy::ProxyParts {
+    let parts = proxy::ProxyParts {
         sockets: &settings.sockets,
         published: &published,
         clock: &clock,
@@ -88,7 +88,9 @@ pub fn open_with(outlined: Outlined, clock: Clock) -> Result<Opened, StartFault>
         endpoints: &endpoints,
         tls: outlined.tls(),
         nonces: &nonces,
-    })?;
+    };
+    let proxy = proxy::start(parts)?;
+    runtime.spawn(proxy.scout(parts, Arc::clone(&metrics)).run());
 
     let (stopping, stop_seen) = tokio::sync::watch::channel(false);
     let probes =

@@ -64,7 +64,12 @@ impl Endpoints {
 
     /// Forgets the endpoints that are not among these.
     pub fn retain(&self, is_there: impl Fn(&Place) -> bool) {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).retain(|place, _| is_there(place));
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = known.len();
+        known.retain(|place, _| is_there(place));
+        if known.len() != before {
+            self.changes.fetch_add(1, Ordering::Release);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The data plane over real sockets, against an upstream that says what it was told to say.
 
 mod addresses;
-mod harness;
+pub(super) mod harness;
 mod told_upstream;
 
 use std::io::{Read as _, Write as _};

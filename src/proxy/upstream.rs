@@ -29,9 +29,10 @@ use balance::{Dice, Lasting};
 pub(super) use balance::{Tried, Upstream};
 use budget::Budget;
 pub(super) use client_tls::ClientTls;
+pub(super) use connect::{Target, open};
 pub(super) use echo::echo;
-pub(super) use endpoint::{Endpoint, Lease, Slot};
-use endpoint::{Home, literal};
+use endpoint::Home;
+pub(super) use endpoint::{Endpoint, Lease, Slot, literal};
 pub(super) use link::SendFault;
 use queue::Queue;
 

@@ -1,5 +1,8 @@
 //! Several endpoints: who is asked, what is asked twice, who waits, and what is said when nobody answers.
 
+mod health;
+mod third_party;
+
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;

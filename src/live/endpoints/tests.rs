@@ -14,6 +14,8 @@ fn only_what_differs_counts_as_a_change() {
     assert_eq!((endpoints.changes(), endpoints.of(&place)), (1, Some([at(1, true)].into())));
     endpoints.tell(&place, &[at(1, false), at(2, true)]);
     assert_eq!((endpoints.changes(), endpoints.of(&place).unwrap().len()), (2, 2));
+    endpoints.retain(|_| true);
+    assert_eq!(endpoints.changes(), 2);
     endpoints.retain(|_| false);
-    assert_eq!(endpoints.of(&place), None);
+    assert_eq!((endpoints.changes(), endpoints.of(&place)), (3, None));
 }

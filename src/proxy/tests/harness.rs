@@ -17,7 +17,7 @@ use crate::net::tls::files::{Authorities, Certificates};
 
 pub(super) const KEY: &str = "mcpvrzod.40395d07-a353-4881-853b-43efa41339a1";
 
-pub(super) fn gateway(endpoints: Vec<Endpoint>, change: impl FnOnce(&mut Gateway)) -> Gateway {
+pub(in crate::proxy) fn gateway(endpoints: Vec<Endpoint>, change: impl FnOnce(&mut Gateway)) -> Gateway {
     let route = |path: &str, access| Route {
         host: None,
         path: path.into(),

@@ -26,7 +26,7 @@ struct Known {
 }
 
 impl ClientTls {
-    pub(super) fn config(&self, settings: &UpstreamTls) -> Result<ClientSide, TlsFault> {
+    pub(in crate::proxy) fn config(&self, settings: &UpstreamTls) -> Result<ClientSide, TlsFault> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let handed = settings.ca.as_ref().and_then(|path| known.authorities.of(path));
         if let Some(config) = handed.or_else(|| known.found.get(&settings.ca).cloned()) {

@@ -44,14 +44,17 @@ pub(in crate::proxy) enum Stream {
 
 /// Where to connect.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Target<'a> {
+pub(in crate::proxy) enum Target<'a> {
     /// An address.
     Address(SocketAddr),
     /// A name that has to be looked up first, and a port.
     Name(&'a str, u16),
 }
 
-pub(super) async fn open(target: Target<'_>, tls: Option<(ClientSide, VerifiedName)>) -> Result<Stream, ConnectFault> {
+pub(in crate::proxy) async fn open(
+    target: Target<'_>,
+    tls: Option<(ClientSide, VerifiedName)>,
+) -> Result<Stream, ConnectFault> {
     let stream = match target {
         Target::Address(address) => TcpStream::connect(address).await.map_err(ConnectFault::Tcp)?,
         Target::Name(host, port) => {

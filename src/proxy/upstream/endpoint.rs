@@ -267,6 +267,6 @@ impl Lease {
 }
 
 /// The address that stands where a name could.
-pub(super) fn literal(host: &str, port: u16) -> Option<SocketAddr> {
+pub(in crate::proxy) fn literal(host: &str, port: u16) -> Option<SocketAddr> {
     host.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, port))
 }
