@@ -15,3 +15,4 @@ pub mod record;
 pub mod role;
 pub mod route;
 pub mod snapshot;
+pub mod usage;

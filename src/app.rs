@@ -13,7 +13,7 @@ mod watch;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 
 use crate::clock::Clock;
 use crate::config::diagnostic::Problems;
+use crate::control::Control;
 use crate::live::key_sets::RefreshWish;
 use crate::live::published::Published;
 use crate::proxy;
@@ -101,6 +102,8 @@ pub struct Running {
     stopping: tokio::sync::watch::Sender<bool>,
     look_again: mpsc::Sender<reload::Look>,
     drain_timeout: Duration,
+    /// The store, where one is served.
+    control: OnceLock<Arc<Control>>,
 }
 
 /// Starts the gateway on the system's clock.
@@ -183,6 +186,10 @@ impl Running {
         self.proxy.join();
         self.access_log.close();
         self.runtime.shutdown_timeout(Duration::from_secs(1));
+        // Nobody counts any more.
+        if let Some(control) = self.control.get() {
+            control.close_usage();
+        }
         tracing::info!(seconds = begin.elapsed().as_secs_f64(), "stopped");
     }
 }

@@ -23,6 +23,7 @@ mod roles;
 mod service_accounts;
 mod sign_in;
 mod throttle;
+mod usage;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -48,6 +49,7 @@ pub use recovery::{ResetFault, reset_owner};
 pub use rights::GrantedRole;
 pub use service_accounts::{AccountEdit, NewAccount, NewClientSecret, ServiceAccount};
 pub use sign_in::{NewSession, SESSION_PREFIX};
+pub use usage::{UsageSeen, UsageSource};
 
 /// How much of everything there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,14 +184,20 @@ impl Opened {
         self.desk.snapshot()
     }
 
-    /// Takes changes from now on and publishes them; `told` hears of every snapshot that was published.
+    /// Takes changes from now on and publishes them; `told` hears of every snapshot that was published. What is counted of
+    /// uses is kept until somebody asks for it to be written.
     ///
     /// # Errors
     /// No thread could be started.
-    pub fn serve(self, published: Arc<Published>, told: SnapshotSeen) -> std::io::Result<Arc<Control>> {
+    pub fn serve(
+        self,
+        published: Arc<Published>,
+        told: SnapshotSeen,
+        usage: UsageSource,
+    ) -> std::io::Result<Arc<Control>> {
         let Self { desk, reader, rules, .. } = self;
         let (path, clock) = (desk.path().to_owned(), desk.clock().clone());
-        let desk = desk.serve(published, told)?;
+        let desk = desk.serve(published, told, usage)?;
         Ok(Arc::new(Control {
             desk,
             readers: Mutex::new(vec![reader]),

@@ -1,6 +1,7 @@
-//! What changes while the program runs: the published snapshot, settings and key sets.
+//! What changes while the program runs: the published snapshot, settings and key sets, and what is counted of their use.
 
 pub mod endpoints;
 pub mod fingerprint;
 pub mod key_sets;
 pub mod published;
+pub mod usage;

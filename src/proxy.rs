@@ -34,6 +34,7 @@ use crate::config::settings::{ListenTls, Sockets};
 use crate::gate::digest::Nonces;
 use crate::live::endpoints::Endpoints;
 use crate::live::published::Published;
+use crate::live::usage::Usage;
 use crate::net::listener::{self, BindFault};
 use crate::net::tls::files::TlsFiles;
 use crate::net::tls::{TlsAcceptorSource, TlsFault};
@@ -57,6 +58,8 @@ pub struct ProxyParts<'a> {
     pub metrics: &'a Metrics,
     /// Where each worker gets its recorder.
     pub access_log: &'a AccessLog,
+    /// Where each worker gets its meter.
+    pub usage: &'a Usage,
     /// The nonces of Digest, for all judges of the process.
     pub nonces: &'a Arc<Nonces>,
     /// What is known of the endpoints of upstreams.
@@ -145,6 +148,7 @@ pub fn start(parts: ProxyParts<'_>) -> Result<Running, StartFault> {
             clock: parts.clock.clone(),
             stripe: parts.metrics.stripe(),
             recorder: parts.access_log.recorder(),
+            meter: parts.usage.meter(),
             client_tls: Arc::clone(&running.tls.upstreams),
             endpoints: Arc::clone(parts.endpoints),
             nonces: Arc::clone(parts.nonces),

@@ -11,6 +11,7 @@ use super::operation::{FORCE, Kind, Operation, PAGED, Parameter, Verb};
 use crate::access::credential::CredentialKind;
 use crate::access::network::Network;
 use crate::access::record::{CredentialName, EntryRecord, Place};
+use crate::access::usage::EntryUse;
 use crate::clock::Timestamp;
 use crate::control::{self, Committed, Fault, Listed};
 
@@ -115,16 +116,17 @@ fn address(call: &Call) -> Result<String, Fault> {
 }
 
 /// An entry, as clients of its kind of credential know it.
-fn entry(row: &EntryRecord, call: &Call) -> Result<serde_json::Value, Fault> {
+fn entry(row: &EntryRecord, used: Option<&EntryUse>, call: &Call) -> Result<serde_json::Value, Fault> {
     let address = address(call)?;
     Ok(match call.has("clientId") {
-        true => json!(AccountEntry::new(row, &address)),
-        false => json!(Entry::new(row, &address)),
+        true => json!(AccountEntry::new(row, used, &address)),
+        false => json!(Entry::new(row, used, &address)),
     })
 }
 
 fn shown(listed: &Listed, call: &Call) -> Result<Answer, Fault> {
-    let entries: Vec<_> = listed.entries.iter().map(|row| entry(row, call)).collect::<Result<_, _>>()?;
+    let used = |entry: &EntryRecord| listed.usage.get(&entry.network.to_string());
+    let entries: Vec<_> = listed.entries.iter().map(|row| entry(row, used(row), call)).collect::<Result<_, _>>()?;
     Ok(Answer::page(entries, listed.total).version(listed.revision))
 }
 
@@ -157,8 +159,8 @@ pub(super) async fn replace(call: Call) -> Result<Answer, Fault> {
 
 pub(super) async fn show(call: Call) -> Result<Answer, Fault> {
     let (place, key) = here(&call)?;
-    let row = call.control.access_list_entry(&call.actor, place, key, network(&call)?).await?;
-    Ok(Answer::of(entry(&row, &call)?))
+    let (row, used) = call.control.access_list_entry(&call.actor, place, key, network(&call)?).await?;
+    Ok(Answer::of(entry(&row, used.as_ref(), &call)?))
 }
 
 pub(super) async fn edit(call: Call) -> Result<Answer, Fault> {
@@ -169,7 +171,8 @@ pub(super) async fn edit(call: Call) -> Result<Answer, Fault> {
     };
     let network = network(&call)?;
     let edited = call.control.edit_access_list_entry(&call.actor, call.guards(), here(&call)?, network, edit).await?;
-    Ok(Answer::of(entry(&edited.value, &call)?).revision(edited.revision))
+    let (row, used) = &edited.value;
+    Ok(Answer::of(entry(row, used.as_ref(), &call)?).revision(edited.revision))
 }
 
 pub(super) async fn delete(call: Call) -> Result<Answer, Fault> {

@@ -147,7 +147,7 @@ struct Alone {
 fn without_others(admin: &Admin, peer: &Peer, head: &Parts, otherwise: impl Fn() -> Refusal) -> Result<Alone, Refusal> {
     let mut bare = head.clone();
     bare.headers.remove(AUTHORIZATION);
-    match admin.callers.judge(peer, &bare) {
+    match admin.callers.suppose(peer, &bare) {
         Ok(_) => Err(otherwise()),
         Err(Refused { code: Code::CredentialsRequired, address: Some(address), challenges, .. }) => {
             Ok(Alone { address, challenges })

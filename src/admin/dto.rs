@@ -7,6 +7,7 @@ mod entries;
 mod events;
 mod keys;
 mod people;
+mod usage;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};

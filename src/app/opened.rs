@@ -4,7 +4,7 @@
 //! Never allows a request: the published value has no snapshot until the whole directory has been judged.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -17,6 +17,7 @@ use crate::gate::caller::CallerJudge;
 use crate::gate::digest::Nonces;
 use crate::live::endpoints::Endpoints;
 use crate::live::published::Published;
+use crate::live::usage::Usage;
 use crate::proxy;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::metrics::Metrics;
@@ -38,6 +39,7 @@ struct Waiting {
     /// Bound with the others, so that a port that is taken ends the start and not the service.
     admin: Option<TcpListener>,
     nonces: Arc<Nonces>,
+    usage: Usage,
 }
 
 /// Listens, on the system's clock.
@@ -76,6 +78,7 @@ pub fn open_with(outlined: Outlined, clock: Clock) -> Result<Opened, StartFault>
     };
     let admin_address = admin.as_ref().and_then(|listener| listener.local_addr().ok());
 
+    let usage = store::usage(settings);
     let nonces = Arc::new(Nonces::new(clock.now()));
     let endpoints = Arc::new(Endpoints::default());
     let published = outlined.publish(&metrics).map_err(StartFault::Thread)?;
@@ -86,6 +89,7 @@ pub fn open_with(outlined: Outlined, clock: Clock) -> Result<Opened, StartFault>
         metrics: &metrics,
         access_log: &access_log,
         endpoints: &endpoints,
+        usage: &usage,
         tls: outlined.tls(),
         nonces: &nonces,
     };
@@ -110,25 +114,41 @@ pub fn open_with(outlined: Outlined, clock: Clock) -> Result<Opened, StartFault>
     let (look_again, looks) = mpsc::channel(1);
     let tls = proxy.tls();
     let drain_timeout = settings.sockets.drain_timeout;
-    let running =
-        Running { proxy, telemetry, admin: admin_address, runtime, access_log, stopping, look_again, drain_timeout };
-    Ok(Opened { running, waiting: Waiting { outlined, published, metrics, clock, tls, looks, admin, nonces } })
+    let running = Running {
+        proxy,
+        telemetry,
+        admin: admin_address,
+        runtime,
+        access_log,
+        stopping,
+        look_again,
+        drain_timeout,
+        control: OnceLock::new(),
+    };
+    Ok(Opened { running, waiting: Waiting { outlined, published, metrics, clock, tls, looks, admin, nonces, usage } })
 }
 
 impl Waiting {
     /// Publishes the first directory; from here on requests are decided and files are watched.
     fn complete(self, directory: FirstDirectory, running: &Running) -> Result<(), Problems> {
-        let Self { outlined, published, metrics, clock, tls, looks, admin, nonces } = self;
+        let Self { outlined, published, metrics, clock, tls, looks, admin, nonces, usage } = self;
         let (compiled, warnings, store) = directory.into_parts();
         let admin_settings = outlined.settings().admin.clone();
         let origin = store::described(&outlined.settings().directory);
         let mut reloader = outlined.complete(compiled, &warnings, &published, Arc::clone(&metrics), clock.clone());
         if let Some((listener, settings)) = admin.zip(admin_settings) {
             let control = match store {
-                Some(store) => Some(store::serve(store, &published, &metrics)?),
+                Some(store) => Some(store::serve(store, &published, &metrics, usage.clone())?),
                 None => None,
             };
-            let callers = CallerJudge::new(published, settings.client_address.clone(), clock, nonces);
+            if let Some(control) = &control {
+                // A directory is completed once.
+                let _ = running.control.set(Arc::clone(control));
+                let keeping = Arc::clone(control).keep_usage(usage.clone(), settings.usage_interval);
+                running.runtime.spawn(keeping);
+            }
+            let rule = settings.client_address.clone();
+            let callers = CallerJudge::new(published, rule, clock, nonces, usage.meter());
             admin_listener::spawn(&running.runtime, listener, control, origin, callers, settings.behind_tls)?;
         }
         reloader.hand_tls_to(tls);

@@ -13,8 +13,9 @@ use crate::access::snapshot::Snapshot;
 use crate::clock::Clock;
 use crate::config::diagnostic::{Place, Problem, Problems};
 use crate::config::settings::{DirectorySource, Settings};
-use crate::control::{self, Begun, Bootstrap, Control, Limits, Rules};
+use crate::control::{self, Begun, Bootstrap, Control, Limits, Rules, UsageSource};
 use crate::live::published::Published;
+use crate::live::usage::Usage;
 use crate::telemetry::metrics::Metrics;
 
 /// Opens the store and compiles it. An empty one is begun as the bootstrap variables say.
@@ -94,11 +95,25 @@ pub(super) fn serve(
     opened: control::Opened,
     published: &Arc<Published>,
     metrics: &Arc<Metrics>,
+    usage: Usage,
 ) -> Result<Arc<Control>, Problems> {
+    let seen = Arc::clone(metrics);
+    let told = Box::new(move |snapshot: &Arc<Snapshot>, took: Duration| seen.snapshot_applied(snapshot, took));
     let metrics = Arc::clone(metrics);
-    let told = Box::new(move |snapshot: &Arc<Snapshot>, took: Duration| metrics.snapshot_applied(snapshot, took));
-    let served = opened.serve(Arc::clone(published), told);
+    let written = Box::new(move |written: Result<u64, ()>| match written {
+        Ok(uses) => metrics.usage_written(uses),
+        Err(()) => metrics.usage_refused(),
+    });
+    let served = opened.serve(Arc::clone(published), told, UsageSource { usage, told: written });
     served.map_err(|fault| Problem::error(Place::file("the store"), fault.to_string()).into())
+}
+
+/// What workers count for: a store that is served, and nobody else.
+pub(super) fn usage(settings: &Settings) -> Usage {
+    match (&settings.directory, &settings.admin) {
+        (DirectorySource::Sqlite(_), Some(_)) => Usage::kept(),
+        _ => Usage::ignored(),
+    }
 }
 
 /// Where the directory comes from, for people.

@@ -284,6 +284,9 @@ pub struct Admin {
     pub api_keys_per_organization: Option<u32>,
     /// Most service accounts of one organization. Default: 200. A change needs a restart.
     pub service_accounts_per_organization: Option<u32>,
+    /// How often the use of credentials and entries is written to the store; a crash loses what is newer. Default: `5s`. A
+    /// change needs a restart.
+    pub usage_interval: Option<Word>,
 }
 
 /// The listener for probes and metrics, and the access log.

@@ -262,6 +262,8 @@ pub struct AdminSettings {
     pub api_keys_per_organization: u64,
     /// Most service accounts of one organization.
     pub service_accounts_per_organization: u64,
+    /// How often the use of credentials and entries is written.
+    pub usage_interval: Duration,
 }
 
 /// The telemetry listener.

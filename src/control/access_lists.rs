@@ -11,6 +11,7 @@ use super::rights::{Rights, no_organization};
 use super::{Actor, Committed, Control, Fault, Guards, guards};
 use crate::access::network::Network;
 use crate::access::record::{CredentialName, CredentialRecord, EntryRecord, OrganizationRecord, Place};
+use crate::access::usage::{EntryName, EntryUse};
 use crate::clock::Timestamp;
 use crate::directory::sqlite::Rows;
 use crate::problem::{Code, Refusal};
@@ -43,6 +44,8 @@ pub struct EntryEdit {
 pub struct Listed {
     /// The entries, oldest first.
     pub entries: Vec<EntryRecord>,
+    /// How they were used, each under its name.
+    pub usage: BTreeMap<String, EntryUse>,
     /// How many there are in all.
     pub total: u64,
     /// The revision that last changed the credential or its list.
@@ -86,11 +89,12 @@ impl Control {
         place: Place,
         key: CredentialName,
         network: Network,
-    ) -> Result<EntryRecord, Fault> {
+    ) -> Result<(EntryRecord, Option<EntryUse>), Fault> {
         let actor = actor.clone();
         self.read(move |rows| {
             let key = find(rows, &Rights::of(rows, &actor)?, place, key)?;
-            rows.entry(key.row.pk, network)?.ok_or_else(|| no_entry(network))
+            let entry = rows.entry(key.row.pk, network)?.ok_or_else(|| no_entry(network))?;
+            Ok((entry, rows.entry_use(key.row.pk, &network.to_string())?))
         })
         .await
     }
@@ -167,7 +171,7 @@ impl Control {
         (place, key): (Place, CredentialName),
         network: Network,
         edit: EntryEdit,
-    ) -> Result<Committed<EntryRecord>, Fault> {
+    ) -> Result<Committed<(EntryRecord, Option<EntryUse>)>, Fault> {
         self.change(actor, move |change| {
             let held = hold(change, place, key)?;
             let mut after = held.entries.clone();
@@ -181,8 +185,9 @@ impl Control {
                 entry.expires_at = expires_at;
             }
             let edited = entry.clone();
+            let used = change.rows().entry_use(held.credential.pk, &network.to_string())?;
             replace(change, guards, held, after)?;
-            Ok(edited)
+            Ok((edited, used))
         })
         .await
     }
@@ -231,7 +236,14 @@ fn no_entry(network: Network) -> Fault {
 
 fn page(rows: Rows<'_>, credential: &CredentialRecord, (skip, most): (u64, u64)) -> Result<Listed, Fault> {
     let (entries, total) = rows.entries_page(credential.pk, skip, most)?;
-    Ok(Listed { entries, total, revision: credential.revision })
+    let mut usage = BTreeMap::new();
+    for entry in &entries {
+        let name = entry.network.to_string();
+        if let Some(used) = rows.entry_use(credential.pk, &name)? {
+            usage.insert(name, used);
+        }
+    }
+    Ok(Listed { entries, usage, total, revision: credential.revision })
 }
 
 /// The key and its list, where the actor may change it.
@@ -293,6 +305,7 @@ fn replace(
     change.touch_credential(credential.pk)?;
     for entry in before.iter().filter(|entry| !kept.contains_key(&entry.network)) {
         change.store().remove_entry(credential.pk, entry.network)?;
+        change.entry_gone(credential.id, EntryName::Network(entry.network));
         change.record(Event::on(EventType::EntryDeleted, &credential).entry(entry.network))?;
     }
     for entry in &after {

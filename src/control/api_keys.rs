@@ -14,6 +14,7 @@ use crate::access::credential::{CredentialKind, Enforcement};
 use crate::access::digest_secret::MOST_SECRETS;
 use crate::access::id::Id;
 use crate::access::record::{CredentialName, CredentialRecord, OrganizationRecord, Place, SecretRecord};
+use crate::access::usage::CredentialUse;
 use crate::clock::Timestamp;
 use crate::live::fingerprint;
 use crate::problem::{Code, Refusal};
@@ -279,7 +280,7 @@ pub(super) fn create(
         change.record(Event::on(EventType::KeyAddedToGroup, &row).in_project(project))?;
     }
     let row = access_lists::begin(change, organization, row, new.entries)?;
-    let key = Credential { row, roles, secrets: vec![secret.row] };
+    let key = Credential { row, roles, secrets: vec![secret.row], usage: CredentialUse::default() };
     Ok(ShownOnce { key, private_key: secret.private_key })
 }
 

@@ -9,17 +9,20 @@ use std::time::Instant;
 
 use super::actor::Actor;
 use super::audit::Event;
+use super::usage::{Unwritten, UsageSource};
 use super::{Fault, Limits, OpenFault, Rules, draw};
 use crate::access::credential::{CredentialKind, Fingerprint};
 use crate::access::digest_secret::DigestSecret;
 use crate::access::id::Id;
 use crate::access::record::EventRecord;
 use crate::access::snapshot::{Delta, Draft, Snapshot};
+use crate::access::usage::EntryName;
 use crate::clock::{Clock, Timestamp};
 use crate::directory::sqlite::{self, CompileFault, Rows, Store, StoreFault};
 use crate::gate::digest::ha1;
 use crate::live::fingerprint;
 use crate::live::published::Published;
+use crate::live::usage::Usage;
 
 /// Hears of each snapshot that was published, and how long it took from the change to there.
 pub type SnapshotSeen = Box<dyn Fn(&Arc<Snapshot>, std::time::Duration) + Send>;
@@ -43,6 +46,7 @@ pub(super) struct Desk {
     snapshot: Arc<Snapshot>,
     clock: Clock,
     published: Option<(Arc<Published>, SnapshotSeen)>,
+    unwritten: Unwritten,
 }
 
 impl std::fmt::Debug for Desk {
@@ -62,6 +66,8 @@ pub(super) struct Change<'t> {
     organizations: Vec<Id>,
     credentials: Vec<i64>,
     events: Vec<EventRecord>,
+    /// Entries that were removed.
+    gone: Vec<(Id, EntryName)>,
     /// Something was written that nothing is decided by.
     wrote_aside: bool,
 }
@@ -71,7 +77,9 @@ impl Desk {
     pub(super) fn new(store: Store, clock: Clock) -> Result<Self, OpenFault> {
         let mut draft = store.rows().compile()?;
         let snapshot = Arc::new(draft.finish(store.rows().revision()?));
-        Ok(Self { store, draft, snapshot, clock, published: None })
+        // Until it is served nobody uses anything.
+        let unwritten = Unwritten::new(UsageSource { usage: Usage::ignored(), told: Box::new(|_| ()) });
+        Ok(Self { store, draft, snapshot, clock, published: None, unwritten })
     }
 
     pub(super) fn is_empty(&self) -> Result<bool, StoreFault> {
@@ -90,9 +98,20 @@ impl Desk {
         &self.clock
     }
 
+    /// Where usage is written, and what of it is not yet.
+    pub(super) fn store_and_usage(&mut self) -> (&mut Store, &mut Unwritten) {
+        (&mut self.store, &mut self.unwritten)
+    }
+
     /// Makes changes on a thread of its own until nobody can ask for any.
-    pub(super) fn serve(mut self, published: Arc<Published>, told: SnapshotSeen) -> std::io::Result<Sender<Job>> {
+    pub(super) fn serve(
+        mut self,
+        published: Arc<Published>,
+        told: SnapshotSeen,
+        usage: UsageSource,
+    ) -> std::io::Result<Sender<Job>> {
         self.published = Some((published, told));
+        self.unwritten = Unwritten::new(usage);
         let (sender, jobs) = channel::<Job>();
         std::thread::Builder::new().name("control".into()).spawn(move || {
             for job in jobs {
@@ -121,6 +140,7 @@ impl Desk {
             }
             return Ok(Committed { value, revision: self.snapshot.revision() });
         }
+        let gone = std::mem::take(&mut making.gone);
         let delta = making.finish()?;
         let before = self.draft.apply(delta).map_err(|fault| Fault::Compile(fault.into()))?;
         let snapshot = Arc::new(self.draft.finish(revision));
@@ -133,6 +153,7 @@ impl Desk {
             tracing::warn!(revision, error = %fault, "a change was stored although storing it reported a fault");
         }
         self.publish(snapshot, begin);
+        self.unwritten.forget(&gone);
         Ok(Committed { value, revision })
     }
 
@@ -184,6 +205,7 @@ impl<'t> Change<'t> {
             organizations: Vec::new(),
             credentials: Vec::new(),
             events: Vec::new(),
+            gone: Vec::new(),
             wrote_aside: false,
         }
     }
@@ -248,6 +270,11 @@ impl<'t> Change<'t> {
         let row = event.row(draw::id()?, self.actor, self.now, self.revision);
         self.events.push(row);
         Ok(())
+    }
+
+    /// An entry is gone, and with it what is known of its use.
+    pub(super) fn entry_gone(&mut self, credential: Id, entry: EntryName) {
+        self.gone.push((credential, entry));
     }
 
     /// Has kept what was written although no decision depends on it, such as a session: that makes no revision.

@@ -10,6 +10,7 @@ use crate::access::credential::{CredentialKind, Enforcement};
 use crate::access::id::Id;
 use crate::access::record::{CredentialName, CredentialRecord, Place, ProjectRecord, SecretRecord};
 use crate::access::role::Role;
+use crate::access::usage::CredentialUse;
 use crate::clock::Timestamp;
 use crate::directory::sqlite::{Rows, StoreFault};
 use crate::problem::{Code, Refusal};
@@ -26,6 +27,8 @@ pub struct Credential {
     pub roles: Vec<Role>,
     /// What proves it, without what is secret.
     pub secrets: Vec<SecretRecord>,
+    /// How it was used, up to a few seconds ago.
+    pub usage: CredentialUse,
 }
 
 /// What is to be changed of a key; `None` stays.
@@ -45,7 +48,8 @@ pub struct KeyEdit {
 
 /// A credential with what belongs to it.
 pub(super) fn whole(rows: Rows<'_>, row: CredentialRecord) -> Result<Credential, StoreFault> {
-    Ok(Credential { roles: rows.roles(row.pk)?, secrets: rows.secrets(row.pk)?, row })
+    let usage = rows.credential_use(row.pk)?;
+    Ok(Credential { roles: rows.roles(row.pk)?, secrets: rows.secrets(row.pk)?, usage, row })
 }
 
 /// The credential at a place, where the actor may see it.
@@ -136,7 +140,8 @@ pub(super) fn apply(
         return Ok(key);
     }
     let kept: &[Role] = if key.row.enabled { &key.roles } else { &[] };
-    keep_an_owner(change, &Credential { roles: before.1.clone(), row: before.0.clone(), secrets: Vec::new() }, kept)?;
+    let (usage, secrets) = (CredentialUse::default(), Vec::new());
+    keep_an_owner(change, &Credential { roles: before.1.clone(), row: before.0.clone(), secrets, usage }, kept)?;
     change.touch_credential(key.row.pk)?;
     let (old, row) = (&before.0, &key.row);
     let differences = [

@@ -17,6 +17,7 @@ use crate::access::record::{
     TokenSubject,
 };
 use crate::access::role::Role;
+use crate::access::usage::CredentialUse;
 use crate::clock::Timestamp;
 use crate::directory::sqlite::{Rows, StoreFault};
 use crate::live::fingerprint;
@@ -43,6 +44,8 @@ pub struct ServiceAccount {
     pub about: AccountRecord,
     /// What is exchanged for its tokens, without what is secret.
     pub secrets: Vec<ClientSecretRecord>,
+    /// How it was used, up to a few seconds ago.
+    pub usage: CredentialUse,
 }
 
 /// An account to be made.
@@ -326,8 +329,8 @@ fn whole(rows: Rows<'_>, row: CredentialRecord) -> Result<ServiceAccount, StoreF
 }
 
 fn with_account(rows: Rows<'_>, key: Credential) -> Result<ServiceAccount, StoreFault> {
-    let Credential { row, roles, .. } = key;
-    Ok(ServiceAccount { about: rows.account(row.pk)?, secrets: rows.client_secrets(row.pk)?, row, roles })
+    let Credential { row, roles, usage, .. } = key;
+    Ok(ServiceAccount { about: rows.account(row.pk)?, secrets: rows.client_secrets(row.pk)?, row, roles, usage })
 }
 
 pub(super) fn create(

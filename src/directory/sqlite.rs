@@ -12,6 +12,7 @@ mod migrations;
 mod organizations;
 mod people;
 mod projects;
+mod usage;
 mod values;
 
 use std::fs::{File, OpenOptions, TryLockError};

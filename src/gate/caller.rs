@@ -16,6 +16,7 @@ use crate::access::route::{Access, Preflight, Route, RouteTable};
 use crate::clock::Clock;
 use crate::config::settings::{ClientAddressRule, Gateway};
 use crate::live::published::{Current, Published};
+use crate::live::usage::Meter;
 use crate::net::peer::Peer;
 use crate::problem::Code;
 
@@ -48,6 +49,7 @@ pub struct CallerJudge {
     published: Arc<Published>,
     rule: ClientAddressRule,
     clock: Clock,
+    meter: Meter,
     held: Mutex<Held>,
 }
 
@@ -67,21 +69,39 @@ impl std::fmt::Debug for CallerJudge {
 
 impl CallerJudge {
     /// Judges by what is published, and by this rule for addresses.
-    pub fn new(published: Arc<Published>, rule: ClientAddressRule, clock: Clock, nonces: Arc<Nonces>) -> Self {
+    pub fn new(
+        published: Arc<Published>,
+        rule: ClientAddressRule,
+        clock: Clock,
+        nonces: Arc<Nonces>,
+        meter: Meter,
+    ) -> Self {
         let current = published.current();
         let held = Held {
             judge: Judge::sharing(nonces),
             generation: current.generation,
             current: of_listener(&current, &rule),
         };
-        Self { published, rule, clock, held: Mutex::new(held) }
+        Self { published, rule, clock, meter, held: Mutex::new(held) }
     }
 
-    /// Judges a call.
+    /// Judges a call, which is a use of the credential that makes it.
     ///
     /// # Errors
     /// [`Refused`].
     pub fn judge(&self, peer: &Peer, head: &Parts) -> Result<Caller, Refused> {
+        self.judged(peer, head, &self.meter)
+    }
+
+    /// Judges what a call would be with nothing else in it. Nobody is let in by that, and nothing is counted.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn suppose(&self, peer: &Peer, head: &Parts) -> Result<Caller, Refused> {
+        self.judged(peer, head, &Meter::ignoring())
+    }
+
+    fn judged(&self, peer: &Peer, head: &Parts, meter: &Meter) -> Result<Caller, Refused> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let published = self.published.current();
         if published.generation != held.generation {
@@ -102,12 +122,16 @@ impl CallerJudge {
         match verdict.outcome {
             Outcome::Allow(permit) => match permit.grant() {
                 Grant::Credential { credential, .. } => {
+                    meter.permitted(&permit, now);
                     Ok(Caller { credential: credential.id(), kind: credential.kind(), address: permit.client() })
                 }
                 // The one route there is needs a credential.
                 Grant::Public => refuse(Code::CredentialsRequired, "no credential was needed".into()),
             },
-            Outcome::Deny(denial) => refuse(denial.reason.into(), format!("{:?}", denial.reason)),
+            Outcome::Deny(denial) => {
+                meter.denied(&denial, now);
+                refuse(denial.reason.into(), format!("{:?}", denial.reason))
+            }
             Outcome::NotReady => refuse(Code::NotReady, "there is no snapshot yet".into()),
         }
     }

@@ -37,12 +37,14 @@ pub(super) async fn run(context: Rc<Context>, request: Request<Incoming>) -> Res
     }
 
     let worker = Rc::clone(&context.worker);
-    let verdict = worker.judge.judge(&current, &context.peer(), &head, worker.wall.now(), &mut NoTrace);
+    let now = worker.wall.now();
+    let verdict = worker.judge.judge(&current, &context.peer(), &head, now, &mut NoTrace);
     let revision = current.snapshot.as_ref().map_or(0, |snapshot| snapshot.revision());
     ledger.derived(&verdict.derived, revision);
     let permit = match verdict.outcome {
         Outcome::Allow(permit) => permit,
         Outcome::Deny(denial) => {
+            worker.meter.denied(&denial, now);
             ledger.denied(&denial);
             return reply::refuse(denial.reason.into(), settings, ledger, has_body);
         }
@@ -51,6 +53,7 @@ pub(super) async fn run(context: Rc<Context>, request: Request<Incoming>) -> Res
             return reply::refuse(Code::NotReady, settings, ledger, has_body);
         }
     };
+    worker.meter.permitted(&permit, now);
     ledger.permitted(&permit);
 
     // Announced lengths are refused before the client is asked for the body.

@@ -22,6 +22,7 @@ use crate::gate::digest::Nonces;
 use crate::gate::judge::Judge;
 use crate::live::endpoints::Endpoints;
 use crate::live::published::{Current, Published, Reader};
+use crate::live::usage::Meter;
 use crate::net::listener::accept;
 use crate::telemetry::access_log::Recorder;
 use crate::telemetry::metrics::Stripe;
@@ -41,6 +42,7 @@ pub(super) struct Seed {
     pub(super) clock: Clock,
     pub(super) stripe: Arc<Stripe>,
     pub(super) recorder: Recorder,
+    pub(super) meter: Meter,
     pub(super) client_tls: Arc<ClientTls>,
     pub(super) endpoints: Arc<Endpoints>,
     pub(super) nonces: Arc<Nonces>,
@@ -55,6 +57,7 @@ pub(super) struct Worker {
     pub(super) judge: Judge,
     pub(super) stripe: Arc<Stripe>,
     pub(super) recorder: RefCell<Recorder>,
+    pub(super) meter: Meter,
     pub(super) ids: RequestIds,
     pub(super) upstreams: Upstreams,
     /// Every open connection; the sweeper looks through them.
@@ -113,6 +116,7 @@ pub(super) async fn run(seed: Seed) {
         upstreams: Upstreams::new(seed.client_tls, seed.endpoints, Arc::clone(&seed.stripe)),
         stripe: seed.stripe,
         recorder: RefCell::new(seed.recorder),
+        meter: seed.meter,
         ids: RequestIds::new(),
         connections: RefCell::default(),
         exchanges: RefCell::default(),

@@ -48,6 +48,8 @@ struct Shared {
     key_refresh_failures: AtomicU64,
     configuration_reload_failures: AtomicU64,
     configuration_generation: AtomicU64,
+    usage_written: AtomicU64,
+    usage_write_failures: AtomicU64,
 }
 
 /// Gauges of the directory.
@@ -97,6 +99,8 @@ impl Metrics {
             key_refresh_failures: AtomicU64::new(0),
             configuration_reload_failures: AtomicU64::new(0),
             configuration_generation: AtomicU64::new(0),
+            usage_written: AtomicU64::new(0),
+            usage_write_failures: AtomicU64::new(0),
         });
         let registry = Registry::new();
         registry.register(Box::new(collect::DataPlane::new(Arc::clone(&shared))?))?;
@@ -151,6 +155,16 @@ impl Metrics {
     /// What the endpoints with a health check were last found to be, by upstream and endpoint.
     pub fn endpoints_checked(&self, health: BTreeMap<(String, String), bool>) {
         *self.shared.health.lock().unwrap_or_else(PoisonError::into_inner) = health;
+    }
+
+    /// Uses of credentials were written to the store.
+    pub fn usage_written(&self, uses: u64) {
+        self.shared.usage_written.fetch_add(uses, Relaxed);
+    }
+
+    /// Uses of credentials could not be written; they are kept for the next time.
+    pub fn usage_refused(&self) {
+        self.shared.usage_write_failures.fetch_add(1, Relaxed);
     }
 
     /// Access-log lines that found no room.

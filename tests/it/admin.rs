@@ -7,6 +7,7 @@ mod people;
 mod shapes;
 mod survives;
 mod third_party;
+mod usage;
 
 use serde_json::{Value, json};
 

@@ -42,6 +42,7 @@ fn nothing_is_allowed_before_the_first_snapshot() {
         clock: &clock,
         metrics: &metrics,
         access_log: &access_log,
+        usage: &portcullis::live::usage::Usage::ignored(),
         tls: &TlsFiles::default(),
         endpoints: &Arc::new(Endpoints::default()),
         nonces: &Arc::new(Nonces::new(clock.now())),

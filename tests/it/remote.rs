@@ -108,7 +108,13 @@ fn a_key_and_its_list_are_managed_and_the_gateway_follows() {
     assert_eq!(remote.networks(&key), ["127.0.0.1/32", "203.0.113.0/24"]);
     let on = |command: &str| remote.run(&format!("access-lists {command} --api-key {}", key.id));
     let replaced = on("replace --cidr 203.0.113.0/24 --ip 2001:DB8::1 --expires-at 2099-01-01").code(0);
-    assert!(replaced.1.starts_with("NETWORK          COMMENT  EXPIRES               CREATED\n"), "{}", replaced.1);
+    assert!(
+        replaced
+            .1
+            .starts_with("NETWORK          COMMENT  EXPIRES               CREATED               COUNT  LAST USED"),
+        "{}",
+        replaced.1
+    );
     assert_eq!(remote.office.through(&key), (403, "IP_ADDRESS_NOT_ON_ACCESS_LIST".into()));
     on("create --ip 127.0.0.1").code(0);
     assert_eq!(remote.office.through(&key).0, 200);

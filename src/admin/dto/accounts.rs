@@ -4,9 +4,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::keys::{Enforce, ShownRole};
+use super::usage::{AccountEntryUsed, AccountUsed, Remembered};
 use super::{AskedEntry, AskedRole, Link, a_time, given, given_time, link, shown_expiry};
 use crate::access::record::{ClientSecretRecord, EntryRecord, Place, TokenSubject};
 use crate::access::role::Role;
+use crate::access::usage::EntryUse;
 use crate::control::ServiceAccount;
 
 /// A service account.
@@ -38,6 +40,10 @@ pub(in crate::admin) struct Account {
     expires_at: Option<String>,
     /// Whether its list refuses or only reports.
     enforcement: Enforce,
+    #[serde(flatten)]
+    last: AccountUsed,
+    #[serde(flatten)]
+    usage: Remembered,
     links: Vec<Link>,
 }
 
@@ -49,7 +55,7 @@ impl Account {
         secret: Option<ClientSecret>,
         base: &str,
     ) -> Self {
-        let ServiceAccount { row, roles, about, secrets } = account;
+        let ServiceAccount { row, roles, about, secrets, usage } = account;
         let project = match place {
             Place::Organization(_) => None,
             Place::Project(id) => Some(id),
@@ -77,6 +83,8 @@ impl Account {
             enabled: row.enabled,
             expires_at: shown_expiry(row.expires_at),
             enforcement: row.enforcement.into(),
+            last: AccountUsed::new(usage.last),
+            usage: usage.into(),
         }
     }
 }
@@ -230,11 +238,13 @@ pub(in crate::admin) struct AccountEntry {
     expires_at: Option<String>,
     /// When it was made.
     created_at: String,
+    #[serde(flatten)]
+    usage: AccountEntryUsed,
     links: Vec<Link>,
 }
 
 impl AccountEntry {
-    pub(in crate::admin) fn new(row: &EntryRecord, list: &str) -> Self {
+    pub(in crate::admin) fn new(row: &EntryRecord, used: Option<&EntryUse>, list: &str) -> Self {
         let network = row.network;
         let address = network.is_host().then(|| network.address().to_string());
         let name = address.clone().unwrap_or_else(|| network.to_string().replace('/', "%2F"));
@@ -244,6 +254,7 @@ impl AccountEntry {
             comment: row.comment.clone(),
             expires_at: shown_expiry(row.expires_at),
             created_at: row.created_at.to_string(),
+            usage: AccountEntryUsed::new(used),
             links: link("self", format!("{list}/{name}")),
         }
     }

@@ -3,9 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::usage::EntryUsed;
 use super::{Link, a_time, given, given_time, link, shown_expiry};
 use crate::access::network::{Network, parse_address};
 use crate::access::record::EntryRecord;
+use crate::access::usage::EntryUse;
 use crate::clock::Timestamp;
 use crate::control::{Fault, NewEntry};
 use crate::problem::{Code, Refusal};
@@ -27,11 +29,13 @@ pub(in crate::admin) struct Entry {
     expires_at: Option<String>,
     /// When it was made.
     created: String,
+    #[serde(flatten)]
+    usage: EntryUsed,
     links: Vec<Link>,
 }
 
 impl Entry {
-    pub(in crate::admin) fn new(row: &EntryRecord, list: &str) -> Self {
+    pub(in crate::admin) fn new(row: &EntryRecord, used: Option<&EntryUse>, list: &str) -> Self {
         let network = row.network;
         let address = network.is_host().then(|| network.address().to_string());
         let name = address.clone().unwrap_or_else(|| network.to_string().replace('/', "%2F"));
@@ -41,6 +45,7 @@ impl Entry {
             comment: row.comment.clone(),
             expires_at: shown_expiry(row.expires_at),
             created: row.created_at.to_string(),
+            usage: EntryUsed::new(used),
             links: link("self", format!("{list}/{name}")),
         }
     }

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::usage::{Remembered, Used};
 use super::{AskedEntry, Link, a_time, given_time, link, shown_expiry};
 use crate::access::credential::Enforcement;
 use crate::access::id::Id;
@@ -151,12 +152,16 @@ pub(in crate::admin) struct Key {
     created: String,
     /// Its private keys: one, or two while it is rotated.
     secrets: Vec<Secret>,
+    #[serde(flatten)]
+    last: Used,
+    #[serde(flatten)]
+    usage: Remembered,
     links: Vec<Link>,
 }
 
 impl Key {
     pub(in crate::admin) fn new(key: &Credential, private_key: Option<&str>, base: &str) -> Self {
-        let Credential { row, roles, secrets } = key;
+        let Credential { row, roles, secrets, usage } = key;
         let masked = || secrets.last().map_or_else(String::new, |secret| secret.shown.clone());
         let shown = |role: &Role| ShownRole::new(role, row.organization);
         Self {
@@ -170,6 +175,8 @@ impl Key {
             enforcement: row.enforcement.into(),
             created: row.created_at.to_string(),
             secrets: secrets.iter().map(|secret| Secret::new(secret, None)).collect(),
+            last: Used::new(usage.last),
+            usage: usage.into(),
             links: link("self", format!("{base}/orgs/{}/apiKeys/{}", row.organization, row.id)),
         }
     }

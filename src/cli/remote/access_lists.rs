@@ -112,6 +112,9 @@ const COLUMNS: &[Column] = &[
     Column::new("comment", |one| text(one, "comment")),
     Column::new("expires", |one| text(one, "expiresAt")),
     Column::new("created", |one| text(one, "created")),
+    Column::new("count", |one| text(one, "count")),
+    Column::new("last used", |one| text(one, "lastUsed")),
+    Column::new("last used address", |one| text(one, "lastUsedAddress")),
 ];
 
 /// Writes a list, and shows all of it.

@@ -205,7 +205,28 @@ const WHOLE: &[Column] = &[
     Column::new("expires", |one| text(one, "expiresAt")),
     Column::new("enforcement", |one| text(one, "enforcement")),
     Column::new("created", |one| text(one, "created")),
+    Column::new("last used", |one| text(one, "lastUsed")),
+    Column::new("last used address", |one| text(one, "lastUsedAddress")),
+    Column::new("last denial", denial),
+    Column::new("recent addresses", recent),
 ];
+
+/// The last denial on one line.
+fn denial(key: &Value) -> String {
+    let denial = &key["lastDenial"];
+    let reported = if denial["outcome"] == "would_deny" { " (reported only)" } else { "" };
+    match denial["address"].as_str() {
+        Some(address) => format!("{} from {address} at {}{reported}", text(denial, "code"), text(denial, "time")),
+        None if denial.is_null() => String::new(),
+        None => format!("{} at {}{reported}", text(denial, "code"), text(denial, "time")),
+    }
+}
+
+/// The addresses that a key was last used from, newest first.
+fn recent(key: &Value) -> String {
+    let recent = key["recentAddresses"].as_array().into_iter().flatten();
+    recent.map(|one| text(one, "address")).collect::<Vec<_>>().join(", ")
+}
 
 const SECRETS: &[Column] = &[
     Column::new("id", |one| text(one, "id")),

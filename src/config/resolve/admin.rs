@@ -47,6 +47,7 @@ impl Resolve<'_> {
         let keys = self.limit("api_keys_per_organization", raw.api_keys_per_organization, 500, MOST_KEYS);
         let accounts =
             self.limit("service_accounts_per_organization", raw.service_accounts_per_organization, 200, MOST_KEYS);
+        let usage_interval = self.duration(&at, "usage_interval", raw.usage_interval.as_ref(), 5);
         Some(Some(AdminSettings {
             listen: listen?,
             behind_tls: raw.behind_tls,
@@ -54,6 +55,7 @@ impl Resolve<'_> {
             entries_per_list: entries_per_list? as usize,
             api_keys_per_organization: keys?.into(),
             service_accounts_per_organization: accounts?.into(),
+            usage_interval: usage_interval?,
         }))
     }
 

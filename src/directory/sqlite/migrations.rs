@@ -14,6 +14,7 @@ const STEPS: &[(&str, &str)] = &[
     ("digest", include_str!("migrations/0002_digest.sql")),
     ("people", include_str!("migrations/0005_people.sql")),
     ("service_accounts", include_str!("migrations/0006_service_accounts.sql")),
+    ("usage", include_str!("migrations/0008_usage.sql")),
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS migration (

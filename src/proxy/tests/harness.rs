@@ -145,6 +145,7 @@ impl Harness {
             clock: &clock,
             metrics: &metrics,
             access_log: &access_log,
+            usage: &crate::live::usage::Usage::ignored(),
             tls: &TlsFiles {
                 certificates: Certificates::read(&sockets, &Certificates::default()).unwrap(),
                 authorities: Authorities::default(),

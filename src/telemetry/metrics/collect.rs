@@ -125,6 +125,18 @@ pub(super) const METRICS: &[(&str, MetricType, &[&str], &str)] = &[
         &[],
         "Key sets of token issuers that could not be fetched or read.",
     ),
+    (
+        "portcullis_usage_written_total",
+        MetricType::COUNTER,
+        &[],
+        "Permitted requests of credentials whose use was written to the store.",
+    ),
+    (
+        "portcullis_usage_write_failures_total",
+        MetricType::COUNTER,
+        &[],
+        "Times that the use of credentials could not be written; it is kept for the next time.",
+    ),
     ("portcullis_log_dropped_total", MetricType::COUNTER, &[], "Access-log lines that found no room."),
 ];
 
@@ -199,6 +211,8 @@ impl DataPlane {
             "portcullis_configuration_reload_failures_total" => load(&shared.configuration_reload_failures),
             "portcullis_key_refresh_failures_total" => load(&shared.key_refresh_failures),
             "portcullis_log_dropped_total" => load(&shared.log_dropped),
+            "portcullis_usage_written_total" => load(&shared.usage_written),
+            "portcullis_usage_write_failures_total" => load(&shared.usage_write_failures),
             // A name without a value would be a metric that lies; a test asks for every one.
             _ => return upstreams::samples(name, labels, stripes).unwrap_or_default(),
         };
