@@ -15,4 +15,5 @@ pub mod record;
 pub mod role;
 pub mod route;
 pub mod snapshot;
+pub mod token_id;
 pub mod usage;

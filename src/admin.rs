@@ -1,4 +1,4 @@
-//! The admin API: one router under three prefixes, for credentials that the gate admits.
+//! The admin API: one router under three prefixes, for credentials that the gate admits; and where they get their tokens.
 //!
 //! Each operation is declared once, in a table that both the router and the OpenAPI document are made from. Nothing is
 //! decided here: rights, guards and limits are `control`'s, and who calls is the judge's.
@@ -12,6 +12,7 @@ mod call;
 mod dto;
 mod events;
 mod explorer;
+pub mod oauth;
 mod openapi;
 mod operation;
 mod organizations;
@@ -80,6 +81,14 @@ pub fn router(admin: Admin) -> Router {
             let route = format!("{}{path}", prefix.path());
             router = router.route(&route, operation::served(prefix, operations));
         }
+    }
+    for endpoint in oauth::Endpoint::ALL {
+        let served = axum::routing::any(
+            move |State(admin): State<Admin>, ConnectInfo(remote): ConnectInfo<SocketAddr>, request: Request<Body>| async move {
+                call::oauth(&admin, endpoint, &Peer::tcp(remote, admin.local), request).await
+            },
+        );
+        router = router.route(endpoint.path(), served);
     }
     router
         .route("/api/v1/openapi.json", axum::routing::get(async || explorer::document()))

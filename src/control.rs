@@ -22,7 +22,9 @@ mod rights;
 mod roles;
 mod service_accounts;
 mod sign_in;
+mod signing;
 mod throttle;
+mod tokens;
 mod usage;
 
 use std::path::Path;
@@ -49,6 +51,8 @@ pub use recovery::{ResetFault, reset_owner};
 pub use rights::GrantedRole;
 pub use service_accounts::{AccountEdit, NewAccount, NewClientSecret, ServiceAccount};
 pub use sign_in::{NewSession, SESSION_PREFIX};
+pub use signing::own_issuer;
+pub use tokens::{Client, Minted};
 pub use usage::{UsageSeen, UsageSource};
 
 /// How much of everything there may be.
@@ -69,12 +73,20 @@ impl Default for Limits {
 }
 
 /// What changes are held to, and made by.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
     /// How much there may be.
     pub limits: Limits,
     /// The realm that HA1s are made for with each private key, where Digest is on.
     pub digest_realm: Option<String>,
+    /// How often one client may ask for a token from one address, a minute.
+    pub tokens_per_minute: u32,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { limits: Limits::default(), digest_realm: None, tokens_per_minute: 10 }
+    }
 }
 
 /// Why something was not done.
@@ -142,6 +154,17 @@ pub enum OpenFault {
     Thread(#[source] std::io::Error),
 }
 
+/// Why a store that was opened can't be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeFault {
+    /// No thread for the writer.
+    #[error("a thread can't be started; raise the limit of processes")]
+    Thread(#[from] std::io::Error),
+    /// No keys to sign tokens with.
+    #[error("the keys that sign tokens can't be made or read")]
+    Keys(#[from] Fault),
+}
+
 /// The control plane of one store.
 #[derive(Debug)]
 pub struct Control {
@@ -151,6 +174,9 @@ pub struct Control {
     clock: Clock,
     rules: Arc<Rules>,
     door: sign_in::Door,
+    token_throttle: tokens::TokenThrottle,
+    issuer: Arc<str>,
+    published: Arc<Published>,
 }
 
 /// A store that was read and compiled, and that nobody serves yet.
@@ -185,26 +211,30 @@ impl Opened {
     }
 
     /// Takes changes from now on and publishes them; `told` hears of every snapshot that was published. What is counted of
-    /// uses is kept until somebody asks for it to be written.
+    /// uses is kept until somebody asks for it to be written. Tokens are made in the name of `issuer`.
     ///
     /// # Errors
-    /// No thread could be started.
+    /// [`ServeFault`].
     pub fn serve(
         self,
         published: Arc<Published>,
         told: SnapshotSeen,
         usage: UsageSource,
-    ) -> std::io::Result<Arc<Control>> {
+        issuer: &str,
+    ) -> Result<Arc<Control>, ServeFault> {
         let Self { desk, reader, rules, .. } = self;
         let (path, clock) = (desk.path().to_owned(), desk.clock().clone());
-        let desk = desk.serve(published, told, usage)?;
+        let desk = desk.serve(Arc::clone(&published), told, usage, (issuer, &rules))?;
         Ok(Arc::new(Control {
             desk,
             readers: Mutex::new(vec![reader]),
             path,
             clock,
+            token_throttle: tokens::TokenThrottle::new(rules.tokens_per_minute),
             rules: Arc::new(rules),
             door: sign_in::Door::new(),
+            issuer: issuer.into(),
+            published,
         }))
     }
 }

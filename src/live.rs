@@ -3,5 +3,6 @@
 pub mod endpoints;
 pub mod fingerprint;
 pub mod key_sets;
+pub mod own_issuer;
 pub mod published;
 pub mod usage;

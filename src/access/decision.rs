@@ -42,6 +42,7 @@ use super::id::Id;
 use super::list::{Admitted, Nearest};
 use super::route::{Access, Route, RouteMatch};
 use super::snapshot::Snapshot;
+use super::token_id::TokenId;
 use crate::clock::Timestamp;
 
 /// Everything that one decision depends on.
@@ -108,7 +109,14 @@ pub enum Proof<'s> {
     /// A Digest response that has been verified for the credential with this fingerprint: whoever can compute one holds the
     /// key or its HA1.
     Response(Fingerprint),
-    /// The subject of a token that has been verified.
+    /// A token of our own that has been verified; whether it was revoked, the snapshot says.
+    Token {
+        /// Of the account and the secret that it was made from.
+        fingerprint: Fingerprint,
+        /// What it is revoked by.
+        id: TokenId,
+    },
+    /// The subject of a foreign token that has been verified.
     Subject {
         /// Of issuer and subject.
         fingerprint: Fingerprint,
@@ -381,6 +389,10 @@ fn prove<'s>(snapshot: &'s Snapshot, proof: Proof<'s>) -> Result<Proven<'s>, Rea
         Proof::Refused(why) => return Err(Reason::InvalidCredentials(why)),
         Proof::Stale(why) => return Err(Reason::StaleNonce(why)),
         Proof::Key(fingerprint) | Proof::Response(fingerprint) => (fingerprint, None),
+        Proof::Token { id, .. } if snapshot.is_revoked(&id) => {
+            return Err(Reason::InvalidCredentials("the token was revoked"));
+        }
+        Proof::Token { fingerprint, .. } => (fingerprint, None),
         Proof::Subject { fingerprint, organizations } => (fingerprint, Some(organizations)),
     };
     let unknown = Reason::InvalidCredentials("no credential has this secret or token subject");

@@ -6,6 +6,7 @@
 mod digests;
 mod draft;
 
+use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
@@ -14,10 +15,12 @@ use hashbrown::HashTable;
 use super::credential::{Credential, Fingerprint, Organization};
 use super::digest_secret::DigestHolder;
 use super::id::Id;
+use super::token_id::TokenId;
+use crate::clock::Timestamp;
 use digests::Digests;
 
 pub use draft::{
-    Before, CredentialSpec, Delta, Draft, DraftFault, EntrySpec, NetworkSetSpec, OrganizationSpec, Target,
+    Before, CredentialSpec, Delta, Draft, DraftFault, EntrySpec, NetworkSetSpec, OrganizationSpec, Revoked, Target,
 };
 
 const SHARDS: usize = 1_024;
@@ -31,6 +34,8 @@ pub struct Snapshot {
     shards: Box<[Arc<Shard>]>,
     digests: Digests,
     organizations: Vec<Arc<Vec<Arc<Organization>>>>,
+    /// Tokens of our own that were revoked before their end, with that end.
+    revoked: Arc<HashMap<TokenId, Timestamp>>,
     credentials: usize,
     bytes: usize,
 }
@@ -106,6 +111,11 @@ impl Snapshot {
     /// All users of Digest, in no particular order. A scan: not for the way of a request.
     pub fn digest_users(&self) -> impl Iterator<Item = &DigestHolder> {
         self.digests.iter()
+    }
+
+    /// Whether a token of our own was revoked.
+    pub fn is_revoked(&self, token: &TokenId) -> bool {
+        self.revoked.contains_key(token)
     }
 
     /// The organization that a credential belongs to.

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::answer::{Answer, allowing, refused};
 use super::operation::{EVERYWHERE, Kind, Operation, PAGED, Parameter};
-use super::{Admin, Prefix};
+use super::{Admin, Prefix, oauth};
 use crate::access::client_address::ClientAddress;
 use crate::access::id::Id;
 use crate::clock::Timestamp;
@@ -179,6 +179,21 @@ pub(super) async fn unknown(admin: &Admin, peer: &Peer, request: Request) -> Res
     refused(&refusal, &request_id(), &Query::lenient(&head))
 }
 
+/// An endpoint of OAuth: whoever asks proves themselves by what they send, and no list is asked.
+pub(super) async fn oauth(admin: &Admin, endpoint: oauth::Endpoint, peer: &Peer, request: Request) -> Response {
+    let Some(control) = &admin.control else { return unknown(admin, peer, request).await };
+    let (head, body) = request.into_parts();
+    let refuse = |refusal: Refusal| refused(&refusal, &request_id(), &Query::default());
+    let address = match admin.callers.address(peer, &head) {
+        Ok(address) => address,
+        Err(refused) => return refuse(told(refused)),
+    };
+    match whole(body, oauth::LARGEST_BODY).await {
+        Ok(body) => oauth::answer(control, endpoint, address, &head, &body).await.map(Body::from),
+        Err(refusal) => refuse(refusal),
+    }
+}
+
 /// A method that a path does not know.
 pub(super) async fn other_method(admin: &Admin, peer: &Peer, allowed: &'static str, request: Request) -> Response {
     let (head, _) = request.into_parts();
@@ -204,7 +219,7 @@ fn told(refused: Refused) -> Refusal {
 }
 
 /// What the caller hears of a fault; what only the operator may know goes into the log.
-fn logged(fault: &Fault) -> Refusal {
+pub(super) fn logged(fault: &Fault) -> Refusal {
     let refusal = fault.refusal();
     if refusal.code.status() >= 500 {
         let source = std::error::Error::source(fault).map(ToString::to_string);
@@ -218,14 +233,19 @@ fn elsewhere(admin: &Admin) -> Refusal {
     Refusal::new(Code::DirectoryReadOnly, detail).with(&admin.origin)
 }
 
-/// Reads a body of at most a mebibyte, where the operation takes one.
-async fn read(head: &Parts, operation: &Operation, body: Body) -> Result<Option<Bytes>, Refusal> {
-    let limited = Limited::new(body, LARGEST_BODY).collect().await;
+/// Reads a body to its end.
+async fn whole(body: Body, largest: usize) -> Result<Bytes, Refusal> {
+    let limited = Limited::new(body, largest).collect().await;
     let bytes = limited.map_err(|fault| match fault.downcast_ref::<LengthLimitError>() {
-        Some(_) => Refusal::new(Code::ContentTooLarge, format!("A body has at most {LARGEST_BODY} bytes.")),
+        Some(_) => Refusal::new(Code::ContentTooLarge, format!("A body has at most {largest} bytes.")),
         None => Refusal::new(Code::InvalidJson, "The body ended early."),
     })?;
-    let bytes = bytes.to_bytes();
+    Ok(bytes.to_bytes())
+}
+
+/// Reads a body of at most a mebibyte, where the operation takes one.
+async fn read(head: &Parts, operation: &Operation, body: Body) -> Result<Option<Bytes>, Refusal> {
+    let bytes = whole(body, LARGEST_BODY).await?;
     if operation.body.is_none() {
         return match bytes.is_empty() {
             true => Ok(None),

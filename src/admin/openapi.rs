@@ -49,7 +49,7 @@ pub fn document() -> Value {
             "securitySchemes": {
                 "basic": { "type": "http", "scheme": "basic", "description": "Public key and private key." },
                 "header": { "type": "apiKey", "in": "header", "name": "X-API-Key", "description": "`publicKey.privateKey`" },
-                "bearer": { "type": "http", "scheme": "bearer", "description": "A token of a configured issuer." },
+                "bearer": { "type": "http", "scheme": "bearer", "description": "A token of `/api/oauth/token`, or of a configured issuer." },
                 "session": { "type": "http", "scheme": "bearer", "description": "`pcl_session_…`, as signing in answers it." },
             },
             "responses": {

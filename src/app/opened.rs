@@ -138,7 +138,10 @@ impl Waiting {
         let mut reloader = outlined.complete(compiled, &warnings, &published, Arc::clone(&metrics), clock.clone());
         if let Some((listener, settings)) = admin.zip(admin_settings) {
             let control = match store {
-                Some(store) => Some(store::serve(store, &published, &metrics, usage.clone())?),
+                Some(store) => {
+                    let served = listener.local_addr().unwrap_or(settings.listen);
+                    Some(store::serve(store, &published, &metrics, usage.clone(), &settings.issuer(served))?)
+                }
                 None => None,
             };
             if let Some(control) = &control {

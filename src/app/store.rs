@@ -50,7 +50,9 @@ fn rules(settings: &Settings) -> Rules {
         service_accounts_per_organization: admin.service_accounts_per_organization,
     });
     let digest = settings.gateway.credentials.digest.as_ref();
-    Rules { limits, digest_realm: digest.map(|digest| digest.realm.to_string()) }
+    let tokens_per_minute =
+        settings.admin.as_ref().map_or(Rules::default().tokens_per_minute, |admin| admin.tokens.per_minute);
+    Rules { limits, digest_realm: digest.map(|digest| digest.realm.to_string()), tokens_per_minute }
 }
 
 /// Tells the sign-up token and the first key to whoever started the program: on its terminal, or in files that nobody else
@@ -87,15 +89,16 @@ fn write_private(path: &Path, ending: &str, secret: &str) -> std::io::Result<Pat
     Ok(file)
 }
 
-/// Serves a store: from here on it takes changes.
+/// Serves a store: from here on it takes changes, and makes tokens in the name of this issuer.
 ///
 /// # Errors
-/// No thread could be started.
+/// No thread could be started, or the keys that sign tokens can't be used.
 pub(super) fn serve(
     opened: control::Opened,
     published: &Arc<Published>,
     metrics: &Arc<Metrics>,
     usage: Usage,
+    issuer: &str,
 ) -> Result<Arc<Control>, Problems> {
     let seen = Arc::clone(metrics);
     let told = Box::new(move |snapshot: &Arc<Snapshot>, took: Duration| seen.snapshot_applied(snapshot, took));
@@ -104,8 +107,8 @@ pub(super) fn serve(
         Ok(uses) => metrics.usage_written(uses),
         Err(()) => metrics.usage_refused(),
     });
-    let served = opened.serve(Arc::clone(published), told, UsageSource { usage, told: written });
-    served.map_err(|fault| Problem::error(Place::file("the store"), fault.to_string()).into())
+    let served = opened.serve(Arc::clone(published), told, UsageSource { usage, told: written }, issuer);
+    served.map_err(|fault| Problem::error(Place::file("the store"), Chain(&fault).to_string()).into())
 }
 
 /// What workers count for: a store that is served, and nobody else.

@@ -31,7 +31,7 @@ use crate::gate::judge::Judge;
 use crate::live::key_sets::KeySets;
 use crate::live::published::Current;
 use crate::net::peer::{Peer, PeerVia};
-use crate::{config, directory};
+use crate::{config, control, directory};
 use recording::Recording;
 use report::{Passed, Report};
 
@@ -258,8 +258,17 @@ fn load(args: &ExplainArgs) -> anyhow::Result<Loaded> {
             notes.push(format!("keys of issuer {} are not fetched here: its tokens show as refused", issuer.issuer));
         }
     }
-    let current =
-        Current { generation: 1, settings: settings.gateway, keys: Arc::new(keys), snapshot: Some(Arc::new(snapshot)) };
+    let own = match (&source, &settings.admin) {
+        (DirectorySource::Sqlite(path), Some(admin)) => control::own_issuer(path, &admin.issuer(admin.listen))?,
+        _ => None,
+    };
+    let current = Current {
+        generation: 1,
+        settings: settings.gateway,
+        keys: Arc::new(keys),
+        own: own.map(Arc::new),
+        snapshot: Some(Arc::new(snapshot)),
+    };
     Ok(Ok((current, notes)))
 }
 

@@ -114,7 +114,7 @@ pub struct Credentials {
     pub basic: Option<Toggle>,
     /// `Authorization: Digest` (RFC 7616): `off`, or a mapping. Default: `off`.
     pub digest: Option<Choice<Digest>>,
-    /// `Authorization: Bearer` with tokens of the issuers. Default: `on`, which takes effect with the first issuer.
+    /// `Authorization: Bearer` with tokens of the store, where the directory is one, and of the issuers. Default: `on`.
     pub bearer: Option<Toggle>,
     /// Foreign issuers of tokens. Default: none.
     pub issuers: Vec<Issuer>,
@@ -287,6 +287,19 @@ pub struct Admin {
     /// How often the use of credentials and entries is written to the store; a crash loses what is newer. Default: `5s`. A
     /// change needs a restart.
     pub usage_interval: Option<Word>,
+    /// How tokens of service accounts are made.
+    pub tokens: Tokens,
+}
+
+/// How tokens of service accounts are made.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tokens {
+    /// In whose name: the address by which clients know the admin API, such as `https://admin.example.com`. Default: the
+    /// address that it is served on. A change needs a restart, and ends the tokens that there are.
+    pub issuer: Option<Word>,
+    /// How often one client may ask for a token from one address. Default: 10. A change needs a restart.
+    pub per_minute: Option<u32>,
 }
 
 /// The listener for probes and metrics, and the access log.

@@ -48,7 +48,9 @@ impl Resolve<'_> {
     pub(super) fn settings(&mut self, raw: &raw::Configuration) -> Option<Settings> {
         let sockets = self.sockets(&raw.gateway);
         let client_address = self.client_address(path!["gateway", "client_address"], &raw.gateway.client_address);
-        let credentials = self.credentials(&raw.gateway.credentials);
+        // A store makes tokens of its own.
+        let makes_tokens = raw.directory.as_ref().is_none_or(|directory| directory.sqlite.is_some());
+        let credentials = self.credentials(&raw.gateway.credentials, makes_tokens);
         let (upstreams, names) = self.upstreams(raw.gateway.upstreams.as_ref());
         let routes = self.routes(raw.gateway.routes.as_deref(), &names);
         let limits = self.limits(&raw.gateway.limits);

@@ -118,7 +118,7 @@ pub struct Credentials {
     pub basic: bool,
     /// `Authorization: Digest`, where it is on.
     pub digest: Option<Digest>,
-    /// `Authorization: Bearer`: on where at least one issuer is configured and `bearer` is not off.
+    /// `Authorization: Bearer`: on where there can be tokens, of an issuer or of a store, and `bearer` is not off.
     pub bearer: bool,
     /// Foreign JWT issuers. A position in this list is the issuer's number everywhere.
     pub issuers: Vec<Issuer>,
@@ -264,6 +264,25 @@ pub struct AdminSettings {
     pub service_accounts_per_organization: u64,
     /// How often the use of credentials and entries is written.
     pub usage_interval: Duration,
+    /// How tokens of service accounts are made.
+    pub tokens: TokenSettings,
+}
+
+/// How tokens of service accounts are made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenSettings {
+    /// In whose name; `None`: the address that the admin API is served on.
+    pub issuer: Option<String>,
+    /// How often one client may ask for one from one address.
+    pub per_minute: u32,
+}
+
+impl AdminSettings {
+    /// The issuer of tokens, where the API is served on this address.
+    pub fn issuer(&self, served: SocketAddr) -> String {
+        let scheme = if self.behind_tls { "https" } else { "http" };
+        self.tokens.issuer.clone().unwrap_or_else(|| format!("{scheme}://{served}"))
+    }
 }
 
 /// The telemetry listener.

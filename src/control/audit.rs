@@ -71,6 +71,7 @@ event_types! {
     SignedOut = "USER_SIGNED_OUT";
     PasswordChanged = "USER_PASSWORD_CHANGED";
     OwnerReset = "USER_OWNER_RESET";
+    TokenRevoked = "SERVICE_ACCOUNT_TOKEN_REVOKED";
     SubjectChanged = "SERVICE_ACCOUNT_TOKEN_SUBJECT_CHANGED";
     SecretValidityChanged = "ORG_SERVICE_ACCOUNT_SECRET_VALIDITY_CHANGED";
     GuardOverridden = "ACCESS_LIST_GUARD_OVERRIDDEN";

@@ -9,18 +9,21 @@ use std::time::Instant;
 
 use super::actor::Actor;
 use super::audit::Event;
+use super::signing::{self, Signing};
 use super::usage::{Unwritten, UsageSource};
-use super::{Fault, Limits, OpenFault, Rules, draw};
+use super::{Fault, Limits, OpenFault, Rules, ServeFault, draw};
 use crate::access::credential::{CredentialKind, Fingerprint};
 use crate::access::digest_secret::DigestSecret;
 use crate::access::id::Id;
 use crate::access::record::EventRecord;
-use crate::access::snapshot::{Delta, Draft, Snapshot};
+use crate::access::snapshot::{Delta, Draft, Revoked, Snapshot};
+use crate::access::token_id::TokenId;
 use crate::access::usage::EntryName;
 use crate::clock::{Clock, Timestamp};
 use crate::directory::sqlite::{self, CompileFault, Rows, Store, StoreFault};
 use crate::gate::digest::ha1;
 use crate::live::fingerprint;
+use crate::live::own_issuer::OwnIssuer;
 use crate::live::published::Published;
 use crate::live::usage::Usage;
 
@@ -47,6 +50,7 @@ pub(super) struct Desk {
     clock: Clock,
     published: Option<(Arc<Published>, SnapshotSeen)>,
     unwritten: Unwritten,
+    signing: Signing,
 }
 
 impl std::fmt::Debug for Desk {
@@ -68,8 +72,12 @@ pub(super) struct Change<'t> {
     events: Vec<EventRecord>,
     /// Entries that were removed.
     gone: Vec<(Id, EntryName)>,
+    revoked: Vec<(TokenId, Timestamp)>,
     /// Something was written that nothing is decided by.
     wrote_aside: bool,
+    signing: &'t Signing,
+    /// Other keys, to sign with from now on, and what is published of them.
+    other_keys: Option<(Signing, OwnIssuer)>,
 }
 
 impl Desk {
@@ -79,7 +87,8 @@ impl Desk {
         let snapshot = Arc::new(draft.finish(store.rows().revision()?));
         // Until it is served nobody uses anything.
         let unwritten = Unwritten::new(UsageSource { usage: Usage::ignored(), told: Box::new(|_| ()) });
-        Ok(Self { store, draft, snapshot, clock, published: None, unwritten })
+        let signing = Signing::empty(String::new());
+        Ok(Self { store, draft, snapshot, clock, published: None, unwritten, signing })
     }
 
     pub(super) fn is_empty(&self) -> Result<bool, StoreFault> {
@@ -103,15 +112,18 @@ impl Desk {
         (&mut self.store, &mut self.unwritten)
     }
 
-    /// Makes changes on a thread of its own until nobody can ask for any.
+    /// Makes changes on a thread of its own until nobody can ask for any. Tokens are signed in the issuer's name.
     pub(super) fn serve(
         mut self,
         published: Arc<Published>,
         told: SnapshotSeen,
         usage: UsageSource,
-    ) -> std::io::Result<Sender<Job>> {
+        (issuer, rules): (&str, &Rules),
+    ) -> Result<Sender<Job>, ServeFault> {
         self.published = Some((published, told));
         self.unwritten = Unwritten::new(usage);
+        self.signing = Signing::empty(issuer.to_owned());
+        self.commit(Actor::system("start"), rules, signing::tend)?;
         let (sender, jobs) = channel::<Job>();
         std::thread::Builder::new().name("control".into()).spawn(move || {
             for job in jobs {
@@ -132,12 +144,15 @@ impl Desk {
         self.catch_up()?;
         let transaction = self.store.change()?;
         let revision = self.snapshot.revision() + 1;
-        let mut making = Change::new(&transaction, &actor, rules, self.clock.now(), revision);
+        let mut making = Change::new(&transaction, &actor, rules, (self.clock.now(), revision), &self.signing);
         let value = change(&mut making)?;
+        let other_keys = making.other_keys.take();
         if making.is_nothing() {
-            if making.wrote_aside {
-                transaction.commit()?;
+            match making.wrote_aside {
+                true => transaction.commit()?,
+                false => drop(transaction),
             }
+            self.sign_with(other_keys);
             return Ok(Committed { value, revision: self.snapshot.revision() });
         }
         let gone = std::mem::take(&mut making.gone);
@@ -152,9 +167,19 @@ impl Desk {
             }
             tracing::warn!(revision, error = %fault, "a change was stored although storing it reported a fault");
         }
+        self.sign_with(other_keys);
         self.publish(snapshot, begin);
         self.unwritten.forget(&gone);
         Ok(Committed { value, revision })
+    }
+
+    /// Takes other keys, which are stored: they are published before anything is signed with them.
+    fn sign_with(&mut self, other_keys: Option<(Signing, OwnIssuer)>) {
+        let Some((signing, own)) = other_keys else { return };
+        self.signing = signing;
+        if let Some((published, _)) = &self.published {
+            published.publish_own(Arc::new(own));
+        }
     }
 
     /// Compiles anew where somebody else has written to the store, by hand or by a restored copy.
@@ -194,7 +219,13 @@ impl Desk {
 }
 
 impl<'t> Change<'t> {
-    fn new(store: &'t sqlite::Change<'t>, actor: &'t Actor, rules: &'t Rules, now: Timestamp, revision: u64) -> Self {
+    fn new(
+        store: &'t sqlite::Change<'t>,
+        actor: &'t Actor,
+        rules: &'t Rules,
+        (now, revision): (Timestamp, u64),
+        signing: &'t Signing,
+    ) -> Self {
         Self {
             store,
             actor,
@@ -206,7 +237,10 @@ impl<'t> Change<'t> {
             credentials: Vec::new(),
             events: Vec::new(),
             gone: Vec::new(),
+            revoked: Vec::new(),
             wrote_aside: false,
+            signing,
+            other_keys: None,
         }
     }
 
@@ -290,6 +324,21 @@ impl<'t> Change<'t> {
         Ok(())
     }
 
+    /// Has a token refused that ends at this time.
+    pub(super) fn revoke(&mut self, token: TokenId, end: Timestamp) {
+        self.revoked.push((token, end));
+    }
+
+    /// The keys that sign, with what this change did to them.
+    pub(super) fn signing(&self) -> &Signing {
+        self.other_keys.as_ref().map_or(self.signing, |(signing, _)| signing)
+    }
+
+    /// Has other keys sign once the change is stored.
+    pub(super) fn sign_with(&mut self, signing: Signing, published: OwnIssuer) {
+        self.other_keys = Some((signing, published));
+    }
+
     fn is_nothing(&self) -> bool {
         self.events.is_empty() && self.credentials.is_empty() && self.organizations.is_empty()
     }
@@ -301,7 +350,8 @@ impl<'t> Change<'t> {
         }
         self.store.set_revision(self.revision)?;
         let rows = self.store.rows();
-        let mut delta = Delta { removed: self.removed, ..Delta::default() };
+        let revoked = (!self.revoked.is_empty()).then_some(Revoked { tokens: self.revoked, now: self.now });
+        let mut delta = Delta { removed: self.removed, revoked, ..Delta::default() };
         for id in self.organizations {
             match rows.organization_spec(id)? {
                 Some(spec) => delta.organizations.push(spec),

@@ -12,6 +12,7 @@ mod migrations;
 mod organizations;
 mod people;
 mod projects;
+mod tokens;
 mod usage;
 mod values;
 
@@ -26,6 +27,7 @@ use crate::access::snapshot::Snapshot;
 use crate::clock::Timestamp;
 
 pub use compile::CompileFault;
+pub use tokens::{PresentedSecret, SigningKeyRow};
 
 /// How long a change waits for a lock that somebody else holds on the file.
 const PATIENCE: Duration = Duration::from_secs(2);

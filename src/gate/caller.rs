@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use http::request::Parts;
 
 use super::digest::Nonces;
+use super::forwarded::derive;
 use super::judge::{Judge, Outcome};
 use crate::access::client_address::ClientAddress;
 use crate::access::credential::CredentialKind;
@@ -83,6 +84,20 @@ impl CallerJudge {
             current: of_listener(&current, &rule),
         };
         Self { published, rule, clock, meter, held: Mutex::new(held) }
+    }
+
+    /// Where a call comes from, whatever it presents.
+    ///
+    /// # Errors
+    /// [`Refused`] with `CLIENT_ADDRESS_UNRESOLVED`.
+    pub fn address(&self, peer: &Peer, head: &Parts) -> Result<ClientAddress, Refused> {
+        let derived = derive(peer.address, &self.rule, &head.headers, &mut NoTrace);
+        derived.client.map_err(|fault| Refused {
+            code: Code::ClientAddressUnresolved,
+            address: None,
+            reason: fault.as_str().to_owned(),
+            challenges: Vec::new(),
+        })
     }
 
     /// Judges a call, which is a use of the credential that makes it.

@@ -12,7 +12,7 @@ use http::{HeaderName, Method};
 use super::claim::{self, Claim};
 use super::digest::Nonces;
 use super::forwarded::{AddressSource, Derived, derive};
-use super::token::Tokens;
+use super::token::{Origin, Subject, Tokens};
 use super::trace::{Target, Trace};
 use crate::access::decision::{Denial, Permit, Proof, Question, Supposed, authorize, passes_unproven, suppose};
 use crate::access::id::Id;
@@ -141,13 +141,17 @@ impl Judge {
             Claim::Ambiguous(why) => Proof::Ambiguous(why),
             Claim::HeaderKey(key) => Proof::Key(fingerprint::of_key(key)),
             Claim::Basic(fingerprint) => Proof::Key(fingerprint),
-            Claim::Bearer(token) => match self.tokens.verify(token, &current.settings, &current.keys, now) {
-                Ok(subject) => Proof::Subject {
-                    fingerprint: subject.fingerprint,
-                    organizations: &current.settings.credentials.issuers[subject.issuer_index].organizations,
-                },
-                Err(fault) => Proof::Refused(fault.as_str()),
-            },
+            Claim::Bearer(token) => {
+                let issuers = (&*current.keys, current.own.as_deref());
+                match self.tokens.verify(token, &current.settings, issuers, now) {
+                    Ok(Subject { fingerprint, origin: Origin::Own(id), .. }) => Proof::Token { fingerprint, id },
+                    Ok(Subject { fingerprint, origin: Origin::Foreign(at), .. }) => Proof::Subject {
+                        fingerprint,
+                        organizations: &current.settings.credentials.issuers[at].organizations,
+                    },
+                    Err(fault) => Proof::Refused(fault.as_str()),
+                }
+            }
             Claim::Digest(parameters) => match (&current.settings.credentials.digest, &current.snapshot) {
                 (Some(settings), Some(snapshot)) => self.nonces.prove(parameters, settings, snapshot, head, now, trace),
                 // No such claim is read where it is off, and nothing is proven without a snapshot.

@@ -1,9 +1,11 @@
-//! Foreign JWTs (RFC 7519, 8725): from a bearer token to the subject that it proves.
+//! JWTs (RFC 7519, 8725), foreign ones and our own: from a bearer token to the subject that it proves.
 //!
 //! The issuer is found by the unverified `iss` and then verified with that issuer's keys alone; algorithms are those that
 //! the settings pin, the key's kind has to match, and `none` and HMAC do not exist here. `exp` is mandatory and has no
 //! leeway; `nbf` has [`NOT_BEFORE_LEEWAY`], for a clock that runs behind the issuer's. Time is given, never asked for.
+//! Whether a token of our own was revoked is no question here: the decision asks its snapshot.
 
+mod own;
 mod parts;
 
 use std::cell::RefCell;
@@ -14,10 +16,12 @@ use jsonwebtoken::{Algorithm, crypto};
 use quick_cache::unsync::Cache;
 
 use crate::access::credential::Fingerprint;
+use crate::access::token_id::TokenId;
 use crate::clock::Timestamp;
 use crate::config::settings::{Gateway, Issuer, JwtAlgorithm};
 use crate::live::fingerprint;
 use crate::live::key_sets::{KeySet, KeySets};
+use crate::live::own_issuer::OwnIssuer;
 
 /// Longest token that is looked at, bytes.
 pub const LONGEST_TOKEN: usize = 16 * 1024;
@@ -31,12 +35,21 @@ const REMEMBERED: usize = 4096;
 /// What a verified token proves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Subject {
-    /// Of issuer and subject: what the service account is found by.
+    /// Of issuer and subject, or of account and secret: what the service account is found by.
     pub fingerprint: Fingerprint,
-    /// Position of the issuer in the settings.
-    pub issuer_index: usize,
+    /// Whose token it is.
+    pub origin: Origin,
     /// When the token ends. From this second on it proves nothing.
     pub expires_at: Timestamp,
+}
+
+/// Whose token it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// That of the issuer at this position in the settings.
+    Foreign(usize),
+    /// Our own, which is revoked by this.
+    Own(TokenId),
 }
 
 /// Why a token proves nothing. For the operator; the client hears the same of all.
@@ -48,6 +61,7 @@ pub enum TokenFault {
     NotAJwt,
     Header,
     Claims,
+    OwnClaims,
     Issuer,
     Algorithm,
     NoKeys,
@@ -67,6 +81,7 @@ impl TokenFault {
             Self::NotAJwt => "the token is not a JWT in compact form",
             Self::Header => "the token's header is broken, or demands extensions that are not known",
             Self::Claims => "the token's claims are broken, or `iss`, `sub`, `aud` or `exp` is missing",
+            Self::OwnClaims => "the token says that it is our own and has not the form of one",
             Self::Issuer => "the token's issuer is not configured",
             Self::Algorithm => "the token's algorithm is not one that is pinned for its issuer",
             Self::NoKeys => "no keys of the token's issuer are loaded",
@@ -114,7 +129,7 @@ impl Tokens {
         &self,
         token: &str,
         settings: &Arc<Gateway>,
-        keys: &KeySets,
+        (keys, own): (&KeySets, Option<&OwnIssuer>),
         now: Timestamp,
     ) -> Result<Subject, TokenFault> {
         if token.len() > LONGEST_TOKEN {
@@ -132,8 +147,11 @@ impl Tokens {
         }
         let issuers = &settings.credentials.issuers;
         if let Some(Verified { subject, generation }) = remembered.tokens.get(&hash).copied() {
-            // Settings are the same, so the position is still the same issuer's.
-            let set = usable(keys, &issuers[subject.issuer_index].issuer, now)?;
+            let set = match subject.origin {
+                // Settings are the same, so the position is still the same issuer's.
+                Origin::Foreign(at) => usable(keys, &issuers[at].issuer, now)?,
+                Origin::Own(_) => own.ok_or(TokenFault::Issuer)?.keys(),
+            };
             if subject.expires_at <= now {
                 remembered.tokens.remove(&hash);
                 return Err(TokenFault::Expired);
@@ -143,7 +161,7 @@ impl Tokens {
             }
             remembered.tokens.remove(&hash);
         }
-        let verified = verify(token, issuers, keys, now)?;
+        let verified = verify(token, issuers, (keys, own), now)?;
         remembered.tokens.insert(hash, verified);
         Ok(verified.subject)
     }
@@ -163,10 +181,18 @@ fn usable<'k>(keys: &'k KeySets, issuer: &str, now: Timestamp) -> Result<&'k Key
     }
 }
 
-fn verify(token: &str, issuers: &[Issuer], keys: &KeySets, now: Timestamp) -> Result<Verified, TokenFault> {
+fn verify(
+    token: &str,
+    issuers: &[Issuer],
+    (keys, own): (&KeySets, Option<&OwnIssuer>),
+    now: Timestamp,
+) -> Result<Verified, TokenFault> {
     let parts = parts::split(token).ok_or(TokenFault::NotAJwt)?;
     let header = parts.header().ok_or(TokenFault::Header)?;
     let claims = parts.claims().ok_or(TokenFault::Claims)?;
+    if let Some(own) = own.filter(|own| own.issuer() == claims.iss) {
+        return own::verify(&parts, &header, &claims, own, now);
+    }
 
     let issuer_index = issuers.iter().position(|issuer| *issuer.issuer == *claims.iss).ok_or(TokenFault::Issuer)?;
     let issuer = &issuers[issuer_index];
@@ -202,7 +228,7 @@ fn verify(token: &str, issuers: &[Issuer], keys: &KeySets, now: Timestamp) -> Re
     }
     let subject = Subject {
         fingerprint: fingerprint::of_subject(&claims.iss, &claims.sub),
-        issuer_index,
+        origin: Origin::Foreign(issuer_index),
         expires_at: claims.expires_at,
     };
     Ok(Verified { subject, generation: set.generation() })
@@ -221,6 +247,8 @@ fn named(algorithm: JwtAlgorithm) -> Algorithm {
         JwtAlgorithm::EdDSA => Algorithm::EdDSA,
     }
 }
+
+pub use own::unproven_id;
 
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 
 use super::key_sets::KeySets;
+use super::own_issuer::OwnIssuer;
 use crate::access::snapshot::Snapshot;
 use crate::config::settings::Gateway;
 
@@ -24,6 +25,8 @@ pub struct Current {
     pub settings: Arc<Gateway>,
     /// Keys of foreign token issuers, by the issuer's name.
     pub keys: Arc<KeySets>,
+    /// What tokens of our own are verified with; `None` where there are none.
+    pub own: Option<Arc<OwnIssuer>>,
     /// `None` until the first snapshot: nothing is allowed before.
     pub snapshot: Option<Arc<Snapshot>>,
 }
@@ -63,7 +66,7 @@ impl Published {
                 }
             }
         })?;
-        let current = Arc::new(Current { generation: 1, settings, keys, snapshot: None });
+        let current = Arc::new(Current { generation: 1, settings, keys, own: None, snapshot: None });
         Ok(Arc::new(Self {
             value: ArcSwap::new(current),
             generation: AtomicU64::new(1),
@@ -121,6 +124,11 @@ impl Published {
     /// Publishes key sets, made by `change` from the present ones.
     pub fn publish_keys(&self, change: impl FnOnce(&Current) -> Option<KeySets>) {
         self.replace(|current| change(current).map(|keys| Current { keys: Arc::new(keys), ..current.clone() }));
+    }
+
+    /// Publishes what tokens of our own are verified with.
+    pub fn publish_own(&self, own: Arc<OwnIssuer>) {
+        self.replace(|current| Some(Current { own: Some(own), ..current.clone() }));
     }
 
     fn replace(&self, change: impl FnOnce(&Current) -> Option<Current>) {

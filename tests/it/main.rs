@@ -19,6 +19,7 @@ mod hot_swap;
 mod layering;
 mod life_cycle;
 mod networks;
+mod oauth;
 mod outcomes;
 mod programs;
 mod readme;

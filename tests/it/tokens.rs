@@ -1,6 +1,6 @@
 //! threats.md H9: a Kubernetes service-account token end to end, with keys from a file and from a URL, and every forgery of it.
 
-mod forge;
+pub mod forge;
 
 use std::sync::{Arc, Mutex};
 use std::time::Instant;

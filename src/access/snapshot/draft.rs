@@ -16,6 +16,7 @@ use crate::access::digest_secret::{DigestHolder, DigestUser, MOST_SECRETS};
 use crate::access::id::Id;
 use crate::access::list::{AccessList, NetworkEntry, SetEntry};
 use crate::access::network::Network;
+use crate::access::token_id::TokenId;
 use crate::clock::Timestamp;
 
 /// An organization to be compiled.
@@ -94,6 +95,17 @@ pub struct Delta {
     pub organizations: Vec<OrganizationSpec>,
     /// Credentials that come.
     pub credentials: Vec<CredentialSpec>,
+    /// Tokens that are refused from now on.
+    pub revoked: Option<Revoked>,
+}
+
+/// Tokens of our own that are refused before their end.
+#[derive(Debug, Clone)]
+pub struct Revoked {
+    /// Each with its end; what has ended by itself is forgotten.
+    pub tokens: Vec<(TokenId, Timestamp)>,
+    /// When it is.
+    pub now: Timestamp,
 }
 
 /// What a draft was before a [`Delta`].
@@ -157,6 +169,7 @@ impl Draft {
                 shards,
                 digests: Digests::default(),
                 organizations: Vec::new(),
+                revoked: Arc::default(),
                 credentials: 0,
                 bytes: 0,
             },
@@ -264,6 +277,13 @@ impl Draft {
         Ok(())
     }
 
+    /// Refuses tokens from now on. Costs what there is of them, which is bounded by how many may be active.
+    pub fn revoke(&mut self, revoked: Revoked) {
+        let held = Arc::make_mut(&mut self.snapshot.revoked);
+        held.extend(revoked.tokens);
+        held.retain(|_, end| *end > revoked.now);
+    }
+
     /// Applies a change whole, or nothing of it. Costs what the change does.
     ///
     /// # Errors
@@ -294,7 +314,11 @@ impl Draft {
         for organization in delta.organizations {
             self.organization(organization)?;
         }
-        delta.credentials.into_iter().try_for_each(|credential| self.credential(credential))
+        delta.credentials.into_iter().try_for_each(|credential| self.credential(credential))?;
+        if let Some(revoked) = delta.revoked {
+            self.revoke(revoked);
+        }
+        Ok(())
     }
 
     /// Takes back the last [`Self::apply`].
@@ -373,7 +397,8 @@ impl Draft {
         self.snapshot.revision = revision;
         let slots = self.snapshot.credentials * (size_of::<Arc<Credential>>() + 1) * 3 / 2;
         let credentials = self.snapshot.credentials * (size_of::<Credential>() + 2 * size_of::<usize>());
-        self.snapshot.bytes = slots + credentials + self.lists.bytes + self.snapshot.digests.bytes();
+        let revoked = self.snapshot.revoked.len() * size_of::<(TokenId, Timestamp)>() * 2;
+        self.snapshot.bytes = slots + revoked + credentials + self.lists.bytes + self.snapshot.digests.bytes();
         self.snapshot.clone()
     }
 

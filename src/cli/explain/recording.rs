@@ -174,6 +174,7 @@ impl Trace for Recording {
     fn proof(&mut self, proof: &Proof<'_>) {
         match proof {
             Proof::Key(_) => self.note("proof", "the key's SHA-256 is looked up"),
+            Proof::Token { .. } => self.note("proof", "the token is our own; its account and secret are looked up"),
             Proof::Subject { .. } => self.note("proof", "the token is its issuer's; its subject is looked up"),
             Proof::Response(_) => self.note("proof", "the Digest response is that of the key's HA1"),
             Proof::Refused(why) | Proof::Stale(why) => self.note("proof", *why),

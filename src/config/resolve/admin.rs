@@ -4,11 +4,12 @@
 use super::{Resolve, listeners, step};
 use crate::config::document::path;
 use crate::config::raw;
-use crate::config::settings::{AdminSettings, DirectorySource, Sockets};
+use crate::config::settings::{AdminSettings, DirectorySource, Sockets, TokenSettings};
 
 /// Bounds of the limits that may be set.
 const MOST_ENTRIES: u32 = 100_000;
 const MOST_KEYS: u32 = 10_000_000;
+const MOST_A_MINUTE: u32 = 1_000_000;
 
 impl Resolve<'_> {
     /// The listener where there is to be one: with a directory that the API can change, or where it was asked for.
@@ -48,6 +49,7 @@ impl Resolve<'_> {
         let accounts =
             self.limit("service_accounts_per_organization", raw.service_accounts_per_organization, 200, MOST_KEYS);
         let usage_interval = self.duration(&at, "usage_interval", raw.usage_interval.as_ref(), 5);
+        let tokens = self.tokens(&raw.tokens);
         Some(Some(AdminSettings {
             listen: listen?,
             behind_tls: raw.behind_tls,
@@ -56,7 +58,21 @@ impl Resolve<'_> {
             api_keys_per_organization: keys?.into(),
             service_accounts_per_organization: accounts?.into(),
             usage_interval: usage_interval?,
+            tokens: tokens?,
         }))
+    }
+
+    fn tokens(&mut self, raw: &raw::Tokens) -> Option<TokenSettings> {
+        let at = path!["admin", "tokens"];
+        let per_minute = raw.per_minute.unwrap_or(10);
+        if !(1..=MOST_A_MINUTE).contains(&per_minute) {
+            self.error(step(&at, "per_minute"), format!("`{per_minute}` is not between 1 and {MOST_A_MINUTE}"));
+        }
+        let issuer = match &raw.issuer {
+            None => None,
+            Some(word) => Some(self.parsed(step(&at, "issuer"), issuer(&word.0))?),
+        };
+        Some(TokenSettings { issuer, per_minute })
     }
 
     fn limit(&mut self, key: &str, given: Option<u32>, default: u32, most: u32) -> Option<u32> {
@@ -66,5 +82,23 @@ impl Resolve<'_> {
             return None;
         }
         Some(number)
+    }
+}
+
+/// RFC 8414 §2: https, and neither query nor fragment; here without a path either, since the endpoints have paths of their own.
+fn issuer(text: &str) -> Result<String, String> {
+    let fault = || format!("`{text}` is not an address such as https://admin.example.com, without a path");
+    let uri: http::Uri = text.parse().map_err(|_| fault())?;
+    let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(fault)?;
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let loopback = bare == "localhost"
+        || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback());
+    let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
+    match uri.scheme_str() {
+        // Clients compare it letter by letter: there is one way to write it.
+        Some(scheme) if text != format!("{scheme}://{authority}") || authority.contains('@') => Err(fault()),
+        Some("https") => Ok(text.to_owned()),
+        Some("http") if loopback => Ok(text.to_owned()),
+        _ => Err(format!("`{text}` is not https, so that secrets would pass in clear; use https")),
     }
 }

@@ -8,7 +8,7 @@ use crate::config::raw;
 use crate::config::settings::{Credentials, Issuer, JwksSource, JwtAlgorithm};
 
 impl Resolve<'_> {
-    pub(super) fn credentials(&mut self, raw: &raw::Credentials) -> Option<Credentials> {
+    pub(super) fn credentials(&mut self, raw: &raw::Credentials, makes_tokens: bool) -> Option<Credentials> {
         let at = path!["gateway", "credentials"];
         let place = step(&at, "headers");
         let mut headers: Vec<http::HeaderName> = Vec::new();
@@ -43,6 +43,7 @@ impl Resolve<'_> {
         }
         if raw.bearer.is_some_and(|toggle| toggle.0)
             && raw.issuers.is_empty()
+            && !makes_tokens
             && !self.lost(&place)
             && raw.headers.as_ref().is_some_and(Vec::is_empty)
         {
@@ -50,7 +51,7 @@ impl Resolve<'_> {
             self.findings.push(Finding::warning(step(&at, "bearer"), message));
         }
         let basic = raw.basic.is_none_or(|toggle| toggle.0);
-        let bearer = asked && !raw.issuers.is_empty();
+        let bearer = asked && (makes_tokens || !raw.issuers.is_empty());
         if headers.is_empty()
             && !basic
             && !bearer

@@ -13,7 +13,8 @@ use crate::access::id::Id;
 use crate::access::record::OrganizationRecord;
 use crate::access::role::Role;
 use crate::access::role::grants;
-use crate::access::snapshot::{CredentialSpec, Draft, DraftFault, EntrySpec, OrganizationSpec, Target};
+use crate::access::snapshot::{CredentialSpec, Draft, DraftFault, EntrySpec, OrganizationSpec, Revoked, Target};
+use crate::clock::Timestamp;
 use crate::live::fingerprint::{of_client, of_client_secret, of_digest_user, of_subject};
 
 /// Why a store can't be enforced.
@@ -103,6 +104,8 @@ impl Rows<'_> {
             draft.organization(organization(&row))?;
         }
         self.each_credential(None, |spec| Ok(draft.credential(spec)?))?;
+        // Those that have ended are refused for that, and forgotten with the next one.
+        draft.revoke(Revoked { tokens: self.revoked_tokens()?, now: Timestamp::from_unix_seconds(i64::MIN) });
         Ok(draft)
     }
 

@@ -15,6 +15,7 @@ const STEPS: &[(&str, &str)] = &[
     ("people", include_str!("migrations/0005_people.sql")),
     ("service_accounts", include_str!("migrations/0006_service_accounts.sql")),
     ("usage", include_str!("migrations/0008_usage.sql")),
+    ("tokens", include_str!("migrations/0009_tokens.sql")),
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS migration (

@@ -108,6 +108,7 @@ pub(crate) fn current() -> Current {
         generation: 1,
         settings: Arc::new(gateway()),
         keys: Arc::new(KeySets::default()),
+        own: None,
         snapshot: Some(Arc::new(snapshot())),
     }
 }

@@ -9,6 +9,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::access::id::Id;
+use crate::access::token_id::TokenId;
 use crate::clock::Timestamp;
 use crate::config::settings::JwtAlgorithm;
 
@@ -26,6 +28,8 @@ pub(super) struct Header {
     /// `None` for what is not in [`JwtAlgorithm`], `none` and HMAC included.
     pub algorithm: Option<JwtAlgorithm>,
     pub kid: Option<String>,
+    /// Whether it says that it is an access token (RFC 9068 §2.1).
+    pub is_access_token: bool,
 }
 
 /// What the payload says.
@@ -69,13 +73,16 @@ impl Parts<'_> {
             #[serde(borrow)]
             alg: Cow<'h, str>,
             kid: Option<String>,
+            typ: Option<Cow<'h, str>>,
             // RFC 7515 §4.1.11: whoever does not know an extension that is marked critical has to refuse.
             crit: Option<IgnoredAny>,
         }
         let json = URL_SAFE_NO_PAD.decode(self.header).ok()?;
         let raw: Raw<'_> = serde_json::from_slice(&json).ok()?;
         let name = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(&raw.alg);
-        raw.crit.is_none().then(|| Header { algorithm: JwtAlgorithm::deserialize(name).ok(), kid: raw.kid })
+        let is_access_token = raw.typ.is_some_and(|name| name.eq_ignore_ascii_case("at+jwt"));
+        let algorithm = JwtAlgorithm::deserialize(name).ok();
+        raw.crit.is_none().then_some(Header { algorithm, kid: raw.kid, is_access_token })
     }
 
     pub fn claims(&self) -> Option<Claims> {
@@ -102,6 +109,27 @@ impl Parts<'_> {
             expires_at: numeric_date(&raw.exp)?,
             not_before,
         })
+    }
+}
+
+/// What only the payload of a token of our own says.
+pub(super) struct OwnClaims {
+    pub id: TokenId,
+    pub secret: Id,
+}
+
+impl Parts<'_> {
+    pub fn own_claims(&self) -> Option<OwnClaims> {
+        #[derive(Deserialize)]
+        struct Raw<'p> {
+            #[serde(borrow)]
+            jti: Cow<'p, str>,
+            #[serde(borrow)]
+            secret_id: Cow<'p, str>,
+        }
+        let json = URL_SAFE_NO_PAD.decode(self.payload).ok()?;
+        let raw: Raw<'_> = serde_json::from_slice(&json).ok()?;
+        Some(OwnClaims { id: raw.jti.parse().ok()?, secret: raw.secret_id.parse().ok()? })
     }
 }
 

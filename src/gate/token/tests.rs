@@ -65,7 +65,7 @@ impl World {
     }
 
     fn verify(&self, token: &str, now: Timestamp) -> Result<Subject, TokenFault> {
-        self.tokens.verify(token, &self.settings, &self.keys, now)
+        self.tokens.verify(token, &self.settings, (&self.keys, None), now)
     }
 
     #[track_caller]
@@ -86,11 +86,11 @@ fn a_token_proves_its_subject() {
     let world = World::new();
     let subject = world.verify(&world.good(), at(0)).unwrap();
     assert_eq!(subject.fingerprint, fingerprint::of_subject(ISSUER, SUBJECT));
-    assert_eq!((subject.issuer_index, subject.expires_at), (1, at(600)));
+    assert_eq!((subject.origin, subject.expires_at), (Origin::Foreign(1), at(600)));
     for algorithm in ["RS256", "PS256"] {
         let header = json!({ "alg": algorithm, "kid": "k1", "typ": "JWT" });
         let token = world.rsa.token(&header, &with(claims(), "iss", json!("https://rsa")));
-        assert_eq!(world.verify(&token, at(0)).unwrap().issuer_index, 0);
+        assert_eq!(world.verify(&token, at(0)).unwrap().origin, Origin::Foreign(0));
     }
     let header = json!({ "alg": "ES256" });
     for good in [
@@ -283,7 +283,7 @@ fn other_settings_remember_nothing() {
     world.settings = settings(Vec::new());
     assert_eq!(world.verify(&token, at(0)), Err(TokenFault::Issuer));
     world.settings = settings(vec![issuer(ISSUER, &[JwtAlgorithm::ES256])]);
-    assert_eq!(world.verify(&token, at(0)).unwrap().issuer_index, 0);
+    assert_eq!(world.verify(&token, at(0)).unwrap().origin, Origin::Foreign(0));
 }
 
 #[test]
@@ -294,7 +294,7 @@ fn an_unknown_key_asks_for_a_refresh() {
     let mut keys = KeySets::new(wish.clone());
     keys.insert(ISSUER, set(&[world.p256.jwk("k1")], at(0)).unwrap());
     let token = world.p256.token(&json!({ "alg": "ES256", "kid": "k2" }), &claims());
-    assert_eq!(world.tokens.verify(&token, &world.settings, &keys, at(0)), Err(TokenFault::UnknownKey));
+    assert_eq!(world.tokens.verify(&token, &world.settings, (&keys, None), at(0)), Err(TokenFault::UnknownKey));
     runtime.block_on(wish.made());
 }
 
