@@ -15,5 +15,6 @@ pub mod record;
 pub mod role;
 pub mod route;
 pub mod snapshot;
+pub mod target;
 pub mod token_id;
 pub mod usage;

@@ -12,6 +12,7 @@ mod call;
 mod dto;
 mod events;
 mod explorer;
+mod network_sets;
 pub mod oauth;
 mod openapi;
 mod operation;

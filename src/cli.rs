@@ -58,6 +58,8 @@ enum Command {
     ApiKeys(remote::Group<remote::api_keys::ApiKeys>),
     /// Manage the access list of an API key.
     AccessLists(remote::Group<remote::access_lists::AccessLists>),
+    /// Manage named networks that access lists refer to.
+    NetworkSets(remote::Group<remote::network_sets::NetworkSets>),
     /// Look at what was changed.
     Events(remote::Group<remote::events::Events>),
     /// Keep connections to admin APIs by names.
@@ -104,6 +106,7 @@ pub fn run() -> ExitCode {
         Command::Projects(group) => remote::run(group),
         Command::ApiKeys(group) => remote::run(group),
         Command::AccessLists(group) => remote::run(group),
+        Command::NetworkSets(group) => remote::run(group),
         Command::Events(group) => remote::run(group),
         Command::Profiles(args) => remote::profiles::run(args),
         Command::Openapi(args) => openapi::run(args),

@@ -13,6 +13,7 @@ mod credentials;
 mod draw;
 mod events;
 mod guards;
+mod network_sets;
 mod organizations;
 mod passwords;
 mod people;
@@ -44,6 +45,7 @@ pub use bootstrap::{Begun, Bootstrap, BootstrapFault, KEY_VARIABLE, ORGANIZATION
 pub use commit::{Committed, SnapshotSeen};
 pub use credentials::{Credential, KeyEdit};
 pub use guards::Guards;
+pub use network_sets::{NetworkSet, NetworkSetEdit, NewNetworkSet};
 pub use organizations::{NewOrganization, OrganizationEdit};
 pub use passwords::Password;
 pub use people::{Invite, User};
@@ -58,17 +60,24 @@ pub use usage::{UsageSeen, UsageSource};
 /// How much of everything there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Entries of one list.
+    /// Entries of one list, and networks of one set.
     pub entries_per_list: usize,
     /// API keys of one organization.
     pub api_keys_per_organization: u64,
     /// Service accounts of one organization.
     pub service_accounts_per_organization: u64,
+    /// Network sets of one organization.
+    pub network_sets_per_organization: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { entries_per_list: 200, api_keys_per_organization: 500, service_accounts_per_organization: 200 }
+        Self {
+            entries_per_list: 200,
+            api_keys_per_organization: 500,
+            service_accounts_per_organization: 200,
+            network_sets_per_organization: 200,
+        }
     }
 }
 

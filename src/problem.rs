@@ -130,6 +130,8 @@ codes! {
     ServiceAccountNotFound = "SERVICE_ACCOUNT_NOT_FOUND", 404, "Not Found";
     /// No such entry.
     AccessListEntryNotFound = "API_KEY_ACCESS_LIST_NOT_FOUND", 404, "Not Found";
+    /// No such network set of the organization.
+    NetworkSetNotFound = "NETWORK_SET_NOT_FOUND", 404, "Not Found";
     /// No such secret of the credential.
     SecretNotFound = "SECRET_NOT_FOUND", 404, "Not Found";
     /// No such event.
@@ -154,6 +156,8 @@ codes! {
     ListsCoverEverything = "LISTS_COVER_EVERYTHING", 409, "Conflict";
     /// The entry is there already, and the caller asked to be told.
     AddressAlreadyInAccessList = "ADDRESS_ALREADY_IN_ACCESS_LIST", 409, "Conflict";
+    /// A network set that access lists refer to.
+    NetworkSetInUse = "NETWORK_SET_IN_USE", 409, "Conflict";
     /// Somebody changed it since the caller read it.
     VersionMismatch = "VERSION_MISMATCH", 412, "Precondition Failed";
     /// The body is of another media type.

@@ -3,12 +3,14 @@
 //! Never holds a secret, and never takes part in a decision.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::client_id::ClientId;
 use super::credential::{AccessListMode, CredentialKind, Enforcement, Fingerprint};
 use super::digest_secret::DigestSecret;
 use super::id::Id;
 use super::network::Network;
+use super::target::Target;
 use crate::clock::Timestamp;
 
 /// An organization.
@@ -210,11 +212,32 @@ pub enum Place {
     Project(Id),
 }
 
+/// A named set of networks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkSetRecord {
+    /// The store's own number for it.
+    pub pk: i64,
+    /// The organization whose lists may refer to it.
+    pub organization: Id,
+    /// Unique in the organization.
+    pub name: Arc<str>,
+    /// Who answers for it, for people.
+    pub owner: Option<String>,
+    /// For people.
+    pub comment: Option<String>,
+    /// What it holds, in order.
+    pub networks: Vec<Network>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// The revision that last changed it.
+    pub revision: u64,
+}
+
 /// An entry of a credential's list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EntryRecord {
     /// What it admits.
-    pub network: Network,
+    pub target: Target,
     /// For people.
     pub comment: Option<String>,
     /// When it stops admitting.
@@ -250,7 +273,7 @@ pub struct EventRecord {
     pub target: Option<String>,
     /// Public key of that.
     pub target_public_key: Option<String>,
-    /// The network of an entry that came or went.
+    /// The entry of a list that came or went, or the set that changed.
     pub entry: Option<String>,
     /// More about it, for people.
     pub detail: Option<String>,

@@ -19,8 +19,9 @@ use super::token_id::TokenId;
 use crate::clock::Timestamp;
 use digests::Digests;
 
+pub use super::target::Target;
 pub use draft::{
-    Before, CredentialSpec, Delta, Draft, DraftFault, EntrySpec, NetworkSetSpec, OrganizationSpec, Revoked, Target,
+    Before, CredentialSpec, Delta, Draft, DraftFault, EntrySpec, NetworkSetSpec, OrganizationSpec, Revoked,
 };
 
 const SHARDS: usize = 1_024;

@@ -3,11 +3,7 @@
 //! Never takes part in a decision. A denied request counts nothing and refreshes no last use: it is a last denial, and no
 //! more (threats.md L9).
 
-use std::fmt;
-use std::sync::Arc;
-
 use super::client_address::ClientAddress;
-use super::network::Network;
 use crate::clock::Timestamp;
 
 /// Distinct addresses that are remembered of one credential.
@@ -53,23 +49,4 @@ pub struct CredentialUse {
     pub denial: Option<LastDenial>,
     /// The last uses from up to [`MOST_ADDRESSES`] addresses, newest first.
     pub recent: Vec<LastUse>,
-}
-
-/// What an entry is named by within its list.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum EntryName {
-    /// Its network.
-    Network(Network),
-    /// The network set that it refers to.
-    Set(Arc<str>),
-}
-
-impl fmt::Display for EntryName {
-    /// As the store and the admin API spell it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Network(network) => network.fmt(f),
-            Self::Set(name) => write!(f, "set:{name}"),
-        }
-    }
 }

@@ -9,8 +9,8 @@ use super::call::Call;
 use super::dto::{AccountEntry, AskedEntry, Entry, EntryEdit, entries};
 use super::operation::{FORCE, Kind, Operation, PAGED, Parameter, Verb};
 use crate::access::credential::CredentialKind;
-use crate::access::network::Network;
 use crate::access::record::{CredentialName, EntryRecord, Place};
+use crate::access::target::Target;
 use crate::access::usage::EntryUse;
 use crate::clock::Timestamp;
 use crate::control::{self, Committed, Fault, Listed};
@@ -61,7 +61,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         method: Verb::Get,
         path: "/orgs/{orgId}/apiKeys/{apiUserId}/accessList/{entry}",
         id: "getAccessListEntry",
-        summary: "The entry for exactly this address or network (its `/` as `%2F`).",
+        summary: "The entry for exactly this address or network (its `/` as `%2F`), or for a network set (`set:NAME`).",
         query: &[],
         body: None,
         status: 200,
@@ -125,7 +125,7 @@ fn entry(row: &EntryRecord, used: Option<&EntryUse>, call: &Call) -> Result<serd
 }
 
 fn shown(listed: &Listed, call: &Call) -> Result<Answer, Fault> {
-    let used = |entry: &EntryRecord| listed.usage.get(&entry.network.to_string());
+    let used = |entry: &EntryRecord| listed.usage.get(&entry.target.to_string());
     let entries: Vec<_> = listed.entries.iter().map(|row| entry(row, used(row), call)).collect::<Result<_, _>>()?;
     Ok(Answer::page(entries, listed.total).version(listed.revision))
 }
@@ -159,7 +159,7 @@ pub(super) async fn replace(call: Call) -> Result<Answer, Fault> {
 
 pub(super) async fn show(call: Call) -> Result<Answer, Fault> {
     let (place, key) = here(&call)?;
-    let (row, used) = call.control.access_list_entry(&call.actor, place, key, network(&call)?).await?;
+    let (row, used) = call.control.access_list_entry(&call.actor, place, key, target(&call)?).await?;
     Ok(Answer::of(entry(&row, used.as_ref(), &call)?))
 }
 
@@ -169,19 +169,19 @@ pub(super) async fn edit(call: Call) -> Result<Answer, Fault> {
         comment: asked.comment,
         expires_at: asked.expires_at.map(|at| at.unwrap_or(Timestamp::NEVER)),
     };
-    let network = network(&call)?;
-    let edited = call.control.edit_access_list_entry(&call.actor, call.guards(), here(&call)?, network, edit).await?;
+    let target = target(&call)?;
+    let edited = call.control.edit_access_list_entry(&call.actor, call.guards(), here(&call)?, target, edit).await?;
     let (row, used) = &edited.value;
     Ok(Answer::of(entry(row, used.as_ref(), &call)?).revision(edited.revision))
 }
 
 pub(super) async fn delete(call: Call) -> Result<Answer, Fault> {
-    let network = network(&call)?;
-    let gone = call.control.remove_from_access_list(&call.actor, call.guards(), here(&call)?, network).await?;
+    let target = target(&call)?;
+    let gone = call.control.remove_from_access_list(&call.actor, call.guards(), here(&call)?, target).await?;
     Ok(Answer::empty().revision(gone.revision))
 }
 
-/// The entry of the path: an address, or a network.
-fn network(call: &Call) -> Result<Network, Fault> {
+/// The entry of the path: an address, a network, or a reference to a set.
+fn target(call: &Call) -> Result<Target, Fault> {
     call.parsed("entry")
 }

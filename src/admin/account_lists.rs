@@ -48,7 +48,7 @@ macro_rules! of_list {
                 method: Verb::Get,
                 path: concat!($path, "/accessList/{entry}"),
                 id: $show,
-                summary: "The entry for exactly this address or network (its `/` as `%2F`).",
+                summary: "The entry for exactly this address or network (its `/` as `%2F`), or for a network set (`set:NAME`).",
                 query: &[],
                 body: None,
                 status: 200,

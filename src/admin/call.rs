@@ -303,6 +303,11 @@ impl Call {
         self.path.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
     }
 
+    /// A part of the path that is a name.
+    pub(super) fn name(&self, name: &str) -> String {
+        self.segment(name).to_owned()
+    }
+
     /// A part of the path that is an id.
     pub(super) fn id(&self, name: &str) -> Result<Id, Fault> {
         self.parsed(name)

@@ -6,6 +6,7 @@ mod accounts;
 mod entries;
 mod events;
 mod keys;
+mod network_sets;
 mod people;
 mod usage;
 
@@ -25,6 +26,7 @@ pub(super) use accounts::{
 pub(super) use entries::{AskedEntry, Entry, EntryEdit, entries};
 pub(super) use events::Event;
 pub(super) use keys::{ApiKeyEdit, AskedRole, Assigned, Key, NewApiKey, Secret, granted};
+pub(super) use network_sets::{NetworkSet, NetworkSetContent, NewNetworkSet};
 pub(super) use people::{
     AskedInvite, NewPassword, SessionShown, ShownInvite, ShownUser, SignIn, SignUp, Taken, UserEdit,
 };
@@ -40,6 +42,18 @@ pub(super) struct Link {
 
 pub(super) fn link(rel: &'static str, href: String) -> Vec<Link> {
     vec![Link { rel, href }]
+}
+
+/// A text as one segment of a path.
+fn segment(text: &str) -> String {
+    let mut segment = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' => segment.push(byte.into()),
+            _ => segment.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    segment
 }
 
 /// An organization.

@@ -68,8 +68,9 @@ fn path_names(path: &str) -> impl Iterator<Item = &str> {
 
 fn path_parameter(name: &str) -> Value {
     let schema = match name {
-        "entry" => json!({"type": "string", "examples": ["203.0.113.9", "203.0.113.0%2F24"]}),
+        "entry" => json!({"type": "string", "examples": ["203.0.113.9", "203.0.113.0%2F24", "set:office"]}),
         "clientId" => json!({"type": "string", "pattern": "^pcl_sa_id_[0-9a-fA-F]{24}$"}),
+        "setName" => json!({"type": "string", "minLength": 1, "maxLength": 64, "examples": ["office"]}),
         _ => json!({"type": "string", "pattern": "^[0-9a-fA-F]{24}$"}),
     };
     json!({"name": name, "in": "path", "required": true, "schema": schema})

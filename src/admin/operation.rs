@@ -135,6 +135,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Operation> {
         super::service_accounts::OPERATIONS,
         super::account_lists::OF_ORGANIZATION,
         super::account_lists::OF_PROJECT,
+        super::network_sets::OPERATIONS,
         super::events::OPERATIONS,
         super::explorer::OPERATIONS,
     ]

@@ -48,6 +48,7 @@ fn rules(settings: &Settings) -> Rules {
         entries_per_list: admin.entries_per_list,
         api_keys_per_organization: admin.api_keys_per_organization,
         service_accounts_per_organization: admin.service_accounts_per_organization,
+        ..Limits::default()
     });
     let digest = settings.gateway.credentials.digest.as_ref();
     let tokens_per_minute =

@@ -9,6 +9,7 @@ pub mod api_keys;
 mod arguments;
 mod connection;
 pub mod events;
+pub mod network_sets;
 pub mod organizations;
 pub mod profiles;
 pub mod projects;

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use super::audit::{Event, EventType};
 use super::commit::Change;
 use super::credentials::{check_expiry, find};
+use super::network_sets::{List, Sets};
 use super::organizations::expect;
 use super::rights::{Rights, no_organization};
-use super::{Actor, Committed, Control, Fault, Guards, guards};
-use crate::access::network::Network;
+use super::{Actor, Committed, Control, Fault, Guards, guards, network_sets};
 use crate::access::record::{CredentialName, CredentialRecord, EntryRecord, OrganizationRecord, Place};
-use crate::access::usage::{EntryName, EntryUse};
+use crate::access::target::Target;
+use crate::access::usage::EntryUse;
 use crate::clock::Timestamp;
 use crate::directory::sqlite::Rows;
 use crate::problem::{Code, Refusal};
@@ -23,7 +24,7 @@ const LONGEST_COMMENT: usize = 250;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewEntry {
     /// What it admits.
-    pub network: Network,
+    pub target: Target,
     /// For people.
     pub comment: Option<String>,
     /// When it stops admitting; [`Timestamp::NEVER`] where it does not.
@@ -79,7 +80,7 @@ impl Control {
         .await
     }
 
-    /// The entry for exactly this network.
+    /// The entry for exactly this network or set.
     ///
     /// # Errors
     /// `API_KEY_ACCESS_LIST_NOT_FOUND`, or another [`Fault`].
@@ -88,13 +89,13 @@ impl Control {
         actor: &Actor,
         place: Place,
         key: CredentialName,
-        network: Network,
+        target: Target,
     ) -> Result<(EntryRecord, Option<EntryUse>), Fault> {
         let actor = actor.clone();
         self.read(move |rows| {
             let key = find(rows, &Rights::of(rows, &actor)?, place, key)?;
-            let entry = rows.entry(key.row.pk, network)?.ok_or_else(|| no_entry(network))?;
-            Ok((entry, rows.entry_use(key.row.pk, &network.to_string())?))
+            let entry = rows.entry(key.row.pk, &target)?.ok_or_else(|| no_entry(&target))?;
+            Ok((entry, rows.entry_use(key.row.pk, &target.to_string())?))
         })
         .await
     }
@@ -115,11 +116,11 @@ impl Control {
         self.change(actor, move |change| {
             let held = hold(change, place, key)?;
             let mut after = held.entries.clone();
-            for entry in check_input(change, new)? {
-                match held.entries.iter().any(|known| known.network == entry.network) {
+            for entry in check_input(change, &held.organization, new)? {
+                match held.entries.iter().any(|known| known.target == entry.target) {
                     true if strict => {
-                        let detail = format!("{} is on the list already.", entry.network);
-                        return Err(Refusal::new(Code::AddressAlreadyInAccessList, detail).with(entry.network).into());
+                        let detail = format!("{} is on the list already.", entry.target);
+                        return Err(Refusal::new(Code::AddressAlreadyInAccessList, detail).with(entry.target).into());
                     }
                     true => {}
                     false => after.push(entry),
@@ -147,10 +148,10 @@ impl Control {
         self.change(actor, move |change| {
             let held = hold(change, place, key)?;
             expect(expected, held.credential.revision)?;
-            let mut after = check_input(change, new)?;
+            let mut after = check_input(change, &held.organization, new)?;
             for entry in &mut after {
                 // What stays keeps its age.
-                if let Some(known) = held.entries.iter().find(|known| known.network == entry.network) {
+                if let Some(known) = held.entries.iter().find(|known| known.target == entry.target) {
                     entry.created_at = known.created_at;
                 }
             }
@@ -169,13 +170,13 @@ impl Control {
         actor: &Actor,
         guards: Guards,
         (place, key): (Place, CredentialName),
-        network: Network,
+        target: Target,
         edit: EntryEdit,
     ) -> Result<Committed<(EntryRecord, Option<EntryUse>)>, Fault> {
         self.change(actor, move |change| {
             let held = hold(change, place, key)?;
             let mut after = held.entries.clone();
-            let entry = after.iter_mut().find(|entry| entry.network == network).ok_or_else(|| no_entry(network))?;
+            let entry = after.iter_mut().find(|entry| entry.target == target).ok_or_else(|| no_entry(&target))?;
             if let Some(comment) = edit.comment {
                 check_comment(comment.as_deref())?;
                 entry.comment = comment;
@@ -185,7 +186,7 @@ impl Control {
                 entry.expires_at = expires_at;
             }
             let edited = entry.clone();
-            let used = change.rows().entry_use(held.credential.pk, &network.to_string())?;
+            let used = change.rows().entry_use(held.credential.pk, &target.to_string())?;
             replace(change, guards, held, after)?;
             Ok((edited, used))
         })
@@ -201,14 +202,13 @@ impl Control {
         actor: &Actor,
         guards: Guards,
         (place, key): (Place, CredentialName),
-        network: Network,
+        target: Target,
     ) -> Result<Committed<()>, Fault> {
         self.change(actor, move |change| {
             let held = hold(change, place, key)?;
-            let after: Vec<EntryRecord> =
-                held.entries.iter().filter(|entry| entry.network != network).cloned().collect();
+            let after: Vec<EntryRecord> = held.entries.iter().filter(|entry| entry.target != target).cloned().collect();
             if after.len() == held.entries.len() {
-                return Err(no_entry(network));
+                return Err(no_entry(&target));
             }
             replace(change, guards, held, after).map(drop)
         })
@@ -223,14 +223,14 @@ pub(super) fn begin(
     credential: CredentialRecord,
     new: Vec<NewEntry>,
 ) -> Result<CredentialRecord, Fault> {
-    let after = check_input(change, new)?;
+    let after = check_input(change, organization, new)?;
     let held = Held { organization: organization.clone(), credential, entries: Vec::new() };
     replace(change, Guards::All, held, after)
 }
 
-fn no_entry(network: Network) -> Fault {
-    Refusal::new(Code::AccessListEntryNotFound, format!("{network} is not an entry of this access list."))
-        .with(network)
+fn no_entry(target: &Target) -> Fault {
+    Refusal::new(Code::AccessListEntryNotFound, format!("{target} is not an entry of this access list."))
+        .with(target)
         .into()
 }
 
@@ -238,7 +238,7 @@ fn page(rows: Rows<'_>, credential: &CredentialRecord, (skip, most): (u64, u64))
     let (entries, total) = rows.entries_page(credential.pk, skip, most)?;
     let mut usage = BTreeMap::new();
     for entry in &entries {
-        let name = entry.network.to_string();
+        let name = entry.target.to_string();
         if let Some(used) = rows.entry_use(credential.pk, &name)? {
             usage.insert(name, used);
         }
@@ -256,23 +256,30 @@ fn hold(change: &Change<'_>, place: Place, key: CredentialName) -> Result<Held, 
     Ok(Held { organization, entries: rows.entries(key.row.pk)?, credential: key.row })
 }
 
-/// The entries of a request, each network once.
-fn check_input(change: &Change<'_>, new: Vec<NewEntry>) -> Result<Vec<EntryRecord>, Fault> {
+/// The entries of a request, each network and each set once.
+fn check_input(
+    change: &Change<'_>,
+    organization: &OrganizationRecord,
+    new: Vec<NewEntry>,
+) -> Result<Vec<EntryRecord>, Fault> {
     let mut seen = BTreeMap::new();
     let mut entries = Vec::with_capacity(new.len());
-    for (at, NewEntry { network, comment, expires_at }) in new.into_iter().enumerate() {
-        if let Some(first) = seen.insert(network, at) {
-            let detail = format!("Entries {first} and {at} are both {network}; keep one.");
-            return Err(Refusal::new(Code::DuplicateAddressesInInput, detail).with(network).into());
+    for (at, NewEntry { target, comment, expires_at }) in new.into_iter().enumerate() {
+        if let Some(first) = seen.insert(target.clone(), at) {
+            let detail = format!("Entries {first} and {at} are both {target}; keep one.");
+            return Err(Refusal::new(Code::DuplicateAddressesInInput, detail).with(target).into());
+        }
+        if let Some(name) = target.set() {
+            network_sets::known(change.rows(), organization, name)?;
         }
         check_comment(comment.as_deref())?;
         check_expiry(expires_at, change.now())?;
-        entries.push(EntryRecord { network, comment, expires_at, created_at: change.now() });
+        entries.push(EntryRecord { target, comment, expires_at, created_at: change.now() });
     }
     Ok(entries)
 }
 
-fn check_comment(comment: Option<&str>) -> Result<(), Fault> {
+pub(super) fn check_comment(comment: Option<&str>) -> Result<(), Fault> {
     let legal = |text: &str| text.chars().count() <= LONGEST_COMMENT && !text.chars().any(char::is_control);
     match comment.is_none_or(legal) {
         true => Ok(()),
@@ -296,26 +303,28 @@ fn replace(
         let detail = format!("The list would have {} entries; {most} are allowed.", after.len());
         return Err(Refusal::new(Code::LimitReached, detail).with(most).into());
     }
-    let known: BTreeMap<Network, &EntryRecord> = before.iter().map(|entry| (entry.network, entry)).collect();
-    let kept: BTreeMap<Network, &EntryRecord> = after.iter().map(|entry| (entry.network, entry)).collect();
+    let known: BTreeMap<&Target, &EntryRecord> = before.iter().map(|entry| (&entry.target, entry)).collect();
+    let kept: BTreeMap<&Target, &EntryRecord> = after.iter().map(|entry| (&entry.target, entry)).collect();
     if known == kept {
         return Ok(credential);
     }
-    guards::list(change, guards, &organization, &credential, (&before, &after))?;
+    let sets = Sets::of(change.rows(), organization.pk, before.iter().chain(&after))?;
+    let lists = (List::new(&before, &sets), List::new(&after, &sets));
+    guards::list(change, guards, &organization, &credential, lists)?;
     change.touch_credential(credential.pk)?;
-    for entry in before.iter().filter(|entry| !kept.contains_key(&entry.network)) {
-        change.store().remove_entry(credential.pk, entry.network)?;
-        change.entry_gone(credential.id, EntryName::Network(entry.network));
-        change.record(Event::on(EventType::EntryDeleted, &credential).entry(entry.network))?;
+    for entry in before.iter().filter(|entry| !kept.contains_key(&entry.target)) {
+        change.store().remove_entry(credential.pk, &entry.target)?;
+        change.entry_gone(credential.id, entry.target.clone());
+        change.record(Event::on(EventType::EntryDeleted, &credential).entry(&entry.target))?;
     }
     for entry in &after {
-        let event = match known.get(&entry.network) {
+        let event = match known.get(&entry.target) {
             None => EventType::EntryAdded,
             Some(known) if *known != entry => EventType::EntryChanged,
             Some(_) => continue,
         };
         change.store().put_entry(credential.pk, entry)?;
-        change.record(Event::on(event, &credential).entry(entry.network))?;
+        change.record(Event::on(event, &credential).entry(&entry.target))?;
     }
     credential.revision = change.revision();
     change.store().update_credential(&credential)?;

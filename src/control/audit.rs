@@ -3,8 +3,8 @@
 use super::actor::{Actor, ActorKind};
 use crate::access::credential::CredentialKind;
 use crate::access::id::Id;
-use crate::access::network::Network;
 use crate::access::record::{CredentialName, CredentialRecord, EventRecord, UserRecord};
+use crate::access::target::Target;
 use crate::clock::Timestamp;
 
 macro_rules! event_types {
@@ -60,6 +60,9 @@ event_types! {
     EntryAdded = "API_KEY_ACCESS_LIST_ENTRY_ADDED";
     EntryChanged = "API_KEY_ACCESS_LIST_ENTRY_CHANGED";
     EntryDeleted = "API_KEY_ACCESS_LIST_ENTRY_DELETED";
+    NetworkSetCreated = "NETWORK_SET_CREATED";
+    NetworkSetChanged = "NETWORK_SET_CHANGED";
+    NetworkSetDeleted = "NETWORK_SET_DELETED";
     UserCreated = "USER_CREATED";
     UserJoined = "USER_JOINED_ORG";
     UserRemoved = "USER_REMOVED_FROM_ORG";
@@ -114,8 +117,8 @@ impl Event {
         Self { project: Some(project), ..self }
     }
 
-    pub(super) fn entry(self, network: Network) -> Self {
-        Self { entry: Some(network.to_string()), ..self }
+    pub(super) fn entry(self, target: &Target) -> Self {
+        Self { entry: Some(target.to_string()), ..self }
     }
 
     pub(super) fn detail(self, detail: impl Into<String>) -> Self {

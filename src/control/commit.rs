@@ -17,8 +17,8 @@ use crate::access::digest_secret::DigestSecret;
 use crate::access::id::Id;
 use crate::access::record::EventRecord;
 use crate::access::snapshot::{Delta, Draft, Revoked, Snapshot};
+use crate::access::target::Target;
 use crate::access::token_id::TokenId;
-use crate::access::usage::EntryName;
 use crate::clock::{Clock, Timestamp};
 use crate::directory::sqlite::{self, CompileFault, Rows, Store, StoreFault};
 use crate::gate::digest::ha1;
@@ -68,10 +68,11 @@ pub(super) struct Change<'t> {
     revision: u64,
     removed: Vec<Fingerprint>,
     organizations: Vec<Id>,
+    network_sets: Vec<(Id, Arc<str>)>,
     credentials: Vec<i64>,
     events: Vec<EventRecord>,
     /// Entries that were removed.
-    gone: Vec<(Id, EntryName)>,
+    gone: Vec<(Id, Target)>,
     revoked: Vec<(TokenId, Timestamp)>,
     /// Something was written that nothing is decided by.
     wrote_aside: bool,
@@ -234,6 +235,7 @@ impl<'t> Change<'t> {
             revision,
             removed: Vec::new(),
             organizations: Vec::new(),
+            network_sets: Vec::new(),
             credentials: Vec::new(),
             events: Vec::new(),
             gone: Vec::new(),
@@ -299,6 +301,12 @@ impl<'t> Change<'t> {
         }
     }
 
+    /// Has a network set of an organization compiled again, and nothing else of it.
+    pub(super) fn touch_network_set(&mut self, organization: Id, name: &Arc<str>) {
+        self.touch_organization(organization);
+        self.network_sets.push((organization, Arc::clone(name)));
+    }
+
     /// Records what was done.
     pub(super) fn record(&mut self, event: Event) -> Result<(), Fault> {
         let row = event.row(draw::id()?, self.actor, self.now, self.revision);
@@ -307,7 +315,7 @@ impl<'t> Change<'t> {
     }
 
     /// An entry is gone, and with it what is known of its use.
-    pub(super) fn entry_gone(&mut self, credential: Id, entry: EntryName) {
+    pub(super) fn entry_gone(&mut self, credential: Id, entry: Target) {
         self.gone.push((credential, entry));
     }
 
@@ -354,7 +362,13 @@ impl<'t> Change<'t> {
         let mut delta = Delta { removed: self.removed, revoked, ..Delta::default() };
         for id in self.organizations {
             match rows.organization_spec(id)? {
-                Some(spec) => delta.organizations.push(spec),
+                Some(mut spec) => {
+                    let touched = self.network_sets.iter().filter(|(of, _)| *of == id);
+                    for (_, name) in touched {
+                        spec.network_sets.push(rows.network_set_spec(id, name)?);
+                    }
+                    delta.organizations.push(spec);
+                }
                 None => delta.removed_organizations.push(id),
             }
         }

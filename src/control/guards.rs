@@ -1,15 +1,22 @@
 //! What keeps people from shutting themselves out, or everybody in, by mistake.
 
+use std::sync::Arc;
+
 use super::Fault;
 use super::actor::Actor;
 use super::audit::{Event, EventType};
 use super::commit::Change;
+use super::network_sets::{List, Sets};
+use super::organizations::caller;
 use crate::access::client_address::ClientAddress;
 use crate::access::credential::AccessListMode;
-use crate::access::network::Networks;
-use crate::access::record::{CredentialRecord, EntryRecord, OrganizationRecord};
+use crate::access::network::{Network, Networks};
+use crate::access::record::{CredentialRecord, NetworkSetRecord, OrganizationRecord};
 use crate::clock::Timestamp;
 use crate::problem::{Code, Refusal};
+
+/// Most lists that a refusal names.
+const MOST_NAMED: usize = 20;
 
 /// Which guards refuse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,15 +30,15 @@ pub enum Guards {
 }
 
 /// Whether a list admits an address now.
-pub(super) fn admits(entries: &[EntryRecord], address: ClientAddress, now: Timestamp) -> bool {
-    entries.iter().any(|entry| entry.expires_at > now && entry.network.contains(address.ip()))
+pub(super) fn admits(list: List<'_>, address: ClientAddress, now: Timestamp) -> bool {
+    list.networks().any(|(network, expires_at)| expires_at > now && network.contains(address.ip()))
 }
 
 /// Whether a credential with this list may be used from an address.
-fn lets_in(entries: &[EntryRecord], address: ClientAddress, mode: AccessListMode, now: Timestamp) -> bool {
-    match entries {
-        [] => mode != AccessListMode::Required,
-        entries => admits(entries, address, now),
+fn lets_in(list: List<'_>, address: ClientAddress, mode: AccessListMode, now: Timestamp) -> bool {
+    match list.is_empty() {
+        true => mode != AccessListMode::Required,
+        false => admits(list, address, now),
     }
 }
 
@@ -54,9 +61,9 @@ pub(super) fn list(
     guards: Guards,
     organization: &OrganizationRecord,
     credential: &CredentialRecord,
-    (before, after): (&[EntryRecord], &[EntryRecord]),
+    (before, after): (List<'_>, List<'_>),
 ) -> Result<(), Fault> {
-    if organization.mode == AccessListMode::Required && cover_everything(after) {
+    if organization.mode == AccessListMode::Required && covers_everything(after) {
         let detail = format!(
             "Organization {} requires access lists; this list would admit every address of a family. Name narrower networks.",
             organization.id
@@ -68,8 +75,8 @@ pub(super) fn list(
         let loses =
             lets_in(before, address, organization.mode, now) && !lets_in(after, address, organization.mode, now);
         let takes_away = admits(before, address, now)
-            && before.iter().any(|entry| {
-                entry.network.contains(address.ip()) && !after.iter().any(|kept| kept.network == entry.network)
+            && before.networks().any(|(network, _)| {
+                network.contains(address.ip()) && !after.networks().any(|(kept, _)| kept == network)
             });
         if loses && takes_away {
             let detail =
@@ -100,26 +107,17 @@ pub(super) fn switch_on(
     organization: &OrganizationRecord,
     caller: Option<&CredentialRecord>,
 ) -> Result<(), Fault> {
-    let mut wide = Vec::new();
-    for pk in change.rows().credentials_with_wide_lists(organization.pk)? {
-        if let Some(credential) = change.rows().credential_by_pk(pk)?
-            && cover_everything(&change.rows().entries(pk)?)
-        {
-            wide.push(credential.public_key.clone().unwrap_or_else(|| credential.credential().to_string()));
-        }
+    let rows = change.rows();
+    let sets: Vec<Network> = rows.network_sets(organization.pk)?.into_iter().flat_map(|set| set.networks).collect();
+    let mut candidates = rows.credentials_with_wide_lists(organization.pk)?;
+    if may_cover_half(&sets) {
+        candidates.extend(rows.credentials_with_sets(organization.pk)?);
     }
-    if !wide.is_empty() {
-        let detail = format!(
-            "The access lists of {} credentials admit every address of a family, which the switch rules out: {}. Narrow them first.",
-            wide.len(),
-            wide.join(", ")
-        );
-        let refusal = Refusal { parameters: wide, ..Refusal::new(Code::ListsCoverEverything, detail) };
-        return Err(refusal.into());
-    }
+    wide_lists(change, organization, candidates, None)?;
     if let (Some(caller), Some(address)) = (caller, change.actor().address) {
         let entries = change.rows().entries(caller.pk)?;
-        if !lets_in(&entries, address, AccessListMode::Required, change.now()) {
+        let sets = Sets::of(change.rows(), organization.pk, &entries)?;
+        if !lets_in(List::new(&entries, &sets), address, AccessListMode::Required, change.now()) {
             let detail = format!(
                 "The calling credential has no access list that admits {address}; it would be refused from then on. \
                  Give it one first, or say `?force=true`."
@@ -132,12 +130,97 @@ pub(super) fn switch_on(
     Ok(())
 }
 
+/// Asks the guards about a network set that is to hold something else.
+pub(super) fn network_set(
+    change: &mut Change<'_>,
+    guards: Guards,
+    organization: &OrganizationRecord,
+    (set, after): (&NetworkSetRecord, &[Network]),
+) -> Result<(), Fault> {
+    let grows = after.iter().any(|network| !set.networks.contains(network));
+    if organization.mode == AccessListMode::Required && grows {
+        let rows = change.rows();
+        let others = rows.network_sets(organization.pk)?.into_iter().filter(|one| one.pk != set.pk);
+        let all: Vec<Network> = others.flat_map(|one| one.networks).chain(after.iter().copied()).collect();
+        let candidates = match may_cover_half(&all) {
+            true => rows.credentials_of_set(set.pk, u64::MAX >> 1)?,
+            false => rows.wide_lists_of_set(set.pk)?,
+        };
+        wide_lists(change, organization, candidates, Some((&set.name, after)))?;
+    }
+    let (actor, now) = (change.actor(), change.now());
+    let (Some(caller), Some(address)) = (caller(change.rows(), actor, organization.id)?, actor.address) else {
+        return Ok(());
+    };
+    let entries = change.rows().entries(caller.pk)?;
+    let before = Sets::of(change.rows(), organization.pk, &entries)?;
+    let sets = before.clone().with(&set.name, after);
+    let lets_in = |sets: &Sets| lets_in(List::new(&entries, sets), address, organization.mode, now);
+    match lets_in(&before) && !lets_in(&sets) {
+        false => Ok(()),
+        true => {
+            let detail = format!(
+                "The calling credential is used from {address}, which its list would admit no more without what this set \
+                 holds now. Add it, or say `?force=true`."
+            );
+            let refusal = Refusal::new(Code::ChangeExcludesCaller, detail).with(address);
+            guard(change, guards, refusal, |event| Event::on(event, &caller))
+        }
+    }
+}
+
+/// Whether networks may be at least half of a family; what is counted twice makes it no less.
+fn may_cover_half(networks: &[Network]) -> bool {
+    let share = |is_ipv4: bool| -> f64 {
+        let family = networks.iter().filter(|network| network.address().is_ipv4() == is_ipv4);
+        family.map(|network| 0.5_f64.powi(network.prefix_len().into())).sum()
+    };
+    share(true) >= 0.5 || share(false) >= 0.5
+}
+
+/// Refuses where any of these credentials has a list that admits every address of a family, with a set as it is to be.
+fn wide_lists(
+    change: &Change<'_>,
+    organization: &OrganizationRecord,
+    mut candidates: Vec<i64>,
+    set: Option<(&Arc<str>, &[Network])>,
+) -> Result<(), Fault> {
+    let rows = change.rows();
+    candidates.sort_unstable();
+    candidates.dedup();
+    let mut wide = Vec::new();
+    for pk in candidates {
+        let entries = rows.entries(pk)?;
+        let sets = Sets::of(rows, organization.pk, &entries)?;
+        let sets = set.map_or_else(|| sets.clone(), |(name, networks)| sets.clone().with(name, networks));
+        if covers_everything(List::new(&entries, &sets))
+            && let Some(credential) = rows.credential_by_pk(pk)?
+        {
+            wide.push(credential.public_key.clone().unwrap_or_else(|| credential.credential().to_string()));
+        }
+    }
+    if wide.is_empty() {
+        return Ok(());
+    }
+    let what = if set.is_some() { "would admit" } else { "admit" };
+    let detail = format!(
+        "The access lists of {} credentials {what} every address of a family, which the switch rules out: {}{}. Narrow \
+         {}.",
+        wide.len(),
+        wide.iter().take(MOST_NAMED).map(String::as_str).collect::<Vec<_>>().join(", "),
+        if wide.len() > MOST_NAMED { ", …" } else { "" },
+        if set.is_some() { "the set" } else { "them first" },
+    );
+    wide.truncate(MOST_NAMED);
+    Err(Refusal { parameters: wide, ..Refusal::new(Code::ListsCoverEverything, detail) }.into())
+}
+
 /// The address of the caller, where it is this very credential.
 fn own_address(actor: &Actor, credential: &CredentialRecord) -> Option<ClientAddress> {
     actor.address.filter(|_| actor.credential() == Some(credential.credential()))
 }
 
 /// Whether a list admits every IPv4 or every IPv6 address.
-pub(super) fn cover_everything(entries: &[EntryRecord]) -> bool {
-    entries.iter().map(|entry| entry.network).collect::<Networks>().covers_a_family()
+fn covers_everything(list: List<'_>) -> bool {
+    list.networks().map(|(network, _)| network).collect::<Networks>().covers_a_family()
 }

@@ -255,7 +255,7 @@ fn event_of(mode: AccessListMode) -> EventType {
 }
 
 /// The calling credential, where it is one of this organization.
-fn caller(rows: Rows<'_>, actor: &Actor, organization: Id) -> Result<Option<CredentialRecord>, Fault> {
+pub(super) fn caller(rows: Rows<'_>, actor: &Actor, organization: Id) -> Result<Option<CredentialRecord>, Fault> {
     let Some(name) = actor.credential() else { return Ok(None) };
     Ok(rows.credential(name)?.filter(|row| row.organization == organization))
 }

@@ -6,11 +6,16 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::commit::{Change, Desk};
-use super::{Actor, Fault, NewAccount, NewKey, NewOrganization, api_keys, bootstrap, organizations, service_accounts};
+use super::{
+    Actor, Fault, Guards, NewAccount, NewKey, NewOrganization, api_keys, bootstrap, network_sets, organizations,
+    service_accounts,
+};
 use crate::access::credential::{AccessListMode, CredentialKind, Enforcement};
 use crate::access::digest_secret::MOST_SECRETS;
+use crate::access::network::Network;
 use crate::access::record::{EntryRecord, TokenSubject};
 use crate::access::snapshot::Snapshot;
+use crate::access::target::Target;
 use crate::clock::{Clock, Timestamp};
 use crate::directory;
 use crate::directory::export::export;
@@ -41,9 +46,17 @@ fn told(snapshot: &Snapshot) -> BTreeMap<String, String> {
         keys.sort_unstable();
         let list: Vec<_> = one.list().entries().collect();
         let organization = snapshot.organization_of(one);
+        // By what they bring: where a set lies among its organization's is nobody's business.
+        let mut sets: Vec<String> = Vec::new();
+        for reference in one.list().set_entries() {
+            let set = &organization.sets()[reference.set as usize];
+            let networks: Vec<_> = set.networks.entries().collect();
+            sets.push(format!("{} {networks:?} {:?}", set.name, reference.expires_at));
+        }
+        sets.sort_unstable();
         let about =
             (one.enabled(), one.enforcement(), one.expires_at(), one.grants(), organization.id(), organization.mode());
-        (one.id().to_string(), format!("{keys:?} {list:?} {about:?}"))
+        (one.id().to_string(), format!("{keys:?} {list:?} {sets:?} {about:?}"))
     };
     let organizations =
         snapshot.organizations().map(|one| (one.id().to_string(), format!("{} {:?}", one.name(), one.mode())));
@@ -66,6 +79,10 @@ enum Deed {
     Secret(usize),
     Entry(usize, u8),
     NoEntry(usize, u8),
+    NetworkSet(usize, u8, u8),
+    NoNetworkSet(usize, u8),
+    Refer(usize, u8),
+    ReferNot(usize, u8),
     Disable(usize, bool),
     Delete(usize),
     DeleteOrganization(usize),
@@ -81,6 +98,10 @@ fn deed() -> impl Strategy<Value = Deed> {
         1 => at.clone().prop_map(Deed::Secret),
         4 => (at.clone(), 0..4_u8).prop_map(|(at, network)| Deed::Entry(at, network)),
         2 => (at.clone(), 0..4_u8).prop_map(|(at, network)| Deed::NoEntry(at, network)),
+        4 => (at.clone(), 0..2_u8, 0..4_u8).prop_map(|(at, name, bits)| Deed::NetworkSet(at, name, bits)),
+        1 => (at.clone(), 0..2_u8).prop_map(|(at, name)| Deed::NoNetworkSet(at, name)),
+        4 => (at.clone(), 0..2_u8).prop_map(|(at, name)| Deed::Refer(at, name)),
+        1 => (at.clone(), 0..2_u8).prop_map(|(at, name)| Deed::ReferNot(at, name)),
         1 => (at.clone(), any::<bool>()).prop_map(|(at, enabled)| Deed::Disable(at, enabled)),
         1 => at.clone().prop_map(Deed::Delete),
         1 => at.prop_map(Deed::DeleteOrganization),
@@ -112,6 +133,14 @@ fn new_account(foreign: bool, number: usize) -> NewAccount {
     }
 }
 
+fn set_name(number: u8) -> String {
+    format!("set {number}")
+}
+
+fn entry(target: Target) -> EntryRecord {
+    EntryRecord { target, comment: None, expires_at: Timestamp::NEVER, created_at: NOW }
+}
+
 /// Does it, by the ways that the control plane itself writes.
 fn apply(change: &mut Change<'_>, deed: &Deed) -> Result<(), Fault> {
     let all = change.rows().organizations()?;
@@ -121,7 +150,7 @@ fn apply(change: &mut Change<'_>, deed: &Deed) -> Result<(), Fault> {
         keys.extend(change.rows().credentials_of(one.pk)?);
     }
     let key = |at: &usize| keys.get(at % keys.len().max(1)).copied();
-    let network = |number: &u8| format!("10.{number}.0.0/16").parse().unwrap();
+    let network = |number: &u8| -> Network { format!("10.{number}.0.0/16").parse().unwrap() };
     match deed {
         Deed::Organization => {
             let new = NewOrganization { name: "o".into(), mode: AccessListMode::Off, key: None };
@@ -154,7 +183,32 @@ fn apply(change: &mut Change<'_>, deed: &Deed) -> Result<(), Fault> {
                 change.store().remove_organization(row.pk)?;
             }
         }
-        Deed::Secret(at) | Deed::Entry(at, _) | Deed::NoEntry(at, _) | Deed::Disable(at, _) | Deed::Delete(at) => {
+        Deed::NetworkSet(at, name, bits) => {
+            let Some(row) = organization(at) else { return Ok(()) };
+            let networks = (0..2_u8).filter(|bit| bits & (1 << bit) != 0).map(|bit| network(&(7 + bit))).collect();
+            let content = network_sets::NetworkSetEdit { networks, owner: None, comment: Some("a set".into()) };
+            match change.rows().network_set(row.pk, &set_name(*name))? {
+                Some(before) => drop(network_sets::replace(change, Guards::All, &row, before, content)?),
+                None => {
+                    let new = network_sets::NewNetworkSet { name: set_name(*name), content };
+                    network_sets::add(change, &row, new)?;
+                }
+            }
+        }
+        Deed::NoNetworkSet(at, name) => {
+            let Some(row) = organization(at) else { return Ok(()) };
+            let Some(set) = change.rows().network_set(row.pk, &set_name(*name))? else { return Ok(()) };
+            let used = change.rows().count_lists_of_set(set.pk)? > 0;
+            let removed = network_sets::remove(change, &set);
+            assert_eq!(removed.is_err(), used, "{removed:?}");
+        }
+        Deed::Secret(at)
+        | Deed::Entry(at, _)
+        | Deed::NoEntry(at, _)
+        | Deed::Refer(at, _)
+        | Deed::ReferNot(at, _)
+        | Deed::Disable(at, _)
+        | Deed::Delete(at) => {
             let Some(pk) = key(at) else { return Ok(()) };
             change.touch_credential(pk)?;
             let Some(mut row) = change.rows().credential_by_pk(pk)? else { return Ok(()) };
@@ -166,15 +220,18 @@ fn apply(change: &mut Change<'_>, deed: &Deed) -> Result<(), Fault> {
                 }
                 Deed::Secret(_) => drop(api_keys::add_secret(change, &row)?),
                 Deed::Entry(_, number) => {
-                    let entry = EntryRecord {
-                        network: network(number),
-                        comment: None,
-                        expires_at: Timestamp::NEVER,
-                        created_at: NOW,
-                    };
-                    change.store().put_entry(pk, &entry)?;
+                    change.store().put_entry(pk, &entry(Target::Network(network(number))))?;
                 }
-                Deed::NoEntry(_, number) => drop(change.store().remove_entry(pk, network(number))?),
+                Deed::NoEntry(_, number) => drop(change.store().remove_entry(pk, &network(number).into())?),
+                Deed::Refer(_, name) => {
+                    let owner = change.rows().organization(row.organization)?.unwrap();
+                    if change.rows().network_set(owner.pk, &set_name(*name))?.is_some() {
+                        change.store().put_entry(pk, &entry(Target::Set(set_name(*name).into())))?;
+                    }
+                }
+                Deed::ReferNot(_, name) => {
+                    change.store().remove_entry(pk, &Target::Set(set_name(*name).into()))?;
+                }
                 Deed::Disable(_, enabled) => {
                     row.enabled = *enabled;
                     change.store().update_credential(&row)?;

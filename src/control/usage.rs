@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::commit::{Desk, Job};
 use super::{Control, Fault};
 use crate::access::id::Id;
-use crate::access::usage::EntryName;
+use crate::access::target::Target;
 use crate::directory::sqlite::StoreFault;
 use crate::live::usage::{Book, Usage};
 
@@ -52,7 +52,7 @@ impl Unwritten {
     }
 
     /// Entries that are gone: what they were used for before is nothing to one of the same name.
-    pub(super) fn forget(&mut self, gone: &[(Id, EntryName)]) {
+    pub(super) fn forget(&mut self, gone: &[(Id, Target)]) {
         for (credential, entry) in gone {
             if let Some(seen) = self.book().get_mut(credential) {
                 seen.forget(entry);

@@ -9,8 +9,11 @@ use serde_json::{Value, json};
 
 use super::sqlite::{self, Rows, StoreFault};
 use crate::access::credential::{AccessListMode, CredentialKind, Enforcement};
-use crate::access::record::{CredentialName, CredentialRecord, EntryRecord, ProjectRecord, SecretRecord, TokenSubject};
+use crate::access::record::{
+    CredentialName, CredentialRecord, EntryRecord, NetworkSetRecord, ProjectRecord, SecretRecord, TokenSubject,
+};
 use crate::access::role::Role;
+use crate::access::target::Target;
 use crate::clock::Timestamp;
 
 /// Why a store can't be written as a file.
@@ -48,6 +51,10 @@ pub fn export(path: &Path) -> Result<Option<String>, ExportFault> {
             for (at, project) in projects.iter().enumerate() {
                 text.push_str(if at == 0 { "    projects:\n" } else { "" });
                 line(&mut text, "      -", &json!({"id": project.id.to_string(), "name": project.name}));
+            }
+            for (at, set) in rows.network_sets(organization.pk)?.iter().enumerate() {
+                text.push_str(if at == 0 { "    network_sets:\n" } else { "" });
+                line(&mut text, "      -", &network_set(set));
             }
             let mut credentials = Vec::new();
             for pk in rows.credentials_of(organization.pk)? {
@@ -170,8 +177,23 @@ fn role(projects: &[ProjectRecord], role: &Role) -> Result<String, ExportFault> 
     }
 }
 
+fn network_set(row: &NetworkSetRecord) -> Value {
+    let networks: Vec<String> = row.networks.iter().map(ToString::to_string).collect();
+    let mut shown = json!({"name": &*row.name, "networks": networks});
+    if let Some(owner) = &row.owner {
+        shown["owner"] = json!(owner);
+    }
+    if let Some(comment) = &row.comment {
+        shown["comment"] = json!(comment);
+    }
+    shown
+}
+
 fn entry(row: &EntryRecord) -> Value {
-    let mut shown = json!({"cidr": row.network.to_string()});
+    let mut shown = match &row.target {
+        Target::Network(network) => json!({"cidr": network.to_string()}),
+        Target::Set(name) => json!({"set": &**name}),
+    };
     if let Some(comment) = &row.comment {
         shown["comment"] = json!(comment);
     }

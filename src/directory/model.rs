@@ -58,6 +58,10 @@ pub struct NetworkSet {
     pub name: Arc<str>,
     /// What it holds.
     pub networks: Vec<Network>,
+    /// Who answers for it, for people.
+    pub owner: Option<Box<str>>,
+    /// For people.
+    pub comment: Option<Box<str>>,
 }
 
 /// An API key or a service account.

@@ -75,6 +75,10 @@ pub struct NetworkSet {
     pub name: String,
     /// Addresses and CIDR blocks.
     pub networks: Vec<NetworkText>,
+    /// Who answers for it, for people, up to 250 characters. Default: nobody.
+    pub owner: Option<String>,
+    /// For people, up to 250 characters. Default: none.
+    pub comment: Option<String>,
 }
 
 /// An API key.

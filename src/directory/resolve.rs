@@ -304,7 +304,16 @@ impl Resolve<'_> {
             if to.sets.insert(Arc::clone(&name), place).is_some() {
                 self.fault(at.key("name"), format!("the organization has two network sets `{name}`; rename one"));
             }
-            to.organization.network_sets.push(NetworkSet { name, networks });
+            for (key, text) in [("owner", &raw.owner), ("comment", &raw.comment)] {
+                if text.as_ref().is_some_and(|text| text.chars().count() > 250 || text.chars().any(char::is_control)) {
+                    self.fault(
+                        at.key(key),
+                        format!("its {key} has up to 250 characters, none of them a control character"),
+                    );
+                }
+            }
+            let (owner, comment) = (raw.owner.map(Into::into), raw.comment.map(Into::into));
+            to.organization.network_sets.push(NetworkSet { name, networks, owner, comment });
         }
     }
 

@@ -9,6 +9,7 @@ mod credentials;
 mod entries;
 mod events;
 mod migrations;
+mod network_sets;
 mod organizations;
 mod people;
 mod projects;
@@ -88,6 +89,7 @@ fn taken(fault: &rusqlite::Error) -> Option<&'static str> {
         ("service_account.issuer", "token subject"),
         ("person.email_key", "email address"),
         ("project.name", "project name"),
+        ("network_set.name", "network set name"),
         ("entry.network", "network on one list"),
         (".id", "id"),
     ]

@@ -13,7 +13,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HOST, HeaderValue, IF_MATCH, USER_AGENT};
 use http::{Method, Request, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1;
@@ -78,6 +78,8 @@ pub struct Call<'a> {
     pub proof: Option<Proof<'a>>,
     /// A JSON document.
     pub json: Option<Bytes>,
+    /// The `ETag` that what is changed has to have still.
+    pub if_match: Option<HeaderValue>,
 }
 
 /// What a call was answered, whatever its status is.
@@ -87,6 +89,8 @@ pub struct Answered {
     pub status: u16,
     /// At most [`MOST_BYTES`].
     pub body: Bytes,
+    /// The `ETag`, where there is one.
+    pub version: Option<HeaderValue>,
 }
 
 /// Fetches documents with one set of trusted certificates.
@@ -116,9 +120,15 @@ impl Fetcher {
     /// # Errors
     /// [`FetchFault`]; [`FetchFault::Status`] where the status is not 200.
     pub async fn get(&self, uri: &Uri, bearer: Option<&str>) -> Result<Bytes, FetchFault> {
-        let call = Call { method: Method::GET, uri: uri.clone(), proof: bearer.map(Proof::Bearer), json: None };
+        let call = Call {
+            method: Method::GET,
+            uri: uri.clone(),
+            proof: bearer.map(Proof::Bearer),
+            json: None,
+            if_match: None,
+        };
         match self.call(call).await? {
-            Answered { status: 200, body } => Ok(body),
+            Answered { status: 200, body, .. } => Ok(body),
             Answered { status, .. } => Err(FetchFault::Status { uri: uri.clone(), status }),
         }
     }
@@ -177,6 +187,9 @@ fn request(call: &Call<'_>) -> Result<Request<Full<Bytes>>, FetchFault> {
     if call.json.is_some() {
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
+    if let Some(version) = &call.if_match {
+        request.headers_mut().insert(IF_MATCH, version.clone());
+    }
     let authorization = call.proof.map(|proof| match proof {
         Proof::Bearer(token) => format!("Bearer {token}"),
         // What base64 writes always is a header value.
@@ -199,8 +212,9 @@ where
     let answer = async {
         let response = sender.send_request(request).await.map_err(broken)?;
         let status = response.status().as_u16();
+        let version = response.headers().get(ETAG).cloned();
         match Limited::new(response.into_body(), MOST_BYTES).collect().await {
-            Ok(body) => Ok(Answered { status, body: body.to_bytes() }),
+            Ok(body) => Ok(Answered { status, body: body.to_bytes(), version }),
             Err(fault) if fault.is::<LengthLimitError>() => Err(FetchFault::TooLarge(uri.clone())),
             // `Limited` has no faults but its own and those of hyper's body.
             Err(fault) => Err(match fault.downcast::<hyper::Error>() {

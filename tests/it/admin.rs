@@ -2,6 +2,7 @@
 
 pub mod accounts;
 mod enforced;
+mod network_sets;
 pub mod office;
 mod people;
 mod shapes;

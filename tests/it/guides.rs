@@ -109,3 +109,14 @@ fn the_guide_to_manage_shows_what_is_printed() {
     ];
     assert_eq!(follow_with("docs/guides/manage.md", &variables, without_chance), 14);
 }
+
+#[test]
+fn the_guide_to_network_sets_shows_what_is_printed() {
+    let office = Office::open();
+    let variables = [
+        ("PORTCULLIS_API_URL", format!("http://{}", office.admin())),
+        ("PORTCULLIS_API_KEY", OWNER.to_owned()),
+        ("HOME", office.folder().display().to_string()),
+    ];
+    assert_eq!(follow_with("docs/guides/network-sets.md", &variables, without_chance), 7);
+}

@@ -325,12 +325,17 @@ fn what_can_not_be_asked_says_why() {
 fn a_store_is_exported_to_a_file_that_is_served_the_same() {
     let remote = Remote::new();
     let project = remote.json("projects create billing")["id"].as_str().unwrap().to_owned();
+    remote.run("network-sets create office --cidr 127.0.0.0/8 --cidr 2001:db8::/32 --owner o'net --comment x").code(0);
+    remote.run("network-sets create nobody --ip 203.0.113.1").code(0);
+    remote.run("network-sets create unused --ip 203.0.113.1").code(0);
     let keys = [
         remote.key("--desc here --role app:reader --current-ip"),
         remote.key("--desc elsewhere --cidr 203.0.113.0/24 --comment o'ffice"),
         remote.key("--desc off --expires-at 2099-01-01"),
         remote.key("--desc nowhere --enforcement report --cidr 2001:db8::/32"),
+        remote.key("--desc desk --set office --set nobody"),
     ];
+    remote.run(&format!("access-lists replace --api-key {} --set nobody", keys[1].id)).code(0);
     remote.run(&format!("api-keys update {} --disable", keys[2].id)).code(0);
     remote.run(&format!("api-keys assign {} --project {project} --role GROUP_READ_ONLY", keys[0].id)).code(0);
     remote.run(&format!("api-keys secrets add {}", keys[0].id)).code(0);
@@ -339,8 +344,12 @@ fn a_store_is_exported_to_a_file_that_is_served_the_same() {
     for key in &keys {
         assert!(!exported.contains(&key.pair[9..]), "the file holds a key");
     }
+    assert!(exported.contains(
+        "{\"comment\":\"x\",\"name\":\"office\",\"networks\":[\"127.0.0.0/8\",\"2001:db8::/32\"],\"owner\":\"o'net\"}"
+    ));
+    assert!(exported.contains("- {\"name\":\"unused\"") && exported.contains("- {\"set\":\"office\"}"), "{exported}");
     std::fs::write(remote.home.path().join("directory.yaml"), &exported).unwrap();
-    assert!(remote.plain("check directory.yaml", "").code(0).1.starts_with("good: 1 organization, 5 credentials"));
+    assert!(remote.plain("check directory.yaml", "").code(0).1.starts_with("good: 1 organization, 6 credentials"));
     let configuration = "gateway: { listen: [{ address: \"127.0.0.1:0\" }], workers: 1 }
 directory: { file: directory.yaml }
 telemetry: { listen: \"127.0.0.1:0\" }
@@ -355,6 +364,37 @@ telemetry: { listen: \"127.0.0.1:0\" }
     remote.run(&format!("api-keys assign {} --project {sly} --role GROUP_OWNER", keys[1].id)).code(0);
     remote.plain(&format!("export {store}"), "").refused(1, &["role on project `app`"]);
     remote.plain("export nowhere.db", "").refused(1, &["there is no store at `nowhere.db`"]);
+}
+
+#[test]
+fn network_sets_are_managed_and_referred_to() {
+    let remote = Remote::new();
+    remote.run("network-sets create office --cidr 203.0.113.0/24 --ip 127.0.0.1 --owner net").code(0);
+    let key = remote.key("--desc ci --set office");
+    assert_eq!(remote.office.through(&key).0, 200);
+    remote.run("network-sets update office --remove 127.0.0.1").code(0);
+    assert_eq!(remote.office.through(&key), (403, "IP_ADDRESS_NOT_ON_ACCESS_LIST".into()));
+    let set = remote.json("network-sets update office --cidr 127.0.0.0/8 --comment desks --owner=");
+    assert_eq!((set["comment"].as_str(), set.get("owner"), &set["accessListCount"]), (Some("desks"), None, &1.into()));
+    assert_eq!(remote.office.through(&key).0, 200);
+    let set = remote.json("network-sets update office --add 203.0.113.0/24 --add 127.0.0.0/8");
+    assert_eq!((&set["comment"], set["networks"].as_array().unwrap().len()), (&"desks".into(), 2));
+    assert_eq!(results(&remote.json("network-sets list"))[0], remote.json("network-sets show office"));
+    let entry = remote.json(&format!("access-lists show set:office --api-key {}", key.id));
+    assert_eq!(entry["set"], "office");
+    remote.run("network-sets update office").refused(64, &["name what is to be changed"]);
+    remote.run("network-sets update office --remove 10.0.0.0/8").refused(64, &["does not hold 10.0.0.0/8"]);
+    remote.run("network-sets create office --cidr 10.0.0.1/8").refused(64, &["did you mean `10.0.0.0/8`?"]);
+    remote
+        .run("network-sets delete office")
+        .refused(1, &["NETWORK_SET_IN_USE", "= help: `portcullis access-lists delete"]);
+    remote
+        .run("network-sets show home")
+        .refused(1, &["NETWORK_SET_NOT_FOUND", "= help: `portcullis network-sets list`"]);
+    remote.run(&format!("access-lists create --api-key {} --ip 127.0.0.1", key.id)).code(0);
+    remote.run(&format!("access-lists delete set:office --api-key {}", key.id)).code(0);
+    remote.run("network-sets delete office").code(0);
+    assert!(results(&remote.json("network-sets list")).is_empty());
 }
 
 #[test]

@@ -16,6 +16,7 @@ use crate::access::digest_secret::{DigestHolder, DigestUser, MOST_SECRETS};
 use crate::access::id::Id;
 use crate::access::list::{AccessList, NetworkEntry, SetEntry};
 use crate::access::network::Network;
+use crate::access::target::Target;
 use crate::access::token_id::TokenId;
 use crate::clock::Timestamp;
 
@@ -75,15 +76,6 @@ pub struct EntrySpec {
     pub expires_at: Timestamp,
 }
 
-/// What an entry admits.
-#[derive(Debug, Clone)]
-pub enum Target {
-    /// One network.
-    Network(Network),
-    /// Everything that a set of the organization holds.
-    Set(Arc<str>),
-}
-
 /// A change of a directory: what goes, then what comes. What is replaced goes and comes.
 #[derive(Debug, Clone, Default)]
 pub struct Delta {
@@ -91,7 +83,8 @@ pub struct Delta {
     pub removed: Vec<Fingerprint>,
     /// Organizations that go; their credentials have to go too.
     pub removed_organizations: Vec<Id>,
-    /// Organizations that come, or replace the one with their id.
+    /// Organizations that come, or get another name, mode or sets. Sets that an organization has already and that are not
+    /// named stay as they are; one that is gone is named with no networks.
     pub organizations: Vec<OrganizationSpec>,
     /// Credentials that come.
     pub credentials: Vec<CredentialSpec>,
@@ -187,17 +180,25 @@ impl Draft {
     /// # Errors
     /// [`DraftFault::TooMany`] past 2³² organizations or sets.
     pub fn organization(&mut self, spec: OrganizationSpec) -> Result<(), DraftFault> {
-        let known = self.organizations.get(&spec.id).copied();
-        let mut sets: Vec<Arc<NetworkSet>> = match known {
-            // Lists refer to sets by position: names keep theirs, and what is gone leaves an empty set behind.
-            Some(at) => {
-                let old = &self.snapshot.organizations[at as usize / CHUNK][at as usize % CHUNK].sets;
-                old.iter()
-                    .map(|set| Arc::new(NetworkSet { name: Arc::clone(&set.name), networks: AccessList::default() }))
-                    .collect()
-            }
-            None => Vec::new(),
+        // Lists refer to sets by position: names keep theirs, and what is gone leaves an empty set behind.
+        let emptied = |set: &Arc<NetworkSet>| {
+            Arc::new(NetworkSet { name: Arc::clone(&set.name), networks: AccessList::default() })
         };
+        let sets = self.sets_of(spec.id).iter().map(emptied).collect();
+        self.put_organization(spec, sets)
+    }
+
+    /// The sets that an organization has now.
+    fn sets_of(&self, organization: Id) -> &[Arc<NetworkSet>] {
+        match self.organizations.get(&organization) {
+            Some(&at) => &self.snapshot.organizations[at as usize / CHUNK][at as usize % CHUNK].sets,
+            None => &[],
+        }
+    }
+
+    /// Adds or replaces an organization, whose sets are these and those of the specification.
+    fn put_organization(&mut self, spec: OrganizationSpec, mut sets: Vec<Arc<NetworkSet>>) -> Result<(), DraftFault> {
+        let known = self.organizations.get(&spec.id).copied();
         for set in spec.network_sets {
             let networks = set.networks.into_iter();
             let entries = networks.map(|network| NetworkEntry { network, expires_at: Timestamp::NEVER });
@@ -312,7 +313,8 @@ impl Draft {
             self.remove_organization(id);
         }
         for organization in delta.organizations {
-            self.organization(organization)?;
+            let sets = self.sets_of(organization.id).to_vec();
+            self.put_organization(organization, sets)?;
         }
         delta.credentials.into_iter().try_for_each(|credential| self.credential(credential))?;
         if let Some(revoked) = delta.revoked {

@@ -122,6 +122,9 @@ enum Change {
     Put(u8, Vec<u16>, Vec<&'static str>),
     Remove(u8),
     Switch(u8, bool),
+    /// What the organization's set holds, or that it goes where no list refers to it.
+    Office(u8, Vec<&'static str>),
+    NoOffice(u8),
 }
 
 /// Every third credential can be used with Digest, under a name of its own.
@@ -174,6 +177,9 @@ fn users_of_digest_are_found_by_name_and_go_with_their_credential() {
     assert!(!format!("{holder:?}{:?}", digest_user(221, 1)).contains("[1"));
 }
 
+/// An address in each network of the property below, and one in none.
+const PROBES: [&str; 6] = ["198.51.100.7", "10.2.0.1", "10.1.0.1", "10.9.0.1", "2001:db8::1", "192.0.2.1"];
+
 fn changes() -> impl Strategy<Value = Vec<Change>> {
     let networks = prop::sample::subsequence(vec!["10.0.0.0/8", "10.1.0.0/16", "2001:db8::/32", "set:office"], 0..=4);
     let change = prop_oneof![
@@ -182,6 +188,9 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
         }),
         1 => (0u8..12).prop_map(Change::Remove),
         1 => (0u8..3, any::<bool>()).prop_map(|(number, on)| Change::Switch(number, on)),
+        2 => (0u8..3, prop::sample::subsequence(vec!["198.51.100.0/24", "10.2.0.0/16", "2001:db8::/32"], 0..=3))
+            .prop_map(|(number, held)| Change::Office(number, held)),
+        1 => (0u8..3).prop_map(Change::NoOffice),
     ];
     prop::collection::vec(change, 0..40)
 }
@@ -192,35 +201,64 @@ proptest! {
         let mode = |on: bool| if on { AccessListMode::Required } else { AccessListMode::Off };
         let mut applied = Draft::new();
         let mut switches: BTreeMap<u8, bool> = (0..3).map(|number| (number, false)).collect();
+        let mut offices: BTreeMap<u8, Option<Vec<&str>>> =
+            (0..3).map(|number| (number, Some(vec!["198.51.100.0/24"]))).collect();
         let mut credentials: BTreeMap<u8, CredentialSpec> = BTreeMap::new();
         for number in 0..3 {
             applied.organization(organization(number, mode(false))).unwrap();
         }
+        let office = |networks: &[&str]| {
+            let networks = networks.iter().map(|text| text.parse().unwrap()).collect();
+            NetworkSetSpec { name: "office".into(), networks }
+        };
+        let refers = |credentials: &BTreeMap<u8, CredentialSpec>, number: u8| {
+            let mut own = credentials.values().filter(|one| one.organization == id(number));
+            own.any(|one| one.access_list.iter().any(|entry| matches!(entry.target, Target::Set(_))))
+        };
         for (at, change) in changes.iter().enumerate() {
+            let mut delta = Delta::default();
             match change {
                 Change::Put(number, keys, list) => {
-                    let spec = with_digest(*number, credential(*number, number % 3, keys, list));
-                    if let Some(old) = credentials.insert(*number, spec.clone()) {
-                        applied.remove(&old.fingerprints[0]).unwrap();
-                    }
-                    applied.credential(spec).unwrap();
+                    let there = offices[&(number % 3)].is_some();
+                    let list: Vec<&str> = list.iter().copied().filter(|text| there || *text != "set:office").collect();
+                    let spec = with_digest(*number, credential(*number, number % 3, keys, &list));
+                    let old = credentials.insert(*number, spec.clone());
+                    delta.removed.extend(old.map(|old| old.fingerprints[0]));
+                    delta.credentials.push(spec);
                 }
                 Change::Remove(number) => {
-                    if let Some(old) = credentials.remove(number) {
-                        applied.remove(&old.fingerprints[0]).unwrap();
-                    }
+                    delta.removed.extend(credentials.remove(number).map(|old| old.fingerprints[0]));
                 }
                 Change::Switch(number, on) => {
                     switches.insert(*number, *on);
-                    applied.organization(organization(*number, mode(*on))).unwrap();
+                    // Its sets stay: they are not named.
+                    delta.organizations.push(OrganizationSpec {
+                        network_sets: Vec::new(),
+                        ..organization(*number, mode(*on))
+                    });
+                }
+                Change::Office(number, networks) => {
+                    offices.insert(*number, Some(networks.clone()));
+                    let network_sets = vec![office(networks)];
+                    let spec = organization(*number, mode(switches[number]));
+                    delta.organizations.push(OrganizationSpec { network_sets, ..spec });
+                }
+                Change::NoOffice(number) if refers(&credentials, *number) => {}
+                Change::NoOffice(number) => {
+                    offices.insert(*number, None);
+                    let network_sets = vec![office(&[])];
+                    let spec = organization(*number, mode(switches[number]));
+                    delta.organizations.push(OrganizationSpec { network_sets, ..spec });
                 }
             }
+            let _ = applied.apply(delta).unwrap();
             // Published in between, so that shards are shared with a snapshot that somebody may be reading.
             std::hint::black_box(applied.finish(at as u64));
         }
         let mut whole = Draft::new();
         for (number, on) in &switches {
-            whole.organization(organization(*number, mode(*on))).unwrap();
+            let network_sets = offices[number].iter().map(|networks| office(networks)).collect();
+            whole.organization(OrganizationSpec { network_sets, ..organization(*number, mode(*on)) }).unwrap();
         }
         for spec in credentials.values() {
             whole.credential(spec.clone()).unwrap();
@@ -240,7 +278,13 @@ proptest! {
                 let credential = snapshot.find(&fingerprint(key))?;
                 let organization = snapshot.organization_of(credential);
                 let keys: std::collections::BTreeSet<[u8; 32]> = credential.fingerprints().map(|one| one.0).collect();
-                Some((credential.id(), credential.list().clone(), organization.id(), organization.mode(), keys))
+                let admits = |text: &&str| {
+                    let client = ClientAddress::new(text.parse().unwrap());
+                    credential.list().admits(client, Timestamp::from_unix_seconds(0), organization.sets())
+                };
+                let admitted: Vec<_> = PROBES.iter().map(admits).map(|found| found.map(|one| one.network)).collect();
+                let list: Vec<_> = credential.list().entries().collect();
+                Some((credential.id(), list, admitted, organization.id(), organization.mode(), keys))
             };
             prop_assert_eq!(view(&applied), view(&whole));
         }

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::keys::{Enforce, ShownRole};
 use super::usage::{AccountEntryUsed, AccountUsed, Remembered};
-use super::{AskedEntry, AskedRole, Link, a_time, given, given_time, link, shown_expiry};
+use super::{AskedEntry, AskedRole, Link, a_time, given, given_time, link, segment, shown_expiry};
+use crate::access::network::Network;
 use crate::access::record::{ClientSecretRecord, EntryRecord, Place, TokenSubject};
 use crate::access::role::Role;
 use crate::access::usage::EntryUse;
@@ -225,11 +226,15 @@ pub(in crate::admin) struct AskedSecret {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::admin) struct AccountEntry {
-    /// The network that it admits.
-    cidr_block: String,
+    /// The network that it admits; absent of a reference to a network set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cidr_block: Option<String>,
     /// The address, where it is a single one.
     #[serde(skip_serializing_if = "Option::is_none")]
     ip_address: Option<String>,
+    /// The network set all of whose networks it admits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    set: Option<String>,
     /// For people.
     #[serde(skip_serializing_if = "Option::is_none")]
     comment: Option<String>,
@@ -245,12 +250,13 @@ pub(in crate::admin) struct AccountEntry {
 
 impl AccountEntry {
     pub(in crate::admin) fn new(row: &EntryRecord, used: Option<&EntryUse>, list: &str) -> Self {
-        let network = row.network;
-        let address = network.is_host().then(|| network.address().to_string());
-        let name = address.clone().unwrap_or_else(|| network.to_string().replace('/', "%2F"));
+        let network = row.target.network();
+        let address = network.filter(Network::is_host).map(|network| network.address().to_string());
+        let name = address.clone().unwrap_or_else(|| segment(&row.target.to_string()));
         Self {
-            cidr_block: network.to_string(),
+            cidr_block: network.map(|network| network.to_string()),
             ip_address: address,
+            set: row.target.set().map(|name| name.to_string()),
             comment: row.comment.clone(),
             expires_at: shown_expiry(row.expires_at),
             created_at: row.created_at.to_string(),

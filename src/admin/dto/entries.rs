@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::usage::EntryUsed;
-use super::{Link, a_time, given, given_time, link, shown_expiry};
+use super::{Link, a_time, given, given_time, link, segment, shown_expiry};
 use crate::access::network::{Network, parse_address};
 use crate::access::record::EntryRecord;
+use crate::access::target::Target;
 use crate::access::usage::EntryUse;
 use crate::clock::Timestamp;
 use crate::control::{Fault, NewEntry};
@@ -16,11 +17,15 @@ use crate::problem::{Code, Refusal};
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::admin) struct Entry {
-    /// The network that it admits.
-    cidr_block: String,
+    /// The network that it admits; absent of a reference to a network set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cidr_block: Option<String>,
     /// The address, where it is a single one.
     #[serde(skip_serializing_if = "Option::is_none")]
     ip_address: Option<String>,
+    /// The network set all of whose networks it admits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    set: Option<String>,
     /// For people.
     #[serde(skip_serializing_if = "Option::is_none")]
     comment: Option<String>,
@@ -36,12 +41,13 @@ pub(in crate::admin) struct Entry {
 
 impl Entry {
     pub(in crate::admin) fn new(row: &EntryRecord, used: Option<&EntryUse>, list: &str) -> Self {
-        let network = row.network;
-        let address = network.is_host().then(|| network.address().to_string());
-        let name = address.clone().unwrap_or_else(|| network.to_string().replace('/', "%2F"));
+        let network = row.target.network();
+        let address = network.filter(Network::is_host).map(|network| network.address().to_string());
+        let name = address.clone().unwrap_or_else(|| segment(&row.target.to_string()));
         Self {
-            cidr_block: network.to_string(),
+            cidr_block: network.map(|network| network.to_string()),
             ip_address: address,
+            set: row.target.set().map(|name| name.to_string()),
             comment: row.comment.clone(),
             expires_at: shown_expiry(row.expires_at),
             created: row.created_at.to_string(),
@@ -51,16 +57,19 @@ impl Entry {
     }
 }
 
-/// A new entry: an address or a network.
+/// A new entry: an address, a network or a network set.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::admin) struct AskedEntry {
-    /// An IPv4 or IPv6 address. Either this or `cidrBlock`.
+    /// An IPv4 or IPv6 address. Either this, or `cidrBlock`, or `set`.
     #[serde(default)]
     ip_address: Option<String>,
-    /// A network without host bits. Either this or `ipAddress`.
+    /// A network without host bits. Either this, or `ipAddress`, or `set`.
     #[serde(default)]
     cidr_block: Option<String>,
+    /// The name of a network set of the organization. Either this, or `ipAddress`, or `cidrBlock`.
+    #[serde(default)]
+    set: Option<String>,
     /// For people, up to 250 characters.
     #[serde(default)]
     comment: Option<String>,
@@ -77,27 +86,32 @@ pub(in crate::admin) fn entries(within: &str, asked: Vec<AskedEntry>) -> Result<
         let wrong = |field: &str, wrong: String| {
             Fault::from(Refusal::field(Code::InvalidAttribute, format!("{within}[{at}].{field}"), wrong))
         };
-        let network = match (&one.ip_address, &one.cidr_block) {
-            (Some(address), None) => match parse_address(address) {
-                Ok(address) => Network::host(address),
+        let target = match (&one.ip_address, &one.cidr_block, &one.set) {
+            (Some(address), None, None) => match parse_address(address) {
+                Ok(address) => Target::Network(Network::host(address)),
                 Err(fault) => return Err(wrong("ipAddress", fault.to_string())),
             },
-            (None, Some(network)) => match network.parse::<Network>() {
-                Ok(network) => network,
+            (None, Some(network), None) => match network.parse::<Network>() {
+                Ok(network) => Target::Network(network),
                 Err(fault) => return Err(wrong("cidrBlock", fault.to_string())),
             },
-            (Some(_), Some(_)) => {
+            (None, None, Some(name)) => Target::Set(name.as_str().into()),
+            (Some(_), Some(_), None) => {
                 let detail = format!("Entry {at} has `ipAddress` and `cidrBlock`; send one of both.");
                 return Err(Refusal::new(Code::BadAccessListAddRequest, detail).with(at).into());
             }
-            (None, None) => {
-                let detail = format!("Entry {at} has neither `ipAddress` nor `cidrBlock`; send one of both.");
+            (_, _, Some(_)) => {
+                let detail = format!("Entry {at} has `set` and a network; send one of both.");
+                return Err(Refusal::new(Code::BadAccessListAddRequest, detail).with(at).into());
+            }
+            (None, None, None) => {
+                let detail = format!("Entry {at} has none of `ipAddress`, `cidrBlock` and `set`; send one of them.");
                 let refusal = Refusal::new(Code::MissingOneOfAttributes, detail).with("ipAddress").with("cidrBlock");
-                return Err(refusal.into());
+                return Err(refusal.with("set").into());
             }
         };
         let expires_at = one.expires_at.unwrap_or(Timestamp::NEVER);
-        entries.push(NewEntry { network, comment: one.comment, expires_at });
+        entries.push(NewEntry { target, comment: one.comment, expires_at });
     }
     Ok(entries)
 }

@@ -3,12 +3,12 @@
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::api::{Api, PAGE};
+use super::api::{Api, PAGE, segment};
 use super::arguments::{Force, Networks, Organization, id, shown, time, time_or_never};
 use super::shown::{Column, Shown, text};
 use super::{Fault, Remote};
 use crate::access::id::Id;
-use crate::access::network::{Network, parse_address};
+use crate::access::target::Target;
 use crate::clock::Timestamp;
 
 /// What is done with an access list.
@@ -18,9 +18,9 @@ pub enum AccessLists {
     List(List),
     /// One entry.
     Show {
-        /// The entry: exactly this address or network.
-        #[arg(value_name = "NETWORK", value_parser = network)]
-        entry: Network,
+        /// The entry: exactly this address or network, or `set:NAME`.
+        #[arg(value_name = "NETWORK", value_parser = target)]
+        entry: Target,
         #[command(flatten)]
         list: List,
     },
@@ -46,16 +46,16 @@ pub enum AccessLists {
         #[arg(long, value_name = "TIME", value_parser = time)]
         expires_at: Option<Timestamp>,
         /// Make it empty.
-        #[arg(long, conflicts_with_all = ["ip", "cidr", "current_ip", "comment", "expires_at"])]
+        #[arg(long, conflicts_with_all = ["ip", "cidr", "set", "current_ip", "comment", "expires_at"])]
         none: bool,
         #[command(flatten)]
         force: Force,
     },
     /// Change comment or end of an entry.
     Update {
-        /// The entry: exactly this address or network.
-        #[arg(value_name = "NETWORK", value_parser = network)]
-        entry: Network,
+        /// The entry: exactly this address or network, or `set:NAME`.
+        #[arg(value_name = "NETWORK", value_parser = target)]
+        entry: Target,
         #[command(flatten)]
         list: List,
         /// Another comment; an empty one is none.
@@ -69,9 +69,9 @@ pub enum AccessLists {
     },
     /// Remove an entry.
     Delete {
-        /// The entry: exactly this address or network.
-        #[arg(value_name = "NETWORK", value_parser = network)]
-        entry: Network,
+        /// The entry: exactly this address or network, or `set:NAME`.
+        #[arg(value_name = "NETWORK", value_parser = target)]
+        entry: Target,
         #[command(flatten)]
         list: List,
         #[command(flatten)]
@@ -94,21 +94,26 @@ impl List {
         Ok(format!("/orgs/{}/apiKeys/{}/accessList", api.organization(self.organization.org).await?, self.api_key))
     }
 
-    async fn entry(&self, api: &Api, entry: Network) -> Result<String, Fault> {
-        Ok(format!("{}/{}", self.path(api).await?, entry.to_string().replace('/', "%2F")))
+    async fn entry(&self, api: &Api, entry: &Target) -> Result<String, Fault> {
+        Ok(format!("{}/{}", self.path(api).await?, segment(&entry.to_string())))
     }
 }
 
-/// An entry by its network, or by its address.
-fn network(text: &str) -> Result<Network, String> {
-    match text.contains('/') {
-        true => text.parse::<Network>().map_err(|fault| fault.to_string()),
-        false => parse_address(text).map(Network::host).map_err(|fault| fault.to_string()),
+/// An entry by its network, by its address, or by its set.
+fn target(text: &str) -> Result<Target, String> {
+    text.parse().map_err(|fault: crate::access::network::NetworkFault| fault.to_string())
+}
+
+/// What an entry admits.
+fn admits(one: &Value) -> String {
+    match one["set"].as_str() {
+        Some(name) => Target::Set(name.into()).to_string(),
+        None => text(one, "cidrBlock"),
     }
 }
 
 const COLUMNS: &[Column] = &[
-    Column::new("network", |one| text(one, "cidrBlock")),
+    Column::new("network", admits),
     Column::new("comment", |one| text(one, "comment")),
     Column::new("expires", |one| text(one, "expiresAt")),
     Column::new("created", |one| text(one, "created")),
@@ -132,7 +137,7 @@ impl Remote for AccessLists {
     async fn ask(self, api: &Api) -> Result<Shown, Fault> {
         match self {
             Self::List(list) => Ok(Shown::Many(api.all(&list.path(api).await?, "", None).await?, COLUMNS)),
-            Self::Show { entry, list } => Ok(Shown::One(api.get(&list.entry(api, entry).await?).await?, COLUMNS)),
+            Self::Show { entry, list } => Ok(Shown::One(api.get(&list.entry(api, &entry).await?).await?, COLUMNS)),
             Self::Create { list, networks, expires_at, force } => {
                 let entries = networks.some(api, expires_at).await?;
                 write(Method::POST, api, &list.path(api).await?, &force, entries).await
@@ -152,11 +157,11 @@ impl Remote for AccessLists {
                 if body.is_empty() {
                     return Err(Fault::Usage("name what is to be changed: `--comment` or `--expires-at`".into()));
                 }
-                let path = format!("{}{}", list.entry(api, entry).await?, force.query());
+                let path = format!("{}{}", list.entry(api, &entry).await?, force.query());
                 Ok(Shown::One(api.patch(&path, &Value::Object(body)).await?, COLUMNS))
             }
             Self::Delete { entry, list, force } => {
-                api.delete(&format!("{}{}", list.entry(api, entry).await?, force.query())).await?;
+                api.delete(&format!("{}{}", list.entry(api, &entry).await?, force.query())).await?;
                 Ok(Shown::Done(format!("{entry} is off the access list of API key {}", list.api_key)))
             }
         }

@@ -1,7 +1,7 @@
 //! Calls of the admin API: one at a time, all pages of what comes in pages, refusals as faults.
 
 use bytes::Bytes;
-use http::Method;
+use http::{HeaderValue, Method};
 use serde_json::{Value, json};
 
 use super::Fault;
@@ -27,6 +27,17 @@ impl Api {
 
     /// `METHOD /api/v1PATH`. An answer without a body is `null`.
     pub(super) async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Fault> {
+        self.versioned(method, path, body, None).await.map(|(value, _)| value)
+    }
+
+    /// The same with the `ETag` that is there, and the one that has to be there still.
+    async fn versioned(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        if_match: Option<HeaderValue>,
+    ) -> Result<(Value, Option<HeaderValue>), Fault> {
         let url = self.connection.url.to_string();
         let wrong = || Fault::Usage(format!("`{path}` is no path of {url}"));
         let call = Call {
@@ -34,15 +45,16 @@ impl Api {
             uri: format!("{url}/api/v1{path}").parse().map_err(|_| wrong())?,
             proof: Some(Proof::Basic(self.connection.key.basic())),
             json: body.map(|body| Bytes::from(body.to_string())),
+            if_match,
         };
         let answered = self.fetcher.call(call).await;
-        let Answered { status, body } = answered.map_err(|fault| unreachable(&url, fault))?;
+        let Answered { status, body, version } = answered.map_err(|fault| unreachable(&url, fault))?;
         let value = match body.is_empty() {
             true => Some(Value::Null),
             false => serde_json::from_slice(&body).ok(),
         };
         match (status, value) {
-            (200..=299, Some(value)) => Ok(value),
+            (200..=299, Some(value)) => Ok((value, version)),
             (_, Some(body)) if body["errorCode"].is_string() => Err(refused(status, body)),
             _ => Err(Fault::Stranger { url, status }),
         }
@@ -50,6 +62,16 @@ impl Api {
 
     pub(super) async fn get(&self, path: &str) -> Result<Value, Fault> {
         self.call(Method::GET, path, None).await
+    }
+
+    /// One thing and its version.
+    pub(super) async fn get_versioned(&self, path: &str) -> Result<(Value, Option<HeaderValue>), Fault> {
+        self.versioned(Method::GET, path, None, None).await
+    }
+
+    /// Replaces a thing, where it is of this version still.
+    pub(super) async fn put(&self, path: &str, version: Option<HeaderValue>, body: &Value) -> Result<Value, Fault> {
+        self.versioned(Method::PUT, path, Some(body), version).await.map(|(value, _)| value)
     }
 
     pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Value, Fault> {
@@ -129,6 +151,13 @@ impl Api {
     }
 }
 
+/// A text as one segment of a path.
+pub(super) fn segment(text: &str) -> String {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~:".contains(byte);
+    let spelled = |byte: u8| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    text.bytes().map(spelled).collect()
+}
+
 fn unreachable(url: &str, fault: FetchFault) -> Fault {
     Fault::Unreachable { url: url.to_owned(), source: Box::new(fault) }
 }
@@ -177,7 +206,11 @@ pub(super) fn way_out(code: &str, parameters: &[String]) -> Option<String> {
         "CANNOT_DELETE_ORG_ACTIVE_GROUPS" => {
             "`portcullis projects list` shows them, `portcullis projects delete ID` deletes one".into()
         }
-        "LISTS_COVER_EVERYTHING" => "`portcullis access-lists replace` narrows a list".into(),
+        "LISTS_COVER_EVERYTHING" => {
+            "`portcullis access-lists replace` narrows a list, `portcullis network-sets update` a set".into()
+        }
+        "NETWORK_SET_IN_USE" => "`portcullis access-lists delete set:NAME --api-key ID` takes it off a list".into(),
+        "NETWORK_SET_NOT_FOUND" => "`portcullis network-sets list` shows those that there are".into(),
         "DIRECTORY_READ_ONLY" => "edit the file that is named; `portcullis check` judges it before it is served".into(),
         "MISSING_ONE_OF_ATTRIBUTES" if parameters.iter().any(|one| one.ends_with("accessList")) => {
             "name its first networks: `--ip`, `--cidr` or `--current-ip`".into()

@@ -38,6 +38,11 @@ pub(super) fn shown(at: Timestamp) -> Value {
     }
 }
 
+/// A network, or the network of one address.
+pub(super) fn address_or_network(text: &str) -> Result<Network, String> {
+    text.parse().map_err(|fault: crate::access::network::NetworkFault| fault.to_string())
+}
+
 fn address(text: &str) -> Result<IpAddr, String> {
     parse_address(text).map_err(|fault| fault.to_string())
 }
@@ -95,6 +100,9 @@ pub struct Networks {
     /// A network such as 203.0.113.0/24; may be there several times.
     #[arg(long, value_name = "NETWORK")]
     cidr: Vec<Network>,
+    /// A network set of the organization, all of whose networks are meant; may be there several times.
+    #[arg(long, value_name = "NAME")]
+    set: Vec<String>,
     /// The address that the API sees this call come from.
     #[arg(long)]
     current_ip: bool,
@@ -108,11 +116,14 @@ impl Networks {
     pub(super) async fn entries(&self, api: &Api, expires_at: Option<Timestamp>) -> Result<Vec<Value>, Fault> {
         let mut entries: Vec<Value> = self.ip.iter().map(|ip| json!({"ipAddress": ip.to_string()})).collect();
         entries.extend(self.cidr.iter().map(|cidr| json!({"cidrBlock": cidr.to_string()})));
+        entries.extend(self.set.iter().map(|name| json!({"set": name})));
         if self.current_ip {
             entries.push(json!({"ipAddress": api.current_address().await?}));
         }
         if entries.is_empty() && self.comment.is_some() {
-            return Err(Fault::Usage("`--comment` belongs to networks; name some by `--ip` or `--cidr`".into()));
+            return Err(Fault::Usage(
+                "`--comment` belongs to networks; name some by `--ip`, `--cidr` or `--set`".into(),
+            ));
         }
         for entry in &mut entries {
             if let Some(comment) = &self.comment {
@@ -129,7 +140,7 @@ impl Networks {
     pub(super) async fn some(&self, api: &Api, expires_at: Option<Timestamp>) -> Result<Vec<Value>, Fault> {
         let entries = self.entries(api, expires_at).await?;
         match entries.is_empty() {
-            true => Err(Fault::Usage("name a network: `--ip`, `--cidr` or `--current-ip`".into())),
+            true => Err(Fault::Usage("name a network: `--ip`, `--cidr`, `--set` or `--current-ip`".into())),
             false => Ok(entries),
         }
     }

@@ -2,6 +2,8 @@
 //!
 //! Both go through the same functions, so that what a restart would enforce is what is enforced now.
 
+use std::sync::Arc;
+
 use rusqlite::{Row, Rows as Cursor};
 
 use super::credentials::{digest, role};
@@ -13,7 +15,9 @@ use crate::access::id::Id;
 use crate::access::record::OrganizationRecord;
 use crate::access::role::Role;
 use crate::access::role::grants;
-use crate::access::snapshot::{CredentialSpec, Draft, DraftFault, EntrySpec, OrganizationSpec, Revoked, Target};
+use crate::access::snapshot::{
+    CredentialSpec, Draft, DraftFault, EntrySpec, NetworkSetSpec, OrganizationSpec, Revoked,
+};
 use crate::clock::Timestamp;
 use crate::live::fingerprint::{of_client, of_client_secret, of_digest_user, of_subject};
 
@@ -69,7 +73,7 @@ impl<'s, T> Merged<'s, T> {
 }
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<EntrySpec> {
-    Ok(EntrySpec { target: Target::Network(parsed(row, 1)?), expires_at: expiry(row, 2)? })
+    Ok(EntrySpec { target: parsed(row, 1)?, expires_at: expiry(row, 2)? })
 }
 
 fn fingerprint(row: &Row<'_>) -> rusqlite::Result<Fingerprint> {
@@ -101,7 +105,9 @@ impl Rows<'_> {
     pub fn compile(&self) -> Result<Draft, CompileFault> {
         let mut draft = Draft::new();
         for row in self.organizations()? {
-            draft.organization(organization(&row))?;
+            let sets = self.network_sets(row.pk)?.into_iter();
+            let network_sets = sets.map(|set| NetworkSetSpec { name: set.name, networks: set.networks }).collect();
+            draft.organization(OrganizationSpec { network_sets, ..organization(&row) })?;
         }
         self.each_credential(None, |spec| Ok(draft.credential(spec)?))?;
         // Those that have ended are refused for that, and forgotten with the next one.
@@ -109,12 +115,24 @@ impl Rows<'_> {
         Ok(draft)
     }
 
-    /// What a draft takes of one organization.
+    /// What a draft takes of one organization, without its network sets.
     ///
     /// # Errors
     /// A [`StoreFault`].
     pub fn organization_spec(&self, id: Id) -> Result<Option<OrganizationSpec>, StoreFault> {
         Ok(self.organization(id)?.map(|row| organization(&row)))
+    }
+
+    /// What a draft takes of one network set; of one that is gone, that it holds nothing.
+    ///
+    /// # Errors
+    /// A [`StoreFault`].
+    pub fn network_set_spec(&self, organization: Id, name: &Arc<str>) -> Result<NetworkSetSpec, StoreFault> {
+        let found = match self.organization(organization)? {
+            Some(row) => self.network_set(row.pk, name)?,
+            None => None,
+        };
+        Ok(NetworkSetSpec { name: Arc::clone(name), networks: found.map(|set| set.networks).unwrap_or_default() })
     }
 
     /// What a draft takes of one credential.

@@ -4,14 +4,14 @@ use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::values::{expiry, expiry_column, parsed, time};
 use super::{Change, Rows, StoreFault};
-use crate::access::network::Network;
 use crate::access::record::EntryRecord;
+use crate::access::target::Target;
 
 const SELECT: &str = "SELECT network, comment, expires_at, created_at FROM entry";
 
 fn row(row: &Row<'_>) -> rusqlite::Result<EntryRecord> {
     Ok(EntryRecord {
-        network: parsed(row, 0)?,
+        target: parsed(row, 0)?,
         comment: row.get(1)?,
         expires_at: expiry(row, 2)?,
         created_at: time(row, 3)?,
@@ -43,48 +43,69 @@ impl Rows<'_> {
         Ok((rows, count.query_row([credential], |row| row.get(0))?))
     }
 
-    /// The entry for exactly this network.
+    /// The entry for exactly this network or set.
     ///
     /// # Errors
     /// A [`StoreFault`].
-    pub fn entry(&self, credential: i64, network: Network) -> Result<Option<EntryRecord>, StoreFault> {
+    pub fn entry(&self, credential: i64, target: &Target) -> Result<Option<EntryRecord>, StoreFault> {
         let mut statement = self.0.prepare_cached(&format!("{SELECT} WHERE credential = ? AND network = ?"))?;
-        Ok(statement.query_row(params![credential, network.to_string()], row).optional()?)
+        Ok(statement.query_row(params![credential, target.to_string()], row).optional()?)
     }
 }
 
 impl Rows<'_> {
-    /// The numbers of the credentials of an organization whose lists have a network that is wide enough to be one of those
-    /// that cover everything together: of n networks that do, one is at least an n-th of it, and a list has 100 000 at most.
+    /// The numbers of the credentials of an organization whose lists have a network of their own that is wide enough to be
+    /// one of those that cover at least half of everything together: of n networks that do, one is at least an n-th of that,
+    /// and a list has 100 000 at most.
     ///
     /// # Errors
     /// A [`StoreFault`].
     pub fn credentials_with_wide_lists(&self, organization: i64) -> Result<Vec<i64>, StoreFault> {
         let mut statement = self.0.prepare_cached(
             "SELECT DISTINCT entry.credential FROM entry JOIN credential ON credential.pk = entry.credential
-             WHERE credential.organization = ? AND CAST(substr(network, instr(network, '/') + 1) AS INTEGER) <= 17",
+             WHERE credential.organization = ? AND network_set IS NULL
+               AND CAST(substr(network, instr(network, '/') + 1) AS INTEGER) <= 17",
         )?;
         let rows = statement.query_map([organization], |row| row.get(0))?.collect::<Result<_, _>>()?;
         Ok(rows)
     }
 }
 
+impl Rows<'_> {
+    /// The same of those whose lists refer to a network set.
+    ///
+    /// # Errors
+    /// A [`StoreFault`].
+    pub fn wide_lists_of_set(&self, set: i64) -> Result<Vec<i64>, StoreFault> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT DISTINCT wide.credential FROM entry AS wide JOIN entry AS used ON used.credential = wide.credential
+             WHERE used.network_set = ? AND wide.network_set IS NULL
+               AND CAST(substr(wide.network, instr(wide.network, '/') + 1) AS INTEGER) <= 17",
+        )?;
+        let rows = statement.query_map([set], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        Ok(rows)
+    }
+}
+
 impl Change<'_> {
-    /// Adds an entry, or writes comment and expiry of the one with its network.
+    /// Adds an entry, or writes comment and expiry of the one that is there. A set has to be one of the organization.
     ///
     /// # Errors
     /// A [`StoreFault`].
     pub fn put_entry(&self, credential: i64, entry: &EntryRecord) -> Result<(), StoreFault> {
         let mut statement = self.0.prepare_cached(
-            "INSERT INTO entry (credential, network, comment, expires_at, created_at) VALUES (?, ?, ?, ?, ?)
+            "INSERT INTO entry (credential, network, comment, expires_at, created_at, network_set) VALUES (?1, ?2, ?3, ?4, ?5,
+               (SELECT pk FROM network_set WHERE name = ?6 AND organization =
+                 (SELECT organization FROM credential WHERE pk = ?1)))
              ON CONFLICT (credential, network) DO UPDATE SET comment = excluded.comment, expires_at = excluded.expires_at",
         )?;
         statement.execute(params![
             credential,
-            entry.network.to_string(),
+            entry.target.to_string(),
             entry.comment,
             expiry_column(entry.expires_at),
-            entry.created_at.unix_seconds()
+            entry.created_at.unix_seconds(),
+            entry.target.set().map(|name| &**name)
         ])?;
         Ok(())
     }
@@ -93,8 +114,8 @@ impl Change<'_> {
     ///
     /// # Errors
     /// A [`StoreFault`].
-    pub fn remove_entry(&self, credential: i64, network: Network) -> Result<bool, StoreFault> {
+    pub fn remove_entry(&self, credential: i64, target: &Target) -> Result<bool, StoreFault> {
         let mut statement = self.0.prepare_cached("DELETE FROM entry WHERE credential = ? AND network = ?")?;
-        Ok(statement.execute(params![credential, network.to_string()])? > 0)
+        Ok(statement.execute(params![credential, target.to_string()])? > 0)
     }
 }

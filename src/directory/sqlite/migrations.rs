@@ -16,6 +16,7 @@ const STEPS: &[(&str, &str)] = &[
     ("service_accounts", include_str!("migrations/0006_service_accounts.sql")),
     ("usage", include_str!("migrations/0008_usage.sql")),
     ("tokens", include_str!("migrations/0009_tokens.sql")),
+    ("network_sets", include_str!("migrations/0010_network_sets.sql")),
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS migration (

@@ -10,7 +10,8 @@ use smallvec::SmallVec;
 
 use crate::access::client_address::ClientAddress;
 use crate::access::network::Network;
-use crate::access::usage::{EntryName, EntryUse, LastUse, MOST_ADDRESSES};
+use crate::access::target::Target;
+use crate::access::usage::{EntryUse, LastUse, MOST_ADDRESSES};
 use crate::clock::Timestamp;
 use crate::problem::Code;
 
@@ -38,18 +39,18 @@ pub(super) enum Named<'s> {
 }
 
 impl Named<'_> {
-    fn is(self, known: &EntryName) -> bool {
+    fn is(self, known: &Target) -> bool {
         match (self, known) {
-            (Self::Network(one), EntryName::Network(other)) => one == *other,
-            (Self::Set(one), EntryName::Set(other)) => Arc::ptr_eq(one, other) || one == other,
+            (Self::Network(one), Target::Network(other)) => one == *other,
+            (Self::Set(one), Target::Set(other)) => Arc::ptr_eq(one, other) || one == other,
             _ => false,
         }
     }
 
-    fn owned(self) -> EntryName {
+    fn owned(self) -> Target {
         match self {
-            Self::Network(network) => EntryName::Network(network),
-            Self::Set(name) => EntryName::Set(Arc::clone(name)),
+            Self::Network(network) => Target::Network(network),
+            Self::Set(name) => Target::Set(Arc::clone(name)),
         }
     }
 }
@@ -59,8 +60,8 @@ impl Named<'_> {
 pub struct Seen {
     /// Newest first, each address once.
     recent: SmallVec<[LastUse; 1]>,
-    few: SmallVec<[(EntryName, EntryUse); 1]>,
-    more: Option<HashMap<EntryName, EntryUse>>,
+    few: SmallVec<[(Target, EntryUse); 1]>,
+    more: Option<HashMap<Target, EntryUse>>,
     denial: Option<DenialSeen>,
     uses: u64,
 }
@@ -77,7 +78,7 @@ impl Seen {
     }
 
     /// The entries that admitted something, and how often.
-    pub fn entries(&self) -> impl Iterator<Item = (&EntryName, &EntryUse)> {
+    pub fn entries(&self) -> impl Iterator<Item = (&Target, &EntryUse)> {
         self.few.iter().map(|(entry, used)| (entry, used)).chain(self.more.iter().flat_map(|more| more.iter()))
     }
 
@@ -87,7 +88,7 @@ impl Seen {
     }
 
     /// Forgets an entry that is there no more; one of the same name begins anew.
-    pub fn forget(&mut self, gone: &EntryName) {
+    pub fn forget(&mut self, gone: &Target) {
         self.few.retain(|(entry, _)| entry != gone);
         if let Some(more) = &mut self.more {
             more.remove(gone);
@@ -143,7 +144,7 @@ impl Seen {
         self.recent[0] = used;
     }
 
-    fn add(&mut self, entry: EntryName, more: EntryUse) {
+    fn add(&mut self, entry: Target, more: EntryUse) {
         let place = self.few.iter().position(|(known, _)| *known == entry);
         let known = match place {
             Some(at) => &mut self.few[at].1,

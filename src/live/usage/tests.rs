@@ -89,7 +89,7 @@ fn an_entry_that_went_begins_anew() {
     usage.drain(&mut book);
     let seen = book.get_mut(&id(1)).unwrap();
     for gone in [0, 19] {
-        let name = crate::access::usage::EntryName::Network(network(gone));
+        let name = crate::access::target::Target::Network(network(gone));
         assert!(seen.entries().any(|(entry, _)| *entry == name));
         seen.forget(&name);
         assert!(!seen.entries().any(|(entry, _)| *entry == name));

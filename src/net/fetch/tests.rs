@@ -58,13 +58,14 @@ async fn a_call_is_proven_and_its_refusal_is_read() {
     let refusal = b"HTTP/1.1 409 Conflict\r\nContent-Length: 4\r\n\r\nbusy".to_vec();
     let (address, asked) = answering(refusal).await;
     let call = Call {
+        if_match: None,
         method: Method::PATCH,
         uri: format!("http://{address}/orgs").parse().unwrap(),
         proof: Some(Proof::Basic("user:password")),
         json: Some(Bytes::from_static(b"{\"a\":1}")),
     };
     let answered = Fetcher::new(None).unwrap().call(call).await.unwrap();
-    assert_eq!(answered, Answered { status: 409, body: Bytes::from_static(b"busy") });
+    assert_eq!(answered, Answered { status: 409, body: Bytes::from_static(b"busy"), version: None });
     let asked = asked.await.unwrap();
     assert!(asked.starts_with("PATCH /orgs HTTP/1.1\r\n") && asked.ends_with("\r\n\r\n{\"a\":1}"), "{asked}");
     let asked = asked.to_lowercase();

@@ -1,0 +1,158 @@
+//! `portcullis network-sets`: named networks that entries of access lists refer to.
+
+use serde_json::{Value, json};
+
+use super::api::{Api, segment};
+use super::arguments::{Force, Organization, address_or_network};
+use super::shown::{Column, Shown, text};
+use super::{Fault, Remote};
+use crate::access::network::Network;
+
+/// What is done with network sets.
+#[derive(clap::Subcommand)]
+pub enum NetworkSets {
+    /// The network sets of an organization.
+    List(Organization),
+    /// One network set.
+    Show {
+        /// Which one.
+        name: String,
+        #[command(flatten)]
+        organization: Organization,
+    },
+    /// Make a network set.
+    Create {
+        /// Its name, unique in the organization. It stays.
+        name: String,
+        /// An address or a network that it holds; may be there several times.
+        #[arg(value_name = "NETWORK", long = "cidr", visible_alias = "ip", required = true, value_parser = address_or_network)]
+        networks: Vec<Network>,
+        /// Who answers for it.
+        #[arg(long, value_name = "TEXT")]
+        owner: Option<String>,
+        /// For people.
+        #[arg(long, value_name = "TEXT")]
+        comment: Option<String>,
+        #[command(flatten)]
+        organization: Organization,
+    },
+    /// Change a network set, for every list that refers to it at once. What is not named stays.
+    Update {
+        /// Which one.
+        name: String,
+        /// A network that it is to hold besides; may be there several times.
+        #[arg(long, value_name = "NETWORK", value_parser = address_or_network)]
+        add: Vec<Network>,
+        /// A network that it is to hold no more; may be there several times.
+        #[arg(long, value_name = "NETWORK", value_parser = address_or_network)]
+        remove: Vec<Network>,
+        /// All networks that it is to hold; may be there several times.
+        #[arg(value_name = "NETWORK", long = "cidr", visible_alias = "ip", conflicts_with_all = ["add", "remove"], value_parser = address_or_network)]
+        networks: Vec<Network>,
+        /// Who answers for it; an empty one is nobody.
+        #[arg(long, value_name = "TEXT")]
+        owner: Option<String>,
+        /// For people; an empty one is none.
+        #[arg(long, value_name = "TEXT")]
+        comment: Option<String>,
+        #[command(flatten)]
+        force: Force,
+        #[command(flatten)]
+        organization: Organization,
+    },
+    /// Delete a network set that no access list refers to.
+    Delete {
+        /// Which one.
+        name: String,
+        #[command(flatten)]
+        organization: Organization,
+    },
+}
+
+const COLUMNS: &[Column] = &[
+    Column::new("name", |one| text(one, "name")),
+    Column::new("networks", networks),
+    Column::new("owner", |one| text(one, "owner")),
+    Column::new("comment", |one| text(one, "comment")),
+    Column::new("lists", |one| text(one, "accessListCount")),
+    Column::new("created", |one| text(one, "created")),
+];
+
+fn networks(one: &Value) -> String {
+    let all = one["networks"].as_array().into_iter().flatten();
+    all.filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
+}
+
+/// Where the sets are.
+async fn all(api: &Api, organization: &Organization) -> Result<String, Fault> {
+    Ok(format!("/orgs/{}/networkSets", api.organization(organization.org).await?))
+}
+
+async fn one(api: &Api, organization: &Organization, name: &str) -> Result<String, Fault> {
+    Ok(format!("{}/{}", all(api, organization).await?, segment(name)))
+}
+
+/// The networks that a set holds, with these added and those removed.
+fn changed(set: &Value, add: &[Network], remove: &[Network]) -> Result<Vec<String>, Fault> {
+    let held = set["networks"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let mut held: Vec<String> = held.map(str::to_owned).collect();
+    for network in remove {
+        let text = network.to_string();
+        if !held.contains(&text) {
+            return Err(Fault::Usage(format!("the set does not hold {text}; `portcullis network-sets show` shows it")));
+        }
+        held.retain(|one| *one != text);
+    }
+    for text in add.iter().map(ToString::to_string) {
+        if !held.contains(&text) {
+            held.push(text);
+        }
+    }
+    Ok(held)
+}
+
+impl Remote for NetworkSets {
+    async fn ask(self, api: &Api) -> Result<Shown, Fault> {
+        match self {
+            Self::List(organization) => {
+                Ok(Shown::Many(api.all(&all(api, &organization).await?, "", None).await?, COLUMNS))
+            }
+            Self::Show { name, organization } => {
+                Ok(Shown::One(api.get(&one(api, &organization, &name).await?).await?, COLUMNS))
+            }
+            Self::Create { name, networks, owner, comment, organization } => {
+                let networks: Vec<String> = networks.iter().map(ToString::to_string).collect();
+                let body = json!({"name": name, "networks": networks, "owner": owner, "comment": comment});
+                Ok(Shown::One(api.post(&all(api, &organization).await?, &body).await?, COLUMNS))
+            }
+            Self::Update { name, add, remove, networks, owner, comment, force, organization } => {
+                if add.is_empty() && remove.is_empty() && networks.is_empty() && owner.is_none() && comment.is_none() {
+                    let options = "`--add`, `--remove`, `--cidr`, `--owner` or `--comment`";
+                    return Err(Fault::Usage(format!("name what is to be changed: {options}")));
+                }
+                let path = one(api, &organization, &name).await?;
+                let (set, version) = api.get_versioned(&path).await?;
+                let networks = match networks.is_empty() {
+                    true => changed(&set, &add, &remove)?,
+                    false => networks.iter().map(ToString::to_string).collect(),
+                };
+                let kept = |new: Option<String>, known: &str| match new {
+                    Some(text) if text.is_empty() => Value::Null,
+                    Some(text) => json!(text),
+                    None => set[known].clone(),
+                };
+                let body = json!({
+                    "networks": networks,
+                    "owner": kept(owner, "owner"),
+                    "comment": kept(comment, "comment"),
+                });
+                let path = format!("{path}{}", force.query());
+                Ok(Shown::One(api.put(&path, version, &body).await?, COLUMNS))
+            }
+            Self::Delete { name, organization } => {
+                api.delete(&one(api, &organization, &name).await?).await?;
+                Ok(Shown::Done(format!("network set {name} is deleted")))
+            }
+        }
+    }
+}
