@@ -7,6 +7,7 @@ mod access_lists;
 mod account_lists;
 mod answer;
 mod api_keys;
+mod apply;
 mod auth;
 mod call;
 mod dto;

@@ -1,7 +1,7 @@
 //! The command line: reads arguments, calls the library, turns outcomes into exit codes.
 //!
 //! 0 is success, 1 a failure while running, 2 "there is a difference that matters" (`explain` refused, `check --against`
-//! refuses more), 64 wrong usage, 69 something is missing on the machine, 78 a faulty configuration.
+//! refuses more, `diff` found some), 64 wrong usage, 69 something is missing on the machine, 78 a faulty configuration.
 
 pub mod check;
 pub mod compare;
@@ -48,6 +48,10 @@ enum Command {
     Hash(hash::HashArgs),
     /// Print the JSON Schema of a file format.
     Schema(schema::SchemaArgs),
+    /// Show what a directory file would change in a running gateway's store.
+    Diff(remote::apply::DiffArgs),
+    /// Make a running gateway's store what a directory file says.
+    Apply(remote::apply::ApplyArgs),
     /// Manage organizations by the admin API.
     Orgs(remote::Group<remote::organizations::Organizations>),
     /// Turn the switch that makes access lists mandatory.
@@ -101,6 +105,8 @@ pub fn run() -> ExitCode {
         Command::Explain(args) => explain::run(args),
         Command::Hash(args) => hash::run(args),
         Command::Schema(args) => schema::run(args),
+        Command::Diff(args) => remote::apply::diff(args),
+        Command::Apply(args) => remote::apply::apply(args),
         Command::Orgs(group) => remote::run(group),
         Command::Settings(group) => remote::run(group),
         Command::Projects(group) => remote::run(group),

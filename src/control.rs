@@ -6,6 +6,7 @@
 mod access_lists;
 mod actor;
 mod api_keys;
+mod apply;
 mod audit;
 mod bootstrap;
 mod commit;
@@ -41,6 +42,7 @@ use crate::problem::{Code, Refusal};
 pub use access_lists::{EntryEdit, Listed, NewEntry};
 pub use actor::{Actor, ActorKind};
 pub use api_keys::{NewKey, NewSecret, ShownOnce};
+pub use apply::{Application, Applied};
 pub use bootstrap::{Begun, Bootstrap, BootstrapFault, KEY_VARIABLE, ORGANIZATION_VARIABLE, OWNER_VARIABLE};
 pub use commit::{Committed, SnapshotSeen};
 pub use credentials::{Credential, KeyEdit};
@@ -292,6 +294,23 @@ impl Control {
         let job: commit::Job = Box::new(move |desk| {
             // Whoever asked may have gone; the change holds all the same.
             let _ = answer.send(desk.commit(actor, &rules, change));
+        });
+        self.desk.send(job).map_err(|_| Fault::Stopping)?;
+        answered.await.unwrap_or(Err(Fault::Stopping))
+    }
+
+    /// Does what a change would, and leaves nothing of it.
+    async fn rehearse<T: Send + 'static>(
+        &self,
+        actor: &Actor,
+        change: impl FnOnce(&mut commit::Change<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<Committed<T>, Fault> {
+        let (answer, answered) = oneshot::channel();
+        let actor = actor.clone();
+        let rules = Arc::clone(&self.rules);
+        let job: commit::Job = Box::new(move |desk| {
+            // Whoever asked may have gone.
+            let _ = answer.send(desk.rehearse(actor, &rules, change));
         });
         self.desk.send(job).map_err(|_| Fault::Stopping)?;
         answered.await.unwrap_or(Err(Fault::Stopping))

@@ -6,6 +6,7 @@
 
 pub mod compare;
 mod demonstration;
+pub mod difference;
 pub mod export;
 pub mod model;
 mod ranges;
@@ -86,6 +87,16 @@ pub fn parse(name: &str, text: &str, folder: &Path) -> Result<(Directory, Proble
     let mut reader = source::Reader::new(LoadOptions::default().largest);
     let file = source::SourceFile::of_text(name, text, folder);
     let judged = resolve::resolve(&[file], &mut reader, Problems::default());
+    judged.problems.unless_refused(Some(judged.directory))
+}
+
+/// Reads a directory from a text that came from elsewhere: list files are refused.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse_alone(name: &str, text: &str) -> Result<(Directory, Problems), Problems> {
+    let file = source::SourceFile::of_text(name, text, Path::new(""));
+    let judged = resolve::resolve(&[file], &mut source::Reader::of_no_file(), Problems::default());
     judged.problems.unless_refused(Some(judged.directory))
 }
 

@@ -156,6 +156,8 @@ codes! {
     ListsCoverEverything = "LISTS_COVER_EVERYTHING", 409, "Conflict";
     /// The entry is there already, and the caller asked to be told.
     AddressAlreadyInAccessList = "ADDRESS_ALREADY_IN_ACCESS_LIST", 409, "Conflict";
+    /// Steps by which a directory would be applied.
+    ApplyRefused = "APPLY_REFUSED", 409, "Conflict";
     /// A network set that access lists refer to.
     NetworkSetInUse = "NETWORK_SET_IN_USE", 409, "Conflict";
     /// Somebody changed it since the caller read it.

@@ -113,6 +113,17 @@ pub(super) const OPERATIONS: &[Operation] = &[
         handler: |call| Box::pin(create(call, project)),
     },
     Operation {
+        method: Verb::Get,
+        path: "/groups/{groupId}/apiKeys/{apiUserId}",
+        id: "getProjectApiKey",
+        summary: "One API key with a role on a project.",
+        query: &[],
+        body: None,
+        status: 200,
+        answer: Some(SchemaGenerator::subschema_for::<Key>),
+        handler: |call| Box::pin(show(call, project)),
+    },
+    Operation {
         method: Verb::Post,
         path: "/groups/{groupId}/apiKeys/{apiUserId}",
         id: "assignProjectApiKey",

@@ -22,9 +22,6 @@ use crate::gate::caller::{Caller, Refused};
 use crate::net::peer::Peer;
 use crate::problem::{Code, Refusal};
 
-/// Most bytes of a body.
-const LARGEST_BODY: usize = 1024 * 1024;
-
 /// A call of an operation by somebody who was admitted.
 #[derive(Debug)]
 pub(super) struct Call {
@@ -90,6 +87,10 @@ async fn admitted(
             control.identify(kind, credential, address).await.map_err(|fault| logged(&fault))?
         }
     };
+    if operation.is_large() {
+        // Nobody else's directory is held in memory.
+        control.may_apply(&actor).await.map_err(|fault| logged(&fault))?;
+    }
     let body = read(head, operation, body).await?;
     let base = format!("{}{}", origin(admin, head), prefix.path());
     let here = format!("{}{}", origin(admin, head), head.uri.path());
@@ -243,9 +244,9 @@ async fn whole(body: Body, largest: usize) -> Result<Bytes, Refusal> {
     Ok(bytes.to_bytes())
 }
 
-/// Reads a body of at most a mebibyte, where the operation takes one.
+/// Reads a body, where the operation takes one.
 async fn read(head: &Parts, operation: &Operation, body: Body) -> Result<Option<Bytes>, Refusal> {
-    let bytes = whole(body, LARGEST_BODY).await?;
+    let bytes = whole(body, operation.largest_body()).await?;
     if operation.body.is_none() {
         return match bytes.is_empty() {
             true => Ok(None),
@@ -352,6 +353,12 @@ impl Call {
             let place = if place == "." { "the body".to_owned() } else { place };
             Refusal::field(code, place, wrong).into()
         })
+    }
+
+    /// The body as it came.
+    pub(super) fn text(&self) -> Result<&str, Fault> {
+        let text = std::str::from_utf8(self.body.as_deref().unwrap_or_default());
+        text.map_err(|_| Refusal::new(Code::InvalidJson, "The body is no UTF-8.").into())
     }
 
     /// How much to pass over and how much to take.

@@ -39,6 +39,16 @@ pub(super) struct Operation {
 }
 
 impl Operation {
+    /// Whether its body may be large.
+    pub(super) fn is_large(&self) -> bool {
+        self.id == "applyDirectory"
+    }
+
+    /// Most bytes of its body.
+    pub(super) fn largest_body(&self) -> usize {
+        if self.is_large() { 32 << 20 } else { 1 << 20 }
+    }
+
     /// Whether it is for whoever is not signed in yet: it proves its caller by what is in the body.
     pub(super) fn is_for_strangers(&self) -> bool {
         matches!(self.id, "signIn" | "signUp" | "acceptInvite")
@@ -136,6 +146,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Operation> {
         super::account_lists::OF_ORGANIZATION,
         super::account_lists::OF_PROJECT,
         super::network_sets::OPERATIONS,
+        super::apply::OPERATIONS,
         super::events::OPERATIONS,
         super::explorer::OPERATIONS,
     ]

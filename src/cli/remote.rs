@@ -6,6 +6,7 @@
 pub mod access_lists;
 mod api;
 pub mod api_keys;
+pub mod apply;
 mod arguments;
 mod connection;
 pub mod events;

@@ -149,12 +149,7 @@ impl Control {
             let held = hold(change, place, key)?;
             expect(expected, held.credential.revision)?;
             let mut after = check_input(change, &held.organization, new)?;
-            for entry in &mut after {
-                // What stays keeps its age.
-                if let Some(known) = held.entries.iter().find(|known| known.target == entry.target) {
-                    entry.created_at = known.created_at;
-                }
-            }
+            keep_ages(&held.entries, &mut after);
             let key = replace(change, guards, held, after)?;
             page(change.rows(), &key, shown)
         })
@@ -226,6 +221,46 @@ pub(super) fn begin(
     let after = check_input(change, organization, new)?;
     let held = Held { organization: organization.clone(), credential, entries: Vec::new() };
     replace(change, Guards::All, held, after)
+}
+
+/// The same with entries that a file names, which may have expired since it was written.
+pub(super) fn begin_with(
+    change: &mut Change<'_>,
+    organization: &OrganizationRecord,
+    credential: CredentialRecord,
+    after: Vec<EntryRecord>,
+) -> Result<CredentialRecord, Fault> {
+    check_sets(change, organization, &after)?;
+    let held = Held { organization: organization.clone(), credential, entries: Vec::new() };
+    replace(change, Guards::All, held, after)
+}
+
+/// Makes a list exactly what a file says.
+pub(super) fn make(
+    change: &mut Change<'_>,
+    guards: Guards,
+    organization: &OrganizationRecord,
+    credential: CredentialRecord,
+    mut after: Vec<EntryRecord>,
+) -> Result<(), Fault> {
+    check_sets(change, organization, &after)?;
+    let entries = change.rows().entries(credential.pk)?;
+    keep_ages(&entries, &mut after);
+    let held = Held { organization: organization.clone(), credential, entries };
+    replace(change, guards, held, after).map(drop)
+}
+
+fn check_sets(change: &Change<'_>, organization: &OrganizationRecord, entries: &[EntryRecord]) -> Result<(), Fault> {
+    let mut names = entries.iter().filter_map(|entry| entry.target.set());
+    names.try_for_each(|name| network_sets::known(change.rows(), organization, name))
+}
+
+/// What stays keeps its age.
+fn keep_ages(before: &[EntryRecord], after: &mut [EntryRecord]) {
+    let known: BTreeMap<&Target, Timestamp> = before.iter().map(|entry| (&entry.target, entry.created_at)).collect();
+    for entry in after {
+        entry.created_at = known.get(&entry.target).copied().unwrap_or(entry.created_at);
+    }
 }
 
 fn no_entry(target: &Target) -> Fault {

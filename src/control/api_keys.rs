@@ -239,6 +239,16 @@ impl Control {
     }
 }
 
+/// Refuses where an organization has as many keys as it may.
+pub(super) fn expect_room(change: &Change<'_>, organization: &OrganizationRecord) -> Result<(), Fault> {
+    let most = change.limits().api_keys_per_organization;
+    if change.rows().count_credentials(organization.pk, CredentialKind::ApiKey)? >= most {
+        let detail = format!("Organization {} has {most} API keys, as many as are allowed.", organization.id);
+        return Err(Refusal::new(Code::LimitReached, detail).with(most).into());
+    }
+    Ok(())
+}
+
 /// Makes a key of an organization, with its first private key.
 pub(super) fn create(
     change: &mut Change<'_>,
@@ -246,11 +256,7 @@ pub(super) fn create(
     new: NewKey,
     project: Option<Id>,
 ) -> Result<ShownOnce, Fault> {
-    let most = change.limits().api_keys_per_organization;
-    if change.rows().count_credentials(organization.pk, CredentialKind::ApiKey)? >= most {
-        let detail = format!("Organization {} has {most} API keys, as many as are allowed.", organization.id);
-        return Err(Refusal::new(Code::LimitReached, detail).with(most).into());
-    }
+    expect_room(change, organization)?;
     check_description("desc", &new.description)?;
     check_expiry(new.expires_at, change.now())?;
     let roles = roles::parsed(change.rows(), organization.id, project, &new.roles)?;

@@ -183,6 +183,21 @@ impl Desk {
         }
     }
 
+    /// Does what a change would, rights and guards included, and leaves nothing of it.
+    pub(super) fn rehearse<T>(
+        &mut self,
+        actor: Actor,
+        rules: &Rules,
+        change: impl FnOnce(&mut Change<'_>) -> Result<T, Fault>,
+    ) -> Result<Committed<T>, Fault> {
+        self.catch_up()?;
+        let revision = self.snapshot.revision();
+        let transaction = self.store.change()?;
+        let mut making = Change::new(&transaction, &actor, rules, (self.clock.now(), revision + 1), &self.signing);
+        let value = change(&mut making)?;
+        Ok(Committed { value, revision })
+    }
+
     /// Compiles anew where somebody else has written to the store, by hand or by a restored copy.
     fn catch_up(&mut self) -> Result<(), Fault> {
         let stored = self.store.rows().revision()?;
@@ -262,6 +277,11 @@ impl<'t> Change<'t> {
 
     pub(super) fn limits(&self) -> Limits {
         self.rules.limits
+    }
+
+    /// The realm that HA1s are made for, where Digest is on.
+    pub(super) fn digest_realm(&self) -> Option<&str> {
+        self.rules.digest_realm.as_deref()
     }
 
     /// What Digest is proven against for a new private key, where Digest is on.

@@ -215,11 +215,21 @@ fn owning(mut key: NewKey) -> Result<NewKey, Fault> {
 
 /// Adds an organization.
 pub(super) fn add(change: &mut super::commit::Change<'_>, new: &NewOrganization) -> Result<OrganizationRecord, Fault> {
+    add_as(change, draw::id()?, &new.name, new.mode)
+}
+
+/// Adds an organization with an id that somebody has chosen.
+pub(super) fn add_as(
+    change: &mut super::commit::Change<'_>,
+    id: Id,
+    name: &str,
+    mode: AccessListMode,
+) -> Result<OrganizationRecord, Fault> {
     let mut row = OrganizationRecord {
         pk: 0,
-        id: draw::id()?,
-        name: new.name.clone(),
-        mode: new.mode,
+        id,
+        name: name.to_owned(),
+        mode,
         secret_hours: LONGEST_SECRET,
         created_at: change.now(),
         revision: change.revision(),
@@ -246,7 +256,7 @@ pub(super) fn expect(expected: Option<u64>, found: u64) -> Result<(), Fault> {
     }
 }
 
-fn event_of(mode: AccessListMode) -> EventType {
+pub(super) fn event_of(mode: AccessListMode) -> EventType {
     match mode {
         AccessListMode::Off => EventType::ListNotRequired,
         AccessListMode::Report => EventType::ListReported,

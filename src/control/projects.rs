@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::audit::{Event, EventType};
+use super::commit::Change;
 use super::organizations::check_name;
 use super::rights::Rights;
 use super::{Actor, Committed, Control, Fault, draw};
 use crate::access::id::Id;
-use crate::access::record::ProjectRecord;
+use crate::access::record::{OrganizationRecord, ProjectRecord};
 use crate::access::role::Role;
 use crate::problem::{Code, Refusal};
 
@@ -60,16 +61,8 @@ impl Control {
         self.change(actor, move |change| {
             let rights = Rights::of(change.rows(), change.actor())?;
             let owner = rights.make_projects(change.rows(), organization)?;
-            check_name("name", &name)?;
-            if change.rows().has_project(owner.pk, &name)? {
-                let detail =
-                    format!("Organization {organization} has a project `{name}` already; choose another name.");
-                return Err(Refusal::new(Code::AlreadyExists, detail).with(&name).into());
-            }
             let row = ProjectRecord { pk: 0, id: draw::id()?, organization, name, created_at: change.now() };
-            change.store().add_project(owner.pk, &row, change.revision())?;
-            change.record(Event::new(EventType::GroupCreated, organization).in_project(row.id).detail(&row.name))?;
-            Ok(row)
+            add(change, &owner, row)
         })
         .await
     }
@@ -81,18 +74,38 @@ impl Control {
     pub async fn delete_project(&self, actor: &Actor, id: Id) -> Result<Committed<()>, Fault> {
         self.change(actor, move |change| {
             let rights = Rights::of(change.rows(), change.actor())?;
-            let project = rights.see_project(change.rows(), id)?;
-            rights.grant(project.organization, None, &[Role::Project(id, "GROUP_OWNER")])?;
-            for pk in change.rows().credentials_on(id)? {
-                change.touch_credential(pk)?;
-                let roles: Vec<_> =
-                    change.rows().roles(pk)?.into_iter().filter(|role| role.project() != Some(id)).collect();
-                change.store().set_roles(pk, &roles)?;
-            }
-            change.store().remove_roles_of_users_on(id)?;
-            change.store().remove_project(project.pk)?;
-            change.record(Event::new(EventType::GroupDeleted, project.organization).in_project(id).detail(project.name))
+            delete(change, &rights, id)
         })
         .await
     }
+}
+
+/// Adds a project to an organization.
+pub(super) fn add(
+    change: &mut Change<'_>,
+    owner: &OrganizationRecord,
+    row: ProjectRecord,
+) -> Result<ProjectRecord, Fault> {
+    check_name("name", &row.name)?;
+    if change.rows().has_project(owner.pk, &row.name)? {
+        let detail = format!("Organization {} has a project `{}` already; choose another name.", owner.id, row.name);
+        return Err(Refusal::new(Code::AlreadyExists, detail).with(&row.name).into());
+    }
+    change.store().add_project(owner.pk, &row, change.revision())?;
+    change.record(Event::new(EventType::GroupCreated, owner.id).in_project(row.id).detail(&row.name))?;
+    Ok(row)
+}
+
+/// Deletes a project and every role on it.
+pub(super) fn delete(change: &mut Change<'_>, rights: &Rights, id: Id) -> Result<(), Fault> {
+    let project = rights.see_project(change.rows(), id)?;
+    rights.grant(project.organization, None, &[Role::Project(id, "GROUP_OWNER")])?;
+    for pk in change.rows().credentials_on(id)? {
+        change.touch_credential(pk)?;
+        let roles: Vec<_> = change.rows().roles(pk)?.into_iter().filter(|role| role.project() != Some(id)).collect();
+        change.store().set_roles(pk, &roles)?;
+    }
+    change.store().remove_roles_of_users_on(id)?;
+    change.store().remove_project(project.pk)?;
+    change.record(Event::new(EventType::GroupDeleted, project.organization).in_project(id).detail(project.name))
 }

@@ -333,17 +333,23 @@ fn with_account(rows: Rows<'_>, key: Credential) -> Result<ServiceAccount, Store
     Ok(ServiceAccount { about: rows.account(row.pk)?, secrets: rows.client_secrets(row.pk)?, row, roles, usage })
 }
 
+/// Refuses where an organization has as many accounts as it may.
+pub(super) fn expect_room(change: &Change<'_>, organization: &OrganizationRecord) -> Result<(), Fault> {
+    let most = change.limits().service_accounts_per_organization;
+    if change.rows().count_credentials(organization.pk, CredentialKind::ServiceAccount)? >= most {
+        let detail = format!("Organization {} has {most} service accounts, as many as are allowed.", organization.id);
+        return Err(Refusal::new(Code::LimitReached, detail).with(most).into());
+    }
+    Ok(())
+}
+
 pub(super) fn create(
     change: &mut Change<'_>,
     organization: &OrganizationRecord,
     new: NewAccount,
     project: Option<Id>,
 ) -> Result<(ServiceAccount, Option<NewClientSecret>), Fault> {
-    let most = change.limits().service_accounts_per_organization;
-    if change.rows().count_credentials(organization.pk, CredentialKind::ServiceAccount)? >= most {
-        let detail = format!("Organization {} has {most} service accounts, as many as are allowed.", organization.id);
-        return Err(Refusal::new(Code::LimitReached, detail).with(most).into());
-    }
+    expect_room(change, organization)?;
     check_name("name", &new.name)?;
     check_description("description", &new.description)?;
     check_expiry(new.expires_at, change.now())?;
@@ -403,7 +409,7 @@ pub(super) fn add_secret(
 }
 
 /// Writes another description or token subject, and records it.
-fn describe(
+pub(super) fn describe(
     change: &mut Change<'_>,
     key: Credential,
     description: Option<String>,
@@ -448,7 +454,7 @@ fn finish(
     change.record(Event::on(event, &row).detail(detail))
 }
 
-fn check_subject(subject: Option<&TokenSubject>) -> Result<(), Fault> {
+pub(super) fn check_subject(subject: Option<&TokenSubject>) -> Result<(), Fault> {
     let Some(TokenSubject { issuer, subject }) = subject else { return Ok(()) };
     for (field, text) in [("token.issuer", issuer), ("token.subject", subject)] {
         let length = text.chars().count();

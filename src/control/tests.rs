@@ -18,8 +18,9 @@ use crate::access::snapshot::Snapshot;
 use crate::access::target::Target;
 use crate::clock::{Clock, Timestamp};
 use crate::directory;
+use crate::directory::difference::{difference, held};
 use crate::directory::export::export;
-use crate::directory::sqlite::{self, Store};
+use crate::directory::sqlite::{self, Store, StoreFault};
 use crate::problem::{Code, Refusal};
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_795_392_000);
@@ -272,6 +273,16 @@ proptest! {
         let text = export(&folder.path().join("store.db")).unwrap().unwrap();
         let (file, _) = directory::parse("exported", &text, folder.path()).unwrap();
         prop_assert_eq!(told(&file.compile(1).unwrap()), told(desk.snapshot()));
+        // Applied to the store that it came from, it changes nothing.
+        let steps = sqlite::read(&folder.path().join("store.db"), |rows| {
+            let mut steps = Vec::new();
+            for new in &file.organizations {
+                let row = rows.organization(new.id)?.unwrap();
+                steps.extend(difference(Some(&held(rows, &row)?), new, true).steps);
+            }
+            Ok::<_, StoreFault>(steps)
+        });
+        prop_assert_eq!(steps.unwrap().unwrap(), []);
     }
 }
 

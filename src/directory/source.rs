@@ -25,6 +25,8 @@ pub(super) struct SourceFile {
 /// Reads files and remembers which.
 pub(super) struct Reader {
     left: u64,
+    /// Whether a text comes from elsewhere, so that no file of this machine is its own.
+    alone: bool,
     files: Vec<PathBuf>,
     digest: Context,
 }
@@ -37,7 +39,12 @@ impl SourceFile {
 
 impl Reader {
     pub(super) fn new(largest: u64) -> Self {
-        Self { left: largest, files: Vec::new(), digest: Context::new(&SHA256) }
+        Self { left: largest, alone: false, files: Vec::new(), digest: Context::new(&SHA256) }
+    }
+
+    /// One that reads no file.
+    pub(super) fn of_no_file() -> Self {
+        Self { alone: true, ..Self::new(0) }
     }
 
     /// The files that were read and the digest of it all.
@@ -94,6 +101,9 @@ impl Reader {
 
     /// The text of a list file that `beside` names, and the name to show; or what is wrong with it.
     pub(super) fn list(&mut self, beside: &SourceFile, name: &str) -> Result<(String, String), String> {
+        if self.alone {
+            return Err("a list file can't be named here; write its networks".into());
+        }
         let path = Path::new(name);
         let inside = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
         if name.is_empty() || !inside {

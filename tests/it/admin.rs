@@ -249,6 +249,7 @@ fn nobody_does_more_than_their_roles_allow() {
         (&nobody, "GET", format!("/groups/{project}"), "", 404, "GROUP_NOT_FOUND"),
         (&nobody, "GET", format!("/orgs/{org}/events"), "", 404, "ORG_NOT_FOUND"),
         (&reader, "GET", format!("/groups/{project}/apiKeys"), "", 200, ""),
+        (&reader, "GET", format!("/groups/{project}/apiKeys/{}", reader.id), "", 200, ""),
         (&reader, "GET", format!("/orgs/{org}/apiKeys"), "", 403, "INSUFFICIENT_ROLE"),
         (&reader, "POST", format!("/groups/{project}/apiKeys"), new_key, 403, "INSUFFICIENT_ROLE"),
         (

@@ -120,3 +120,14 @@ fn the_guide_to_network_sets_shows_what_is_printed() {
     ];
     assert_eq!(follow_with("docs/guides/network-sets.md", &variables, without_chance), 7);
 }
+
+#[test]
+fn the_guide_to_declare_shows_what_is_printed() {
+    let office = Office::open();
+    let variables = [
+        ("PORTCULLIS_API_URL", format!("http://{}", office.admin())),
+        ("PORTCULLIS_API_KEY", OWNER.to_owned()),
+        ("HOME", office.folder().display().to_string()),
+    ];
+    assert_eq!(follow_with("docs/guides/declare.md", &variables, without_chance), 7);
+}

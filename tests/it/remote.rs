@@ -1,5 +1,7 @@
 //! The command line against the admin API: the program asks another run of itself that serves a store.
 
+mod apply;
+
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Output, Stdio};

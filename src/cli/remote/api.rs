@@ -25,6 +25,11 @@ impl Api {
         Ok(Self { connection, fetcher })
     }
 
+    /// The same, for calls that take long.
+    pub(super) fn patient(self, deadline: std::time::Duration) -> Self {
+        Self { fetcher: self.fetcher.within(deadline), ..self }
+    }
+
     /// `METHOD /api/v1PATH`. An answer without a body is `null`.
     pub(super) async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Fault> {
         self.versioned(method, path, body, None).await.map(|(value, _)| value)
@@ -199,6 +204,7 @@ pub(super) fn way_out(code: &str, parameters: &[String]) -> Option<String> {
         "CHANGE_EXCLUDES_CALLER" | "CHANGE_REMOVES_RESTRICTION" | "CHANGE_EXCLUDES_RECENT_USE" => {
             "say `--force` if it is meant; that is recorded".into()
         }
+        "APPLY_REFUSED" => "change the file; `--force` passes by guards (CHANGE_…), and that is recorded".into(),
         "CANNOT_REMOVE_CALLER_FROM_ACCESS_LIST" => "call with another key, or from another address".into(),
         "CANNOT_DELETE_LAST_OWNER" => {
             "make another owner first: `portcullis api-keys create --desc NAME --role ORG_OWNER`".into()
