@@ -50,6 +50,8 @@ enum Outcome {
     Failed(Failure),
     /// Another endpoint may have it; if none is left, this is why.
     Onwards(Box<Request<RequestBody>>, Failure),
+    /// The same; if none is left, this one may have it on a fresh connection.
+    Elsewhere(Box<Request<RequestBody>>, Failure),
 }
 
 /// How one exchange on one connection went.
@@ -71,14 +73,19 @@ impl Attempts<'_> {
     ) -> Result<Sent, Failure> {
         let mut tried = Tried::new();
         let mut last = None;
+        // One that closed a kept connection may be about to end; where no other takes the request, it is asked once more.
+        let mut closed_kept = None;
         loop {
-            let slot = match self.upstream.admit(&tried, self.context).await {
-                Ok((slot, place)) => {
-                    tried.push(place);
-                    slot
+            let (slot, place) = match self.upstream.admit(&tried, self.context).await {
+                Ok(admitted) => admitted,
+                Err(Refused::Out) if closed_kept.is_some() => {
+                    let place = closed_kept.take();
+                    tried.retain(|known| Some(*known) != place);
+                    continue;
                 }
                 Err(refused) => return Err(last.unwrap_or_else(|| self.refused(refused))),
             };
+            tried.push(place);
             ledger.tries(slot.endpoint());
             if slot.endpoint().is_echo() {
                 let cut = Failure { code: Code::MalformedRequest, reason: "the client's body ended early" };
@@ -92,6 +99,10 @@ impl Attempts<'_> {
             match self.try_endpoint(request, slot, ledger).await {
                 Outcome::Answered(answer, lease) => return Ok(Sent::Answered(answer, lease)),
                 Outcome::Failed(failure) => return Err(failure),
+                Outcome::Elsewhere(spare, failure) => {
+                    closed_kept = Some(place);
+                    (request, last) = (*spare, Some(failure));
+                }
                 Outcome::Onwards(unsent, failure) => {
                     if self.context.watch.total.has_passed(self.context.worker.ticks.now()) {
                         return Err(failure_of(&SendFault::TotalPassed));
@@ -125,6 +136,10 @@ impl Attempts<'_> {
                         return Outcome::Answered(answer, lease);
                     }
                     Exchanged::Unsent(unsent) => request = *unsent,
+                    Exchanged::Repeat(spare, failure) if self.upstream.has_several() => {
+                        endpoint.kept(false);
+                        return Outcome::Elsewhere(spare, failure);
+                    }
                     Exchanged::Repeat(spare, _) => {
                         ledger.tries(&endpoint);
                         request = *spare;

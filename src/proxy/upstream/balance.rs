@@ -90,7 +90,7 @@ impl Upstream {
         match &self.endpoints[..] {
             [] => Picked::Out,
             [only] if tried.is_empty() => match (only.standing.is_in(now), self.has_room(only)) {
-                (false, _) => Picked::Out,
+                (false, _) => self.resort(tried, now),
                 (true, false) => Picked::Full,
                 (true, true) => Picked::Endpoint(only.slot(), 0),
             },
@@ -121,8 +121,18 @@ impl Upstream {
         match with_room.min_by_key(|place| self.endpoints[*place].in_use()) {
             Some(place) => Picked::Endpoint(self.endpoints[place].slot(), place),
             None if any => Picked::Full,
-            None => Picked::Out,
+            None => self.resort(tried, now),
         }
+    }
+
+    /// Where none is in, one that is left alone may have come back, and nobody would know.
+    #[cold]
+    fn resort(&self, tried: &Tried, now: u64) -> Picked {
+        let may = |endpoint: &Endpoint| {
+            endpoint.standing.is_resort(!tried.is_empty(), self.rules.ejection, now) && self.has_room(endpoint)
+        };
+        let found = (0..self.endpoints.len()).find(|at| !tried.contains(at) && may(&self.endpoints[*at]));
+        found.map_or(Picked::Out, |place| Picked::Endpoint(self.endpoints[place].slot(), place))
     }
 
     fn has_room(&self, endpoint: &Endpoint) -> bool {

@@ -18,6 +18,7 @@ pub(super) struct Standing {
     /// Until when it is left alone; 0 where it is not.
     until: Cell<u64>,
     on_trial: Cell<bool>,
+    last_failed: Cell<u64>,
 }
 
 impl Standing {
@@ -28,6 +29,7 @@ impl Standing {
             ejections: Cell::new(0),
             until: Cell::new(0),
             on_trial: Cell::new(false),
+            last_failed: Cell::new(0),
         }
     }
 
@@ -39,6 +41,14 @@ impl Standing {
     #[inline]
     pub(super) fn is_in(&self, now: u64) -> bool {
         self.healthy.get() && (self.until.get() == 0 || self.until.get() <= now && !self.on_trial.get())
+    }
+
+    /// Whether a request may be given to it where no endpoint is in. One that has just failed elsewhere has nothing to lose;
+    /// for others one at a time is enough to find out, as often as the first ejection lasts.
+    pub(super) fn is_resort(&self, has_failed: bool, rules: Option<Ejection>, now: u64) -> bool {
+        let pause = rules.map_or(0, |rules| millis(rules.first));
+        let is_due = || !self.on_trial.get() && self.last_failed.get().saturating_add(pause) <= now;
+        self.healthy.get() && (has_failed || is_due())
     }
 
     /// A request is given to it; whether that is a trial.
@@ -71,6 +81,7 @@ impl Standing {
 
     /// It has failed. Says whether it is left alone from now on, where it was not before; `None` where nothing has changed.
     pub(super) fn failed(&self, rules: Ejection, now: u64) -> Option<bool> {
+        self.last_failed.set(now);
         let failures = self.failures.get().saturating_add(1);
         self.failures.set(failures);
         let was_out = self.until.get() != 0;
@@ -124,6 +135,26 @@ mod tests {
         standing.end_trial();
         assert!(standing.is_in(904) && standing.begin());
         assert!(standing.succeeded() && standing.is_in(905) && !standing.is_out() && !standing.begin());
+    }
+
+    #[test]
+    fn one_that_is_left_alone_is_the_last_resort() {
+        let second = Duration::from_secs(1);
+        let once = Ejection { failures: 1, first: second, longest: 8 * second };
+        let rules = Some(once);
+        let standing = Standing::new();
+        standing.failed(once, 1);
+        for now in [1_001, 3_001] {
+            assert!(standing.begin());
+            standing.failed(once, now);
+        }
+        assert!(!standing.is_in(4_500), "it is left alone for long by now");
+        assert!(standing.is_resort(true, rules, 3_001) && !standing.is_resort(false, rules, 4_000));
+        assert!(standing.is_resort(false, rules, 4_001));
+        standing.begin();
+        assert!(!standing.is_resort(false, rules, 4_001), "one at a time");
+        standing.set_healthy(false);
+        assert!(!standing.is_resort(true, rules, 9_000));
     }
 
     #[test]

@@ -89,6 +89,9 @@ fn who_is_out_is_given_nothing_and_the_last_goes_by_connections_alone() {
     assert_eq!(picked(&upstream, &[]).1, 1);
     upstream.unreachable(&upstream.endpoints[1], NOW);
     assert!(matches!(upstream.pick(&Tried::new(), NOW), Picked::Out));
+    // One that has failed elsewhere tries whoever is not unwell.
+    assert_eq!(picked(&upstream, &[1]).1, 0);
+    assert!(matches!(upstream.pick(&Tried::from_slice(&[0, 1]), NOW), Picked::Out));
     // Its time over, the first is tried, by one request at a time.
     let later = NOW + 1_000;
     let Picked::Endpoint(trial, 0 | 1) = upstream.pick(&Tried::new(), later) else { panic!("nobody is tried") };
