@@ -198,6 +198,7 @@ fn decision(snapshot: &Snapshot, credentials: usize) {
         require_access_list: false,
         organizations: None,
         preflight: Preflight::Require,
+        upgrades: Box::default(),
         upstream: 0,
     }]);
     let RouteMatch::Matched(route) = table.find("h", "GET", "/") else { unreachable!("the route matches everything") };

@@ -16,6 +16,7 @@ mod reply;
 mod request_id;
 mod sanity;
 mod scout;
+mod tunnel;
 mod upstream;
 mod watch;
 mod worker;

@@ -26,6 +26,8 @@ pub struct Route {
     pub organizations: Option<Box<[Id]>>,
     /// What becomes of a CORS preflight, which can carry no credential.
     pub preflight: Preflight,
+    /// Protocols, in lower case, that a request may switch to after the upstream has agreed.
+    pub upgrades: Box<[Box<str>]>,
     /// Position of the upstream in the settings.
     pub upstream: usize,
 }
@@ -183,6 +185,12 @@ impl Route {
         let under =
             prefix == "/" || path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         under && (self.methods.is_empty() || self.methods.iter().any(|listed| **listed == *method))
+    }
+
+    /// The allowed protocol of this name, in any case.
+    pub fn upgrade(&self, name: &[u8]) -> Option<&str> {
+        let allowed = self.upgrades.iter().find(|allowed| allowed.as_bytes().eq_ignore_ascii_case(name));
+        allowed.map(|allowed| &**allowed)
     }
 
     /// Whether credentials of the organization may pass.

@@ -189,6 +189,8 @@ pub struct Route {
     pub organizations: Option<Vec<Word>>,
     /// Whether a CORS preflight passes without a credential. Default: `require`.
     pub preflight: Option<Preflight>,
+    /// Protocols that a request may switch to (`Upgrade`); `[]` for none. Default: `[websocket]`.
+    pub upgrades: Option<Vec<Word>>,
     /// Name of the upstream.
     pub upstream: Word,
 }
@@ -239,6 +241,9 @@ pub struct Timeouts {
     pub body_idle: Option<Word>,
     /// How long a connection may wait for its next request. Default: `75s`.
     pub keep_alive: Option<Word>,
+    /// Longest silence, of both sides together, on a connection that has switched to WebSocket or another protocol.
+    /// Default: `1h`.
+    pub tunnel_idle: Option<Word>,
 }
 
 /// What upstreams are told.

@@ -117,7 +117,8 @@ impl Resolve<'_> {
         let header = self.duration(&at, "header", raw.header.as_ref(), 10);
         let body_idle = self.duration(&at, "body_idle", raw.body_idle.as_ref(), 60);
         let keep_alive = self.duration(&at, "keep_alive", raw.keep_alive.as_ref(), 75);
-        Some(Timeouts { header: header?, body_idle: body_idle?, keep_alive: keep_alive? })
+        let tunnel_idle = self.duration(&at, "tunnel_idle", raw.tunnel_idle.as_ref(), 3_600);
+        Some(Timeouts { header: header?, body_idle: body_idle?, keep_alive: keep_alive?, tunnel_idle: tunnel_idle? })
     }
 
     fn directory(&mut self, raw: Option<&raw::Directory>) -> Option<DirectorySource> {

@@ -225,6 +225,8 @@ pub struct Timeouts {
     pub body_idle: Duration,
     /// How long a kept connection may wait for its next request.
     pub keep_alive: Duration,
+    /// Longest silence of both sides on a connection that has switched protocols.
+    pub tunnel_idle: Duration,
 }
 
 /// What the upstream is told.

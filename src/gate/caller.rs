@@ -162,6 +162,7 @@ fn of_listener(published: &Current, rule: &ClientAddressRule) -> Arc<Current> {
         require_access_list: false,
         organizations: None,
         preflight: Preflight::Require,
+        upgrades: Box::default(),
         upstream: 0,
     };
     let gateway = &published.settings;

@@ -23,6 +23,7 @@ use super::client_io::{ClientIo, Rewound, Transport};
 use super::context::Context;
 use super::exchange::{self, Contained};
 use super::ledger::record_unborn;
+use super::tunnel;
 use super::worker::Worker;
 use crate::access::network::Networks;
 use crate::config::settings::Limits;
@@ -61,6 +62,8 @@ impl Listed {
 
 impl Drop for Listed {
     fn drop(&mut self) {
+        // It holds the context that holds it.
+        drop(self.context.take_switched());
         let worker = &self.context.worker;
         worker.connections.borrow_mut().try_remove(self.place);
         worker.stripe.connection_closed();
@@ -193,6 +196,14 @@ async fn requests(context: &Rc<Context>, transport: Transport, limits: Limits) {
         Pin::new(&mut connection).poll(cx).map(Ended::Closed)
     })
     .await;
+    if let (Ended::Closed(Ok(())), Some(switched)) = (&ended, context.take_switched()) {
+        let parts = connection.into_parts();
+        let client = tunnel::run(context, switched, parts.io.into_inner(), parts.read_buf).await;
+        if let Some(client) = client {
+            linger(TokioIo::new(client)).await;
+        }
+        return;
+    }
     match ended {
         Ended::Closed(Ok(())) if context.lingers() => linger(connection.into_parts().io).await,
         Ended::Closed(Ok(())) | Ended::ClientStalled => {}

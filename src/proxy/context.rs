@@ -3,14 +3,42 @@
 //! Counts what is under way, so that the connection knows which deadline rules: the head's between exchanges, the others
 //! within one.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::request_id::RequestId;
+use super::tunnel::Switched;
 use super::watch::Watch;
 use super::worker::Worker;
 use crate::config::settings::Timeouts;
 use crate::net::peer::Peer;
+
+/// Why what is open has to end, from outside of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// The program stops, and the time for open exchanges is over.
+    GoingAway,
+    /// Nobody has said anything for too long.
+    Idle,
+}
+
+impl Ending {
+    /// For the operator.
+    pub(super) const fn reason(self) -> &'static str {
+        match self {
+            Self::GoingAway => "the gateway stopped",
+            Self::Idle => "neither side said anything for too long",
+        }
+    }
+
+    /// Status and reason of a WebSocket's close frame (RFC 6455 §7.4.1).
+    pub(super) const fn close(self) -> (u16, &'static str) {
+        match self {
+            Self::GoingAway => (1001, "the gateway stops"),
+            Self::Idle => (1001, "idle"),
+        }
+    }
+}
 
 /// One client connection.
 #[derive(Debug)]
@@ -25,6 +53,11 @@ pub(super) struct Context {
     /// The client may still be sending what nobody reads: end politely, or it never sees its answer.
     linger: Cell<bool>,
     last_id: Cell<Option<RequestId>>,
+    /// What the connection becomes when the answer that is being written is out. It holds this context in turn: the
+    /// connection takes it out in any case.
+    switched: RefCell<Option<Box<Switched>>>,
+    ending: Cell<Option<Ending>>,
+    tunnel: Cell<bool>,
 }
 
 impl Context {
@@ -40,6 +73,9 @@ impl Context {
             within_head: Cell::new(false),
             linger: Cell::new(false),
             last_id: Cell::new(None),
+            switched: RefCell::default(),
+            ending: Cell::new(None),
+            tunnel: Cell::new(false),
         }
     }
 
@@ -95,6 +131,32 @@ impl Context {
 
     pub(super) fn is_within_head(&self) -> bool {
         self.within_head.get()
+    }
+
+    /// The protocol changes with the end of the present answer.
+    pub(super) fn switch(&self, switched: Switched) {
+        *self.switched.borrow_mut() = Some(Box::new(switched));
+    }
+
+    pub(super) fn take_switched(&self) -> Option<Box<Switched>> {
+        let switched = self.switched.borrow_mut().take();
+        self.tunnel.set(switched.is_some());
+        switched
+    }
+
+    /// Whether the connection has switched protocols.
+    pub(super) fn is_tunnel(&self) -> bool {
+        self.tunnel.get()
+    }
+
+    /// Has what is open ended, if there is a way to end it politely.
+    pub(super) fn end_soon(&self, ending: Ending) {
+        self.ending.set(Some(ending));
+        self.watch.wake();
+    }
+
+    pub(super) fn ending(&self) -> Option<Ending> {
+        self.ending.get()
     }
 
     pub(super) fn last_id(&self) -> Option<RequestId> {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{HeaderValue, Request, Response, Uri, Version};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
@@ -15,9 +15,9 @@ use super::body::{Progress, ReplyBody, RequestBody, Rules};
 use super::context::Context;
 use super::headers::{self, Identity, Outbound};
 use super::ledger::Ledger;
-use super::reply;
 use super::upstream::Upstream;
 use super::worker::Held;
+use super::{reply, tunnel};
 use crate::access::decision::{Grant, Permit};
 use crate::gate::forwarded::Derived;
 use crate::problem::Code;
@@ -42,6 +42,7 @@ pub(super) async fn forward(permit: Permit<'_>, outgoing: Outgoing, mut ledger: 
     };
     ledger.goes_to(&upstream);
 
+    let upgrade = headers::wanted_upgrade(&head, permit.route());
     let identity = match permit.grant() {
         Grant::Credential { credential, organization, .. } => Some(Identity { credential, organization }),
         Grant::Public => None,
@@ -51,6 +52,10 @@ pub(super) async fn forward(permit: Permit<'_>, outgoing: Outgoing, mut ledger: 
     if headers::prepare(&mut head.headers, &facts).is_err() {
         ledger.failed(Code::InternalError, Some("an identity header's value is not visible text"));
         return reply::refuse(Code::InternalError, settings, ledger, !body.is_end_stream());
+    }
+
+    if let Some(protocol) = upgrade {
+        headers::announce_upgrade(&mut head.headers, protocol);
     }
 
     // Only HTTP/1.0 passes without a host.
@@ -74,6 +79,9 @@ pub(super) async fn forward(permit: Permit<'_>, outgoing: Outgoing, mut ledger: 
         }
         Ok(Sent::Answered(answer, lease)) => {
             context.watch.upstream.clear();
+            if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+                return tunnel::switch(answer, lease, ledger);
+            }
             let (mut head, body) = answer.into_parts();
             headers::clean_answer(&mut head.headers);
             // The version is the connection's own affair.

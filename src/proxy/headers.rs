@@ -7,10 +7,13 @@ mod names;
 mod outbound;
 
 use http::header::{CONNECTION, HeaderName, TE, UPGRADE};
-use http::{HeaderMap, HeaderValue};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Version};
 
 pub(super) use names::Names;
 pub(super) use outbound::{Identity, Outbound, prepare};
+
+use crate::access::route::Route;
 
 /// Removes what belongs to one connection alone, and whatever `Connection` names besides.
 ///
@@ -64,6 +67,45 @@ fn announce_trailers(headers: &mut HeaderMap) {
 /// Cleans an upstream's answer for the client.
 pub(super) fn clean_answer(headers: &mut HeaderMap) {
     remove_hop_by_hop(headers);
+}
+
+/// The protocol that the client asks for and the route allows: the first such one, and no other is told to the upstream.
+/// Read before the hop-by-hop fields are gone.
+pub(super) fn wanted_upgrade(head: &Parts, route: &Route) -> Option<HeaderValue> {
+    if !asks_upgrade(&head.headers) || head.version != Version::HTTP_11 || !has_token(&head.headers, "upgrade") {
+        return None;
+    }
+    let lines = head.headers.get_all(UPGRADE).iter();
+    let names = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    let protocol = names.map(<[u8]>::trim_ascii).find_map(|name| route.upgrade(name))?;
+    // RFC 6455 §4.1.
+    if protocol == "websocket" && head.method != Method::GET {
+        return None;
+    }
+    HeaderValue::from_str(protocol).ok()
+}
+
+/// Says in our own words what the connection becomes.
+pub(super) fn announce_upgrade(headers: &mut HeaderMap, protocol: HeaderValue) {
+    headers.remove(TE);
+    headers.insert(UPGRADE, protocol);
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+}
+
+/// Whether an answer switches to this protocol and to no other.
+pub(super) fn agrees_upgrade(headers: &HeaderMap, asked: &HeaderValue) -> bool {
+    let mut lines = headers.get_all(UPGRADE).iter();
+    let (first, second) = (lines.next(), lines.next());
+    second.is_none()
+        && first.is_some_and(|first| first.as_bytes().eq_ignore_ascii_case(asked.as_bytes()))
+        && has_token(headers, "upgrade")
+}
+
+/// Whether `Connection` holds this token.
+fn has_token(headers: &HeaderMap, token: &str) -> bool {
+    let lines = headers.get_all(CONNECTION).iter();
+    let mut tokens = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    tokens.any(|one| one.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
 }
 
 /// Whether the client asks for another protocol.

@@ -52,6 +52,10 @@ pub(super) struct Ledger {
     attempts: u32,
     progress: Option<Rc<Progress>>,
     bytes_out: u64,
+    /// What came through a tunnel.
+    bytes_in: u64,
+    /// How long it took until the protocol was switched: what a tunnel lasts is no measure of anybody's speed.
+    switched_after: Option<Duration>,
 }
 
 impl Ledger {
@@ -88,6 +92,8 @@ impl Ledger {
             attempts: 0,
             progress: None,
             bytes_out: 0,
+            bytes_in: 0,
+            switched_after: None,
         })
     }
 
@@ -139,6 +145,21 @@ impl Ledger {
     pub(super) fn failed(&mut self, code: Code, reason: Option<&'static str>) {
         self.outcome = Outcome::Error(code);
         self.reason = reason.or(self.reason);
+    }
+
+    /// The answer is a switch of protocol.
+    pub(super) fn switched(&mut self) {
+        self.switched_after = Some(self.started.elapsed());
+    }
+
+    /// Why a tunnel ended, for the operator.
+    pub(super) fn ended(&mut self, reason: &'static str) {
+        self.reason = Some(reason);
+    }
+
+    /// Bytes came from the client through a tunnel.
+    pub(super) fn received(&mut self, bytes: usize) {
+        self.bytes_in += bytes as u64;
     }
 
     /// Whether the client is to try again with a fresh nonce.
@@ -215,7 +236,7 @@ impl Drop for Ledger {
             progress.answer_ended();
         }
         let duration = self.started.elapsed();
-        worker.stripe.request(self.outcome, duration);
+        worker.stripe.request(self.outcome, self.switched_after.unwrap_or(duration));
         // A panic while a line was being written leaves the recorder borrowed; the line is lost, the worker is not.
         let Ok(mut recorder) = worker.recorder.try_borrow_mut() else { return };
         if !recorder.is_on() {
@@ -242,7 +263,7 @@ impl Drop for Ledger {
             upstream: self.upstream.as_ref().map(|upstream| upstream.name()),
             endpoint: self.endpoint.as_ref().map(|endpoint| endpoint.shown()),
             attempts: self.attempts,
-            bytes_in: self.progress.as_ref().map_or(0, |progress| progress.bytes()),
+            bytes_in: self.progress.as_ref().map_or(self.bytes_in, |progress| progress.bytes()),
             bytes_out: self.bytes_out,
         });
     }

@@ -32,7 +32,7 @@ pub(super) use client_tls::ClientTls;
 pub(super) use connect::{Target, open};
 pub(super) use echo::echo;
 use endpoint::Home;
-pub(super) use endpoint::{Endpoint, Lease, Slot, literal};
+pub(super) use endpoint::{Endpoint, Lease, Slot, UpstreamSide, literal};
 pub(super) use link::SendFault;
 use queue::Queue;
 

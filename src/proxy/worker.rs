@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::MissedTickBehavior;
 
 use super::connection::{self, Doorway};
-use super::context::Context;
+use super::context::{Context, Ending};
 use super::request_id::RequestIds;
 use super::upstream::{ClientTls, Upstreams};
 use super::watch::{TICK, Ticks};
@@ -33,6 +33,8 @@ pub(super) type Held = Rc<Arc<Current>>;
 
 /// How often idle upstream connections are looked through.
 const POOL_SWEEP: u32 = 20;
+/// What WebSockets get for taking their close frame when the time for draining is over.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What one worker is made from. Sent to its thread; the worker itself never leaves it.
 #[derive(Debug)]
@@ -148,7 +150,13 @@ pub(super) async fn run(seed: Seed) {
         let _ = task.await;
     }
     worker.draining.set(true);
-    let _ = tokio::time::timeout(patience, emptied(&worker)).await;
+    if tokio::time::timeout(patience, emptied(&worker)).await.is_err() {
+        // A WebSocket is told that this is the end; anything else is cut.
+        for (_, context) in &*worker.connections.borrow() {
+            context.end_soon(Ending::GoingAway);
+        }
+        let _ = tokio::time::timeout(FAREWELL, tunnels_told(&worker)).await;
+    }
     sweeper.abort();
     worker.recorder.borrow_mut().flush();
 }
@@ -160,6 +168,13 @@ async fn emptied(worker: &Worker) {
         context.watch.wake();
     }
     while !worker.connections.borrow().is_empty() {
+        worker.emptier.notified().await;
+    }
+}
+
+/// Waits until no tunnel is open.
+async fn tunnels_told(worker: &Worker) {
+    while worker.connections.borrow().iter().any(|(_, context)| context.is_tunnel()) {
         worker.emptier.notified().await;
     }
 }

@@ -30,4 +30,5 @@ mod served;
 mod stage;
 mod tls;
 mod tokens;
+mod upgrades;
 mod upstreams;

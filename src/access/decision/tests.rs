@@ -48,6 +48,7 @@ fn ordinary() -> Route {
         require_access_list: false,
         organizations: None,
         preflight: Preflight::Require,
+        upgrades: Box::default(),
         upstream: 7,
     }
 }

@@ -11,6 +11,7 @@ fn route(host: Option<&str>, path: &str, methods: &[&str], upstream: usize) -> R
         require_access_list: false,
         organizations: None,
         preflight: Preflight::Require,
+        upgrades: Box::default(),
         upstream,
     }
 }

@@ -8,6 +8,9 @@ use crate::access::route::{Access, HostPattern, Preflight, Route, RouteTable};
 use crate::config::document::{Finding, Path, path};
 use crate::config::raw;
 
+/// What a route may switch to unless it says something else.
+const WEBSOCKET: &str = "websocket";
+
 impl Resolve<'_> {
     pub(super) fn routes(&mut self, raw: Option<&[raw::Route]>, upstreams: &[String]) -> RouteTable {
         let at = path!["gateway", "routes"];
@@ -33,6 +36,7 @@ impl Resolve<'_> {
                 require_access_list: false,
                 organizations: None,
                 preflight: Preflight::Require,
+                upgrades: [WEBSOCKET.into()].into(),
                 upstream: 0,
             }]),
             (None, _) if self.lost(&at) || self.lost(&path!["gateway", "upstreams"]) => RouteTable::default(),
@@ -82,6 +86,7 @@ impl Resolve<'_> {
             Some(raw::Preflight::Pass) => Preflight::Pass,
             Some(raw::Preflight::Require) | None => Preflight::Require,
         };
+        let upgrades = self.upgrades(&step(at, "upgrades"), raw.upgrades.as_deref());
         let upstream = upstreams.iter().position(|name| *name == raw.upstream.0);
         if upstream.is_none() && !self.lost(&path!["gateway", "upstreams"]) {
             let known = upstreams.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
@@ -95,8 +100,42 @@ impl Resolve<'_> {
             require_access_list: raw.require_access_list,
             organizations,
             preflight,
+            upgrades: upgrades?,
             upstream: upstream?,
         })
+    }
+
+    /// Protocols that requests may switch to. HTTP itself is none of them: what is spoken in a tunnel is neither judged nor
+    /// framed here, and more requests inside of one would be (threats.md F3).
+    fn upgrades(&mut self, at: &Path, raw: Option<&[raw::Word]>) -> Option<Box<[Box<str>]>> {
+        let Some(raw) = raw else {
+            return Some([WEBSOCKET.into()].into());
+        };
+        let mut upgrades: Vec<Box<str>> = Vec::new();
+        for (index, word) in raw.iter().enumerate() {
+            let text = word.0.as_str();
+            let lower = text.to_ascii_lowercase();
+            let name = lower.split('/').next().unwrap_or_default();
+            let is_http = matches!(name, "h2c" | "h2" | "h3" | "http" | "https" | "tls");
+            let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._/+".contains(&byte);
+            let fault = if text.is_empty() || text.len() > 64 || !text.bytes().all(is_token) {
+                let shown: String = text.chars().take(64).flat_map(char::escape_default).collect();
+                Some(format!("`{shown}` is not the name of a protocol, such as `{WEBSOCKET}`"))
+            } else if is_http {
+                Some(format!(
+                    "a switch to `{text}` is never allowed: requests inside of it would pass without a decision; take it out"
+                ))
+            } else if upgrades.iter().any(|known| **known == *lower) {
+                Some(format!("protocol `{text}` is listed twice; keep one"))
+            } else {
+                None
+            };
+            match fault {
+                Some(fault) => self.error(step(at, index), fault),
+                None => upgrades.push(lower.into()),
+            }
+        }
+        Some(upgrades.into())
     }
 
     fn methods(&mut self, at: &Path, raw: Option<&[raw::Word]>) -> Option<Box<[Box<str>]>> {

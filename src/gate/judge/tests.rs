@@ -36,6 +36,7 @@ pub(crate) fn gateway() -> Gateway {
         require_access_list: false,
         organizations: None,
         preflight,
+        upgrades: Box::default(),
         upstream: 0,
     };
     Gateway {
@@ -66,6 +67,7 @@ pub(crate) fn gateway() -> Gateway {
             header: Duration::from_secs(10),
             body_idle: Duration::from_secs(10),
             keep_alive: Duration::from_secs(10),
+            tunnel_idle: Duration::from_secs(10),
         },
         outbound: Outbound { forwarded: false, identity_headers: true },
     }

@@ -38,6 +38,7 @@ fn settings(change: impl FnOnce(&mut Gateway)) -> Gateway {
             header: Duration::from_secs(5),
             body_idle: Duration::from_secs(5),
             keep_alive: Duration::from_secs(5),
+            tunnel_idle: Duration::from_secs(5),
         },
         outbound: settings::Outbound { forwarded: false, identity_headers: true },
     };

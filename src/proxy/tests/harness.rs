@@ -26,6 +26,7 @@ pub(in crate::proxy) fn gateway(endpoints: Vec<Endpoint>, change: impl FnOnce(&m
         require_access_list: false,
         organizations: None,
         preflight: Preflight::Pass,
+        upgrades: ["websocket".into()].into(),
         upstream: 0,
     };
     let second = Duration::from_secs(1);
@@ -69,7 +70,7 @@ pub(in crate::proxy) fn gateway(endpoints: Vec<Endpoint>, change: impl FnOnce(&m
             max_body_bytes: Some(1_000_000),
             max_connections: 100,
         },
-        timeouts: settings::Timeouts { header: second, body_idle: second, keep_alive: second },
+        timeouts: settings::Timeouts { header: second, body_idle: second, keep_alive: second, tunnel_idle: second },
         outbound: settings::Outbound { forwarded: false, identity_headers: true },
     };
     change(&mut settings);

@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::task::{self, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::HeaderValue;
 
 use super::ClientTls;
-use super::connect::{self, ConnectFault, Target};
+use super::connect::{self, ConnectFault, Stream, Target};
 use super::link::Link;
 use super::queue::Queue;
 use super::standing::Standing;
@@ -76,6 +77,15 @@ pub(super) struct Home<'a> {
     pub(super) upstream: &'a Upstream,
     pub(super) client_tls: &'a Arc<ClientTls>,
     pub(super) queue: &'a Rc<Queue>,
+}
+
+/// A connection that belongs to a tunnel, with what was read ahead of it; it never goes back to a pool.
+#[derive(Debug)]
+pub(in crate::proxy) struct UpstreamSide {
+    pub(in crate::proxy) stream: Stream,
+    pub(in crate::proxy) ahead: Bytes,
+    /// Keeps the connection's place at its endpoint for as long as the tunnel lasts.
+    _slot: Slot,
 }
 
 impl Endpoint {
@@ -257,6 +267,13 @@ impl Lease {
         if link.is_reusable() {
             slot.endpoint.put(link, ticks.now());
         }
+    }
+
+    /// Hands the connection over to a tunnel, after a 101.
+    pub(in crate::proxy) fn into_tunnel(self) -> UpstreamSide {
+        let Self { link, slot, .. } = self;
+        let (stream, ahead) = link.into_stream();
+        UpstreamSide { stream, ahead, _slot: slot }
     }
 
     /// Lets the connection run on by itself until its exchange is over; it is not used again.

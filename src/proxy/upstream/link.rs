@@ -9,8 +9,9 @@ use std::rc::Rc;
 use std::task::{self, Poll};
 use std::time::Duration;
 
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{Request, Response, StatusCode};
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -20,6 +21,7 @@ use super::connect::Stream;
 use super::endpoint::Slot;
 use crate::proxy::body::{Progress, RequestBody};
 use crate::proxy::context::Context;
+use crate::proxy::headers;
 
 /// Room for the heads of answers.
 const MAX_HEAD: usize = 64 * 1024;
@@ -111,12 +113,20 @@ impl Link {
         });
     }
 
+    /// The bare connection, once hyper is done with it, and what was read of the new protocol.
+    pub(super) fn into_stream(self) -> (Stream, Bytes) {
+        let parts = self.connection.into_parts();
+        (parts.io.into_inner(), parts.read_buf)
+    }
+
     /// Sends a request and waits for the head of its answer.
     pub(in crate::proxy) async fn send(
         &mut self,
         request: Request<RequestBody>,
         context: &Context,
     ) -> Result<Response<Incoming>, SendFault> {
+        // Only ours is left by now.
+        let asked = request.headers().get(UPGRADE).cloned();
         // The answer's channel is filled by the connection alone, which is polled right before it: its waker need not be
         // told, and the task is not woken by its own doing. Unconstrained, for a budget's wake-up would be lost with it.
         let mut answer = pin!(unconstrained(self.sender.try_send_request(request)));
@@ -148,13 +158,16 @@ impl Link {
             }
         })
         .await?;
-        accept(response)
+        accept(response, asked.as_ref())
     }
 }
 
-/// Refuses answers whose end two parsers would see in different places (threats.md F2), and switches of protocol.
-fn accept(response: Response<Incoming>) -> Result<Response<Incoming>, SendFault> {
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+/// Refuses answers whose end two parsers would see in different places (threats.md F2), and switches to a protocol that was not asked for
+/// (threats.md F3).
+fn accept(response: Response<Incoming>, asked: Option<&HeaderValue>) -> Result<Response<Incoming>, SendFault> {
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS
+        && !asked.is_some_and(|asked| headers::agrees_upgrade(response.headers(), asked))
+    {
         return Err(SendFault::Unacceptable("it switches to a protocol that nobody asked for"));
     }
     let headers = response.headers();
