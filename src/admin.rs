@@ -20,6 +20,7 @@ mod operation;
 mod organizations;
 mod people;
 mod projects;
+mod query;
 mod service_accounts;
 
 use std::net::SocketAddr;
@@ -92,7 +93,10 @@ pub fn router(admin: Admin) -> Router {
         );
         router = router.route(endpoint.path(), served);
     }
+    // Clients of Cloud Manager ask here for the address that they have to put on a list.
+    let own_address = operation::by_path().remove(explorer::IP_INFO).unwrap_or_default();
     router
+        .route("/api/private/ipinfo", operation::served(Prefix::CloudManager, own_address))
         .route("/api/v1/openapi.json", axum::routing::get(async || explorer::document()))
         .route("/api/v1/docs", axum::routing::get(async || explorer::page()))
         .fallback(unknown)

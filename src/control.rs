@@ -19,7 +19,9 @@ mod organizations;
 mod passwords;
 mod people;
 mod projects;
+mod recent_use;
 mod recovery;
+mod refused_calls;
 mod rights;
 mod roles;
 mod service_accounts;
@@ -188,6 +190,7 @@ pub struct Control {
     token_throttle: tokens::TokenThrottle,
     issuer: Arc<str>,
     published: Arc<Published>,
+    refused: refused_calls::RefusedCalls,
 }
 
 /// A store that was read and compiled, and that nobody serves yet.
@@ -246,6 +249,7 @@ impl Opened {
             door: sign_in::Door::new(),
             issuer: issuer.into(),
             published,
+            refused: refused_calls::RefusedCalls::default(),
         }))
     }
 }

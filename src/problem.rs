@@ -150,6 +150,8 @@ codes! {
     DirectoryReadOnly = "DIRECTORY_READ_ONLY", 409, "Conflict";
     /// The calling credential would shut itself out.
     ChangeExcludesCaller = "CHANGE_EXCLUDES_CALLER", 409, "Conflict";
+    /// A credential would be refused from where it has just been used.
+    ChangeExcludesRecentUse = "CHANGE_EXCLUDES_RECENT_USE", 409, "Conflict";
     /// A list would become empty, which means "from anywhere".
     ChangeRemovesRestriction = "CHANGE_REMOVES_RESTRICTION", 409, "Conflict";
     /// Lists cover everything, which the switch rules out.

@@ -7,7 +7,7 @@ use axum::response::Response;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::call::Query;
+use super::query::Query;
 use crate::problem::Refusal;
 
 /// The revision that was enforced when the answer was given.

@@ -5,7 +5,7 @@ use schemars::SchemaGenerator;
 use super::answer::Answer;
 use super::call::Call;
 use super::dto::{ApiKeyEdit, AskedRole, Assigned, Key, NewApiKey, Secret, entries, granted};
-use super::operation::{Operation, PAGED, Verb};
+use super::operation::{FORCE, Operation, PAGED, Verb};
 use crate::access::credential::Enforcement;
 use crate::access::id::Id;
 use crate::access::record::Place;
@@ -51,7 +51,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: "/orgs/{orgId}/apiKeys/{apiUserId}",
         id: "updateApiKey",
         summary: "Changes an API key; `roles` are all its roles on the organization.",
-        query: &[],
+        query: &[FORCE],
         body: Some(SchemaGenerator::subschema_for::<ApiKeyEdit>),
         status: 200,
         answer: Some(SchemaGenerator::subschema_for::<Key>),
@@ -139,7 +139,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: "/groups/{groupId}/apiKeys/{apiUserId}",
         id: "updateProjectApiKey",
         summary: "Changes an API key of a project; `roles` are all its roles on the project.",
-        query: &[],
+        query: &[FORCE],
         body: Some(SchemaGenerator::subschema_for::<ApiKeyEdit>),
         status: 200,
         answer: Some(SchemaGenerator::subschema_for::<Key>),
@@ -214,7 +214,7 @@ async fn edit(call: Call, place: PlaceOf) -> Result<Answer, Fault> {
         enforcement: asked.enforcement.map(Enforcement::from),
     };
     let (place, id, expected) = (place(&call)?, key_id(&call)?, call.if_match()?);
-    let edited = call.control.edit_api_key(&call.actor, place, id, edit, expected).await?;
+    let edited = call.control.edit_api_key(&call.actor, call.guards(), (place, id), edit, expected).await?;
     let shown = Key::new(&edited.value, None, &call.base);
     Ok(Answer::of(shown).version(edited.value.row.revision).revision(edited.revision))
 }

@@ -248,7 +248,7 @@ fn a_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp
     let parse = |text: String| {
         let shown: String = text.chars().take(40).flat_map(char::escape_default).collect();
         let wrong = || serde::de::Error::custom(format!("`{shown}` is not a time; write it like 2027-06-01T00:00:00Z"));
-        super::call::parse_time(&text).ok_or_else(wrong)
+        super::query::parse_time(&text).ok_or_else(wrong)
     };
     text.map(parse).transpose()
 }

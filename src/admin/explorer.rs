@@ -22,9 +22,12 @@ struct Seen {
     current_ipv4_address: Option<String>,
 }
 
+/// The path of the caller's own address.
+pub(super) const IP_INFO: &str = "/ipinfo";
+
 pub(super) const OPERATIONS: &[Operation] = &[Operation {
     method: Verb::Get,
-    path: "/ipinfo",
+    path: IP_INFO,
     id: "getIpInfo",
     summary: "The address that this caller is seen with, as an access list would have to name it.",
     query: &[],

@@ -8,7 +8,7 @@ use super::call::Call;
 use super::dto::{
     Account, AccountGroup, AskedSecret, Assigned, ClientSecret, NewServiceAccount, ServiceAccountEdit, entries, granted,
 };
-use super::operation::{Operation, PAGED, Verb};
+use super::operation::{FORCE, Operation, PAGED, Verb};
 use crate::access::client_id::ClientId;
 use crate::access::credential::Enforcement;
 use crate::access::record::TokenSubject;
@@ -58,7 +58,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: "/orgs/{orgId}/serviceAccounts/{clientId}",
         id: "updateServiceAccount",
         summary: "Changes a service account; `roles` are all its roles on the organization.",
-        query: &[],
+        query: &[FORCE],
         body: Some(SchemaGenerator::subschema_for::<ServiceAccountEdit>),
         status: 200,
         answer: Some(SchemaGenerator::subschema_for::<Account>),
@@ -157,7 +157,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: "/groups/{groupId}/serviceAccounts/{clientId}",
         id: "updateProjectServiceAccount",
         summary: "Changes a service account of a project; `roles` are all its roles on the project.",
-        query: &[],
+        query: &[FORCE],
         body: Some(SchemaGenerator::subschema_for::<ServiceAccountEdit>),
         status: 200,
         answer: Some(SchemaGenerator::subschema_for::<Account>),
@@ -264,7 +264,7 @@ async fn edit(call: Call, place: PlaceOf) -> Result<Answer, Fault> {
         subject: asked.token.map(|token| token.map(TokenSubject::from)),
     };
     let (place, id, expected) = (place(&call)?, client(&call)?, call.if_match()?);
-    let edited = call.control.edit_service_account(&call.actor, place, id, edit, expected).await?;
+    let edited = call.control.edit_service_account(&call.actor, call.guards(), (place, id), edit, expected).await?;
     Ok(shown(&edited.value, &call, place, None)?.revision(edited.revision))
 }
 

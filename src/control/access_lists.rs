@@ -8,6 +8,7 @@ use super::commit::Change;
 use super::credentials::{check_expiry, find};
 use super::network_sets::{List, Sets};
 use super::organizations::expect;
+use super::recent_use::{self, Standing};
 use super::rights::{Rights, no_organization};
 use super::{Actor, Committed, Control, Fault, Guards, guards, network_sets};
 use crate::access::record::{CredentialName, CredentialRecord, EntryRecord, OrganizationRecord, Place};
@@ -346,6 +347,8 @@ fn replace(
     let sets = Sets::of(change.rows(), organization.pk, before.iter().chain(&after))?;
     let lists = (List::new(&before, &sets), List::new(&after, &sets));
     guards::list(change, guards, &organization, &credential, lists)?;
+    let standing = |list| Standing { list, enforcement: credential.enforcement, mode: organization.mode };
+    recent_use::list(change, guards, &credential, (standing(lists.0), standing(lists.1)))?;
     change.touch_credential(credential.pk)?;
     for entry in before.iter().filter(|entry| !kept.contains_key(&entry.target)) {
         change.store().remove_entry(credential.pk, &entry.target)?;

@@ -9,7 +9,7 @@ use super::credentials::{
 };
 use super::organizations::expect;
 use super::rights::{GrantedRole, Rights};
-use super::{Actor, Committed, Control, Fault, NewEntry, access_lists, draw, roles};
+use super::{Actor, Committed, Control, Fault, Guards, NewEntry, access_lists, draw, recent_use, roles};
 use crate::access::credential::{CredentialKind, Enforcement};
 use crate::access::digest_secret::MOST_SECRETS;
 use crate::access::id::Id;
@@ -118,8 +118,8 @@ impl Control {
     pub async fn edit_api_key(
         &self,
         actor: &Actor,
-        place: Place,
-        id: Id,
+        guards: Guards,
+        (place, id): (Place, Id),
         edit: KeyEdit,
         expected: Option<u64>,
     ) -> Result<Committed<Credential>, Fault> {
@@ -135,6 +135,7 @@ impl Control {
             if edit != (KeyEdit { roles: edit.roles.clone(), ..KeyEdit::default() }) {
                 rights.manage_key(change.rows(), &key.row, &key.roles)?;
             }
+            recent_use::enforcement(change, guards, &key.row, edit.enforcement)?;
             apply(change, key, edit, roles)
         })
         .await

@@ -254,6 +254,7 @@ impl Applying<'_> {
                 if self.new.mode == AccessListMode::Required {
                     let caller = super::organizations::caller(change.rows(), change.actor(), row.id)?;
                     super::guards::switch_on(change, self.how.guards, row, caller.as_ref())?;
+                    super::recent_use::switch_on(change, self.how.guards, row)?;
                 }
                 change.record(Event::new(event_of(self.new.mode), row.id))?;
                 row.mode = self.new.mode;

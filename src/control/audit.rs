@@ -55,6 +55,7 @@ event_types! {
     KeyEnforcementChanged = "API_KEY_ENFORCEMENT_CHANGED";
     KeyAddedToGroup = "API_KEY_ADDED_TO_GROUP";
     KeyRemovedFromGroup = "API_KEY_REMOVED_FROM_GROUP";
+    KeyCallRefused = "API_KEY_CALL_REFUSED";
     SecretAdded = "API_KEY_SECRET_ADDED";
     SecretDeleted = "API_KEY_SECRET_DELETED";
     EntryAdded = "API_KEY_ACCESS_LIST_ENTRY_ADDED";

@@ -15,10 +15,11 @@ use super::{Fault, Limits, OpenFault, Rules, ServeFault, draw};
 use crate::access::credential::{CredentialKind, Fingerprint};
 use crate::access::digest_secret::DigestSecret;
 use crate::access::id::Id;
-use crate::access::record::EventRecord;
+use crate::access::record::{CredentialRecord, EventRecord};
 use crate::access::snapshot::{Delta, Draft, Revoked, Snapshot};
 use crate::access::target::Target;
 use crate::access::token_id::TokenId;
+use crate::access::usage::LastUse;
 use crate::clock::{Clock, Timestamp};
 use crate::directory::sqlite::{self, CompileFault, Rows, Store, StoreFault};
 use crate::gate::digest::ha1;
@@ -74,6 +75,8 @@ pub(super) struct Change<'t> {
     /// Entries that were removed.
     gone: Vec<(Id, Target)>,
     revoked: Vec<(TokenId, Timestamp)>,
+    /// What was counted of uses and is not in the store yet.
+    unwritten: &'t mut Unwritten,
     /// Something was written that nothing is decided by.
     wrote_aside: bool,
     signing: &'t Signing,
@@ -145,7 +148,8 @@ impl Desk {
         self.catch_up()?;
         let transaction = self.store.change()?;
         let revision = self.snapshot.revision() + 1;
-        let mut making = Change::new(&transaction, &actor, rules, (self.clock.now(), revision), &self.signing);
+        let about = (self.clock.now(), revision);
+        let mut making = Change::new(&transaction, &actor, rules, about, &self.signing, &mut self.unwritten);
         let value = change(&mut making)?;
         let other_keys = making.other_keys.take();
         if making.is_nothing() {
@@ -193,7 +197,8 @@ impl Desk {
         self.catch_up()?;
         let revision = self.snapshot.revision();
         let transaction = self.store.change()?;
-        let mut making = Change::new(&transaction, &actor, rules, (self.clock.now(), revision + 1), &self.signing);
+        let about = (self.clock.now(), revision + 1);
+        let mut making = Change::new(&transaction, &actor, rules, about, &self.signing, &mut self.unwritten);
         let value = change(&mut making)?;
         Ok(Committed { value, revision })
     }
@@ -241,6 +246,7 @@ impl<'t> Change<'t> {
         rules: &'t Rules,
         (now, revision): (Timestamp, u64),
         signing: &'t Signing,
+        unwritten: &'t mut Unwritten,
     ) -> Self {
         Self {
             store,
@@ -255,6 +261,7 @@ impl<'t> Change<'t> {
             events: Vec::new(),
             gone: Vec::new(),
             revoked: Vec::new(),
+            unwritten,
             wrote_aside: false,
             signing,
             other_keys: None,
@@ -332,6 +339,19 @@ impl<'t> Change<'t> {
         let row = event.row(draw::id()?, self.actor, self.now, self.revision);
         self.events.push(row);
         Ok(())
+    }
+
+    /// The addresses that a credential was last used from, up to this moment.
+    pub(super) fn recent_addresses(&mut self, credential: &CredentialRecord) -> Result<Vec<LastUse>, Fault> {
+        let mut recent = self.rows().credential_use(credential.pk)?.recent;
+        recent.extend(self.unwritten.book().get(&credential.id).into_iter().flat_map(|seen| seen.recent()));
+        Ok(recent)
+    }
+
+    /// The uses that are not in the store yet, up to this moment.
+    pub(super) fn unwritten_uses(&mut self) -> Vec<(Id, LastUse)> {
+        let book = self.unwritten.book();
+        book.iter().flat_map(|(id, seen)| seen.recent().iter().map(|used| (*id, *used))).collect()
     }
 
     /// An entry is gone, and with it what is known of its use.

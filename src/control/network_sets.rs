@@ -12,7 +12,7 @@ use super::audit::{Event, EventType};
 use super::commit::Change;
 use super::organizations::{check_name, expect};
 use super::rights::Rights;
-use super::{Actor, Committed, Control, Fault, Guards, guards};
+use super::{Actor, Committed, Control, Fault, Guards, guards, recent_use};
 use crate::access::id::Id;
 use crate::access::network::Network;
 use crate::access::record::{CredentialRecord, EntryRecord, NetworkSetRecord, OrganizationRecord};
@@ -225,6 +225,7 @@ pub(super) fn replace(
     }
     if after.networks != before.networks {
         guards::network_set(change, guards, organization, (&before, &after.networks))?;
+        recent_use::network_set(change, guards, organization, (&before, &after.networks))?;
         change.touch_network_set(organization.id, &after.name);
     }
     after.revision = change.revision();

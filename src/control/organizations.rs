@@ -7,7 +7,7 @@ use super::api_keys::{self, NewKey, ShownOnce};
 use super::audit::{Event, EventType};
 use super::rights::{GrantedRole, Rights};
 use super::service_accounts::{LONGEST_SECRET, check_hours};
-use super::{Actor, Committed, Control, Fault, Guards, draw, guards, people};
+use super::{Actor, Committed, Control, Fault, Guards, draw, guards, people, recent_use};
 use crate::access::credential::AccessListMode;
 use crate::access::id::Id;
 use crate::access::record::{CredentialRecord, OrganizationRecord};
@@ -144,6 +144,7 @@ impl Control {
                 if mode == AccessListMode::Required {
                     let caller = caller(change.rows(), change.actor(), id)?;
                     guards::switch_on(change, guards, &row, caller.as_ref())?;
+                    recent_use::switch_on(change, guards, &row)?;
                 }
                 change.record(Event::new(event_of(mode), id))?;
                 row.mode = mode;

@@ -7,7 +7,7 @@ use super::commit::Change;
 use super::credentials::{self, Credential, KeyEdit, apply, check_description, check_expiry, find, keep_an_owner};
 use super::organizations::{check_name, expect};
 use super::rights::{GrantedRole, Rights, no_project};
-use super::{Actor, Committed, Control, Fault, NewEntry, access_lists, draw, roles};
+use super::{Actor, Committed, Control, Fault, Guards, NewEntry, access_lists, draw, recent_use, roles};
 use crate::access::client_id::ClientId;
 use crate::access::credential::{CredentialKind, Enforcement};
 use crate::access::digest_secret::MOST_SECRETS;
@@ -164,8 +164,8 @@ impl Control {
     pub async fn edit_service_account(
         &self,
         actor: &Actor,
-        place: Place,
-        client: ClientId,
+        guards: Guards,
+        (place, client): (Place, ClientId),
         edit: AccountEdit,
         expected: Option<u64>,
     ) -> Result<Committed<ServiceAccount>, Fault> {
@@ -182,6 +182,7 @@ impl Control {
             if edit != (AccountEdit { common: roles_alone, ..AccountEdit::default() }) {
                 rights.manage_key(change.rows(), &key.row, &key.roles)?;
             }
+            recent_use::enforcement(change, guards, &key.row, edit.common.enforcement)?;
             let key = apply(change, key, edit.common, roles)?;
             let key = describe(change, key, edit.description, edit.subject)?;
             Ok(with_account(change.rows(), key)?)

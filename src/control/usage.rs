@@ -63,7 +63,7 @@ impl Unwritten {
 
 impl Desk {
     /// Writes a part of what was counted; tells whether there is more.
-    fn write_usage(&mut self) -> Result<bool, Fault> {
+    pub(super) fn write_usage(&mut self) -> Result<bool, Fault> {
         let (store, unwritten) = self.store_and_usage();
         let part: Vec<Id> = unwritten.book().keys().copied().take(PART).collect();
         if part.is_empty() {

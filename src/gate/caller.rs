@@ -39,6 +39,8 @@ pub struct Refused {
     pub code: Code,
     /// Where it came from, where that could be told.
     pub address: Option<ClientAddress>,
+    /// Whose call it was, where that was proven.
+    pub credential: Option<(CredentialKind, Id)>,
     /// For the operator: what the caller is not told.
     pub reason: String,
     /// What a 401 asks for: one value of `WWW-Authenticate` each.
@@ -95,6 +97,7 @@ impl CallerJudge {
         derived.client.map_err(|fault| Refused {
             code: Code::ClientAddressUnresolved,
             address: None,
+            credential: None,
             reason: fault.as_str().to_owned(),
             challenges: Vec::new(),
         })
@@ -127,12 +130,16 @@ impl CallerJudge {
         let verdict = held.judge.judge(&current, peer, head, now, &mut NoTrace);
         let address = verdict.derived.client.ok();
         let stale = matches!(&verdict.outcome, Outcome::Deny(denial) if matches!(denial.reason, Reason::StaleNonce(_)));
+        let credential = match &verdict.outcome {
+            Outcome::Deny(denial) => denial.credential.map(|(credential, _)| (credential.kind(), credential.id())),
+            Outcome::Allow(_) | Outcome::NotReady => None,
+        };
         let refuse = |code: Code, reason: String| {
             let challenges = match code.status() {
                 401 => held.judge.challenges(&current.settings, now, stale),
                 _ => Vec::new(),
             };
-            Err(Refused { code, address, reason, challenges })
+            Err(Refused { code, address, credential, reason, challenges })
         };
         match verdict.outcome {
             Outcome::Allow(permit) => match permit.grant() {

@@ -5,6 +5,7 @@ mod enforced;
 mod network_sets;
 pub mod office;
 mod people;
+mod recent_use;
 mod shapes;
 mod survives;
 mod third_party;
@@ -34,7 +35,7 @@ fn a_key_and_its_list_live_and_die_and_the_gateway_follows() {
     let list = format!("/apiKeys/{}/accessList", key.id);
     let added = office.own(
         "POST",
-        &list,
+        &format!("{list}?force=true"),
         r#"[{"cidrBlock":"203.0.113.0/24","comment":"office"},{"ipAddress":"::ffff:192.0.2.7"}]"#,
     );
     assert_eq!(added.status, 200, "{}", added.text());
@@ -98,6 +99,7 @@ fn a_key_and_its_list_live_and_die_and_the_gateway_follows() {
             "ORG_CREATED",
             "API_KEY_CREATED",
             "API_KEY_CREATED",
+            "ACCESS_LIST_GUARD_OVERRIDDEN",
             "API_KEY_ACCESS_LIST_ENTRY_ADDED",
             "API_KEY_ACCESS_LIST_ENTRY_ADDED",
             "API_KEY_ACCESS_LIST_ENTRY_CHANGED",
@@ -153,7 +155,8 @@ fn the_switch_is_turned_and_guarded() {
         json!({"apiAccessListMode": "report", "apiAccessListRequired": false, "maxServiceAccountSecretValidityInHours": 8760})
     );
     assert_eq!(office.through(&bare).0, 200);
-    let required = settings(r#"{"apiAccessListRequired":true}"#, "").json();
+    code(&settings(r#"{"apiAccessListRequired":true}"#, ""), 409, "CHANGE_EXCLUDES_RECENT_USE");
+    let required = settings(r#"{"apiAccessListRequired":true}"#, "?force=true").json();
     assert_eq!(
         required,
         json!({"apiAccessListMode": "required", "apiAccessListRequired": true, "maxServiceAccountSecretValidityInHours": 8760})
@@ -187,6 +190,7 @@ fn the_switch_is_turned_and_guarded() {
             "ACCESS_LIST_GUARD_OVERRIDDEN",
             "ORG_PUBLIC_API_ACCESS_LIST_NOT_REQUIRED",
             "ORG_PUBLIC_API_ACCESS_LIST_REQUIRED",
+            "ACCESS_LIST_GUARD_OVERRIDDEN",
             "ORG_PUBLIC_API_ACCESS_LIST_REPORTED",
         ]
     );

@@ -124,7 +124,7 @@ fn a_list_asks_about_using_a_token_and_not_about_getting_one() {
     let token = batch.token(&office);
     assert_eq!(through(&office, &token).0, 200);
     let list = format!("/serviceAccounts/{}/accessList", batch.id);
-    assert_eq!(office.own("POST", &list, r#"[{"cidrBlock":"203.0.113.0/24"}]"#).status, 200);
+    assert_eq!(office.own("POST", &format!("{list}?force=true"), r#"[{"cidrBlock":"203.0.113.0/24"}]"#).status, 200);
     let off = (403, "IP_ADDRESS_NOT_ON_ACCESS_LIST".to_owned());
     assert_eq!(through(&office, &token), off);
     let admin = office.raw("", "GET", "/api/v1/orgs", "", &format!("{}\r\n", bearer(&token)));

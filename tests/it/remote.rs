@@ -109,7 +109,9 @@ fn a_key_and_its_list_are_managed_and_the_gateway_follows() {
     assert_eq!(remote.office.through(&key).0, 200);
     assert_eq!(remote.networks(&key), ["127.0.0.1/32", "203.0.113.0/24"]);
     let on = |command: &str| remote.run(&format!("access-lists {command} --api-key {}", key.id));
-    let replaced = on("replace --cidr 203.0.113.0/24 --ip 2001:DB8::1 --expires-at 2099-01-01").code(0);
+    let others = "replace --cidr 203.0.113.0/24 --ip 2001:DB8::1 --expires-at 2099-01-01";
+    on(others).refused(1, &["409 CHANGE_EXCLUDES_RECENT_USE", "was used from 127.0.0.1", "= help: say `--force`"]);
+    let replaced = on(&format!("{others} --force")).code(0);
     assert!(
         replaced
             .1
@@ -126,7 +128,7 @@ fn a_key_and_its_list_are_managed_and_the_gateway_follows() {
     on("update 2001:db8::1 --comment=").code(0);
     assert_eq!(remote.json(&format!("access-lists show 2001:db8::1 --api-key {}", key.id)).get("comment"), None);
     on("delete 2001:db8::1").code(0);
-    on("delete 127.0.0.1").code(0);
+    on("delete 127.0.0.1 --force").code(0);
     assert_eq!(remote.networks(&key), ["203.0.113.0/24"]);
     // The last entry is asked about twice.
     let help = ["409 CHANGE_REMOVES_RESTRICTION: Without its last entry", "= help: say `--force`"];
@@ -374,7 +376,10 @@ fn network_sets_are_managed_and_referred_to() {
     remote.run("network-sets create office --cidr 203.0.113.0/24 --ip 127.0.0.1 --owner net").code(0);
     let key = remote.key("--desc ci --set office");
     assert_eq!(remote.office.through(&key).0, 200);
-    remote.run("network-sets update office --remove 127.0.0.1").code(0);
+    remote
+        .run("network-sets update office --remove 127.0.0.1")
+        .refused(1, &["CHANGE_EXCLUDES_RECENT_USE", "`--force`"]);
+    remote.run("network-sets update office --remove 127.0.0.1 --force").code(0);
     assert_eq!(remote.office.through(&key), (403, "IP_ADDRESS_NOT_ON_ACCESS_LIST".into()));
     let set = remote.json("network-sets update office --cidr 127.0.0.0/8 --comment desks --owner=");
     assert_eq!((set["comment"].as_str(), set.get("owner"), &set["accessListCount"]), (Some("desks"), None, &1.into()));

@@ -4,7 +4,7 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::api::Api;
-use super::arguments::{Networks, Organization, id, shown, time, time_or_never};
+use super::arguments::{Force, Networks, Organization, id, shown, time, time_or_never};
 use super::shown::{Column, Shown, roles, text};
 use super::{Fault, Remote};
 use crate::access::id::Id;
@@ -61,6 +61,8 @@ pub enum ApiKeys {
         /// Whether its access list refuses, or only reports.
         #[arg(long, value_enum)]
         enforcement: Option<Enforcement>,
+        #[command(flatten)]
+        force: Force,
     },
     /// Delete a key; it is refused from then on.
     Delete {
@@ -259,7 +261,7 @@ impl Remote for ApiKeys {
                 }
                 Ok(Shown::Once(api.post(&place.path(api).await?, &body).await?, WHOLE))
             }
-            Self::Update { key, desc, roles, no_roles, enable, disable, expires_at, enforcement } => {
+            Self::Update { key, desc, roles, no_roles, enable, disable, expires_at, enforcement, force } => {
                 let mut body = Map::new();
                 body.extend(desc.map(|desc| ("desc".to_owned(), json!(desc))));
                 body.extend((no_roles || !roles.is_empty()).then(|| ("roles".to_owned(), json!(roles))));
@@ -269,7 +271,7 @@ impl Remote for ApiKeys {
                 if body.is_empty() {
                     return Err(Fault::Usage("name what is to be changed; `--help` lists what can be".into()));
                 }
-                let path = format!("{}/{}", key.place.path(api).await?, key.id);
+                let path = format!("{}/{}{}", key.place.path(api).await?, key.id, force.query());
                 Ok(Shown::One(api.patch(&path, &Value::Object(body)).await?, WHOLE))
             }
             Self::Delete { id, organization } => {

@@ -8,7 +8,7 @@ use super::super::credentials::{self, KeyEdit, apply, check_description};
 use super::super::network_sets::{self, NetworkSetEdit, NewNetworkSet};
 use super::super::organizations::check_name;
 use super::super::rights::Rights;
-use super::super::{Fault, Guards, access_lists, api_keys, draw, projects, service_accounts};
+use super::super::{Fault, Guards, access_lists, api_keys, draw, projects, recent_use, service_accounts};
 use crate::access::credential::CredentialKind;
 use crate::access::digest_secret::DigestSecret;
 use crate::access::id::Id;
@@ -159,8 +159,8 @@ pub(super) fn update_credential(
     (of, kind, id): (&Organization, CredentialKind, Id),
 ) -> Result<(), Fault> {
     let new = wanted(of, kind, id)?;
-    let row = found(change.rows().credential(named(kind, id))?)?;
-    let key = credentials::whole(change.rows(), row)?;
+    let before = found(change.rows().credential(named(kind, id))?)?;
+    let key = credentials::whole(change.rows(), before.clone())?;
     let differs = |role: &&crate::access::role::Role| new.roles.contains(role) != key.roles.contains(role);
     let changed: Vec<_> = key.roles.iter().chain(&new.roles).filter(differs).cloned().collect();
     if !changed.is_empty() {
@@ -179,8 +179,8 @@ pub(super) fn update_credential(
     let key = apply(change, key, edit, roles)?;
     let key = match &new.account {
         Some(account) => {
-            let before = change.rows().account(key.row.pk)?.description;
-            let AccountRecord { description, subject } = described(new, &account.about, &before);
+            let description = change.rows().account(key.row.pk)?.description;
+            let AccountRecord { description, subject } = described(new, &account.about, &description);
             service_accounts::describe(change, key, Some(description), Some(subject))?
         }
         None => key,
@@ -191,7 +191,8 @@ pub(super) fn update_credential(
         change.store().update_credential(&row)?;
     }
     let entries = access_list(change, of, new);
-    access_lists::make(change, guards, organization, row, entries)
+    access_lists::make(change, guards, organization, row, entries)?;
+    recent_use::enforcement(change, guards, &before, Some(new.enforcement))
 }
 
 fn access_list(change: &Change<'_>, of: &Organization, new: &Credential) -> Vec<EntryRecord> {

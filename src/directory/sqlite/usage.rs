@@ -9,6 +9,7 @@ use super::{Change, Rows, StoreFault};
 use crate::access::client_address::ClientAddress;
 use crate::access::id::Id;
 use crate::access::usage::{CredentialUse, EntryUse, LastDenial, LastUse, MOST_ADDRESSES};
+use crate::clock::Timestamp;
 use crate::live::usage::Seen;
 
 /// A use, of two columns: when, and from where.
@@ -50,6 +51,27 @@ impl Rows<'_> {
             .prepare_cached("SELECT last_used, address FROM recent_address WHERE credential = ? ORDER BY place DESC")?;
         used.recent = statement.query_map([credential], |row| last_use(row, 0))?.collect::<Result<_, _>>()?;
         Ok(used)
+    }
+
+    /// The credentials of an organization that work, have no list and were used since then, each with the addresses.
+    ///
+    /// # Errors
+    /// A [`StoreFault`].
+    pub fn unlisted_in_use(
+        &self,
+        organization: i64,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<(Id, ClientAddress)>, StoreFault> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT credential.id, address FROM credential JOIN recent_address ON recent_address.credential = credential.pk
+             WHERE organization = ?1 AND enabled AND coalesce(expires_at > ?3, 1) AND last_used > ?2
+               AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.credential = credential.pk)",
+        )?;
+        let in_use = |row: &Row<'_>| Ok((parsed(row, 0)?, ClientAddress::new(parsed::<IpAddr>(row, 1)?)));
+        let about = params![organization, since.unix_seconds(), now.unix_seconds()];
+        let rows = statement.query_map(about, in_use)?.collect::<Result<_, _>>()?;
+        Ok(rows)
     }
 
     /// How an entry was used, by what it is named.

@@ -12,7 +12,7 @@ fn flips() -> usize {
 fn what_was_answered_is_enforced_everywhere() {
     let office = Office::open();
     let key = office.key("[]");
-    let path = format!("/api/v1/orgs/{}/apiKeys/{}/accessList", office.organization, key.id);
+    let path = format!("/api/v1/orgs/{}/apiKeys/{}/accessList?force=true", office.organization, key.id);
     let gateway = office.served.gateway();
     let request = format!("GET / HTTP/1.1\r\nHost: api.example.com\r\n{}\r\n\r\n", key.header());
     // The kernel spreads connections over the workers' sockets: of sixteen none is left without one but by 1 : 32 768.

@@ -99,7 +99,9 @@ fn a_session_is_no_credential_and_a_credential_no_person() {
     assert_eq!(through.status, 401);
     // Lists are for credentials: an owner that shut every key out is still let in by a session.
     let settings = format!("/orgs/{}/settings", office.organization);
-    assert_eq!(session(&office, &ann, "PATCH", &settings, r#"{"apiAccessListRequired":true}"#).status, 200);
+    let required = r#"{"apiAccessListRequired":true}"#;
+    code(&session(&office, &ann, "PATCH", &settings, required), 409, "CHANGE_EXCLUDES_RECENT_USE");
+    assert_eq!(session(&office, &ann, "PATCH", &format!("{settings}?force=true"), required).status, 200);
     code(&office.call(OWNER, "GET", "/orgs", ""), 403, "ORG_REQUIRES_ACCESS_LIST");
     assert_eq!(session(&office, &ann, "PATCH", &settings, r#"{"apiAccessListRequired":false}"#).status, 200);
     let events = format!("/orgs/{}/events?eventType=ORG_PUBLIC_API_ACCESS_LIST_REQUIRED", office.organization);

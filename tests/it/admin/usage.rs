@@ -118,6 +118,40 @@ fn the_last_sixteen_addresses_are_kept() {
     assert_eq!(addresses(&used), expected);
 }
 
+/// Calls that are refused although the key was proven are events, each kind of them once.
+#[test]
+fn refused_calls_of_the_admin_api_are_events() {
+    let office = Office::open_with(CONFIGURATION);
+    let key = office.key("[\"ORG_MEMBER\"]");
+    assert_eq!(
+        office.own("POST", &format!("/apiKeys/{}/accessList", key.id), r#"[{"ipAddress":"192.0.2.1"}]"#).status,
+        200
+    );
+    for _ in 0..5 {
+        assert_eq!(office.call(&key.pair, "GET", "/orgs", "").status, 403);
+        // Whose call that is nobody knows.
+        let (public, _) = key.pair.split_once(':').unwrap();
+        let wrong = format!("{public}:40395d07-a353-4881-853b-43efa41339a2");
+        assert_eq!(office.call(&wrong, "GET", "/orgs", "").status, 401);
+    }
+    let page = office.own("GET", "/events?eventType=API_KEY_CALL_REFUSED", "").json();
+    assert_eq!(page["totalCount"], 1, "{page:#}");
+    let event = &page["results"][0];
+    assert_eq!(
+        (&event["detail"], &event["remoteAddress"], &event["apiKeyId"]),
+        (&json!("IP_ADDRESS_NOT_ON_ACCESS_LIST"), &json!("127.0.0.1"), &json!(key.id)),
+        "{event:#}"
+    );
+    assert_eq!(office.own("PATCH", &format!("/apiKeys/{}", key.id), r#"{"enabled":false}"#).status, 200);
+    assert_eq!(office.call(&key.pair, "GET", "/orgs", "").status, 401);
+    assert_eq!(office.own("GET", "/events?eventType=API_KEY_CALL_REFUSED", "").json()["totalCount"], 2);
+    assert_eq!(office.own("GET", "/events?eventType=SERVICE_ACCOUNT_CALL_REFUSED", "").json()["totalCount"], 0);
+    // The address that a list has to name, where clients of Cloud Manager ask for it.
+    let seen = office.raw(OWNER, "GET", "/api/private/ipinfo", "", "").json();
+    assert_eq!((&seen["currentIpv4Address"], &seen["ipAddress"]), (&json!("127.0.0.1"), &json!("127.0.0.1")));
+    assert_eq!(office.raw("", "GET", "/api/private/ipinfo", "", "").status, 401);
+}
+
 /// A crash loses what was counted since the last writing, and nothing that was written; an orderly stop loses nothing.
 #[test]
 fn a_crash_loses_one_writing_at_most_and_a_stop_none() {

@@ -65,7 +65,8 @@ fn a_store_becomes_what_a_file_says_in_one_change() {
     assert_eq!(remote.revision(), before + 1);
     // A set moves, a key is switched off, and both are what is told.
     remote.write(&OWNED.replace("127.0.0.0/8", "203.0.113.0/24"));
-    let moved = remote.json("apply -f directory.yaml");
+    remote.run("apply -f directory.yaml").refused(1, &["CHANGE_EXCLUDES_RECENT_USE", "127.0.0.1"]);
+    let moved = remote.json("apply --force -f directory.yaml");
     assert_eq!(results(&moved)[0]["changes"][0], "networks: +203.0.113.0/24 -127.0.0.0/8");
     assert_eq!(remote.office.through(&export_key()), (403, "IP_ADDRESS_NOT_ON_ACCESS_LIST".into()));
     remote.write(&OWNED.replace("description: export", "description: export, enabled: false"));
