@@ -22,6 +22,7 @@ mod people;
 mod projects;
 mod query;
 mod service_accounts;
+mod strict;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -6,4 +6,5 @@ pub mod fetch;
 pub mod listener;
 pub mod peer;
 pub mod proxy_protocol;
+pub mod server;
 pub mod tls;

@@ -90,6 +90,8 @@ codes! {
     InvalidAttribute = "INVALID_ATTRIBUTE", 400, "Bad Request";
     /// An attribute that nobody knows here.
     UnknownAttribute = "UNKNOWN_ATTRIBUTE", 400, "Bad Request";
+    /// A browser sends it on behalf of another site's page.
+    CrossSiteRequest = "CROSS_SITE_REQUEST", 403, "Forbidden";
     /// A credential tries to be a person.
     CredentialsCannotSignIn = "CREDENTIALS_CANNOT_SIGN_IN", 403, "Forbidden";
     /// An email address and a password that do not belong together.

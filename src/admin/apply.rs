@@ -1,12 +1,14 @@
 //! `/apply`: organizations are made what a directory file says, in one change.
 
 use schemars::{JsonSchema, SchemaGenerator};
-use serde::Serialize;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 
 use super::answer::Answer;
 use super::call::Call;
 use super::operation::{FORCE, Kind, Operation, Parameter, Verb};
 use crate::control::{self, Application, Fault};
+use crate::problem::{Code, Refusal};
 
 /// Most changes that are told one by one.
 const MOST_TOLD: usize = 1_000;
@@ -42,6 +44,13 @@ fn document(_: &mut SchemaGenerator) -> schemars::Schema {
         "properties": { "organizations": { "type": "array", "items": { "type": "object" } } },
         "required": ["organizations"],
     })
+}
+
+/// The least that a document says; everything else of it is read as a directory file is.
+#[derive(Deserialize)]
+struct Named {
+    #[serde(rename = "organizations")]
+    _organizations: Vec<IgnoredAny>,
 }
 
 /// What was done, or would be.
@@ -85,6 +94,10 @@ async fn apply(call: Call) -> Result<Answer, Fault> {
         prune: call.query.flag(PRUNE.name),
         rehearsal: call.query.flag(DRY_RUN.name),
     };
+    if serde_json::from_str::<Named>(call.text()?).is_err_and(|fault| fault.is_data()) {
+        let detail = "missing; name those that are to be made what the document says";
+        return Err(Refusal::field(Code::MissingOneOfAttributes, "organizations", detail).into());
+    }
     let done = call.control.apply_directory(&call.actor, call.text()?.to_owned(), how).await?;
     let total_count = done.value.len() as u64;
     let results = done.value.into_iter().take(MOST_TOLD).map(Change::from).collect();

@@ -1,6 +1,7 @@
 //! One call: who makes it, what it asks for, and the one door that every answer leaves by.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
@@ -12,8 +13,9 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
 use super::answer::{Answer, allowing, refused};
-use super::operation::Operation;
+use super::operation::{Operation, Verb};
 use super::query::Query;
+use super::strict::Strict;
 use super::{Admin, Prefix, oauth};
 use crate::access::client_address::ClientAddress;
 use crate::access::id::Id;
@@ -22,6 +24,12 @@ use crate::control::{Actor, ActorKind, Control, Fault, Guards, SESSION_PREFIX};
 use crate::gate::caller::{Caller, Refused};
 use crate::net::peer::Peer;
 use crate::problem::{Code, Refusal};
+
+/// How long a body may take to come.
+const BODY: Duration = Duration::from_secs(10);
+
+/// The same for a body that may be large.
+const LARGE_BODY: Duration = Duration::from_secs(60);
 
 /// A call of an operation by somebody who was admitted.
 #[derive(Debug)]
@@ -72,12 +80,17 @@ async fn admitted(
     head: &Parts,
     body: Body,
 ) -> Result<(Answer, Query, String), Refusal> {
+    if comes_from_another_site(head) {
+        let detail = "A page of another site had a browser send this; the admin API takes changes from no other site.";
+        return Err(Refusal::new(Code::CrossSiteRequest, detail));
+    }
     let caller = match operation.is_for_strangers() {
         true => Admitted::Person(stranger(admin, peer, head)?),
         false => admit(admin, peer, head).await?,
     };
     let control = admin.control.clone().ok_or_else(|| elsewhere(admin))?;
     let query = Query::strict(head, operation)?;
+    unconditional(head, operation)?;
     let actor = match caller {
         Admitted::Person(actor) => actor,
         Admitted::Credential(Caller { kind, credential, address }) => {
@@ -95,6 +108,31 @@ async fn admitted(
     let call = Call { control, actor, prefix, query: query.clone(), base, path, if_match, body };
     let answer = (operation.handler)(call).await.map_err(|fault| logged(&fault))?;
     Ok((answer, query, here))
+}
+
+/// Whether a browser says that another site's page is behind a change. Browsers remember Basic credentials and send them
+/// along, whoever's page it is that asks; programs that are no browsers send neither header.
+fn comes_from_another_site(head: &Parts) -> bool {
+    if head.method.is_safe() {
+        return false;
+    }
+    let text = |name: &str| head.headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let other_site = text("sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none"));
+    let host = text("host").unwrap_or_default();
+    let is_own = |origin: &str| origin.split_once("://").is_some_and(|(_, at)| at.eq_ignore_ascii_case(host));
+    other_site || text("origin").is_some_and(|origin| !is_own(origin))
+}
+
+/// Whoever sends `If-Match` wants nothing done to another version: where none is compared, nothing is done.
+fn unconditional(head: &Parts, operation: &Operation) -> Result<(), Refusal> {
+    let compares = matches!(operation.method, Verb::Get | Verb::Put | Verb::Patch);
+    match head.headers.get(IF_MATCH) {
+        Some(version) if !compares && version != "*" => {
+            let detail = "This operation compares no versions; send it without `If-Match`.";
+            Err(Refusal::new(Code::VersionMismatch, detail))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Who was let in.
@@ -203,11 +241,21 @@ pub(super) async fn oauth(admin: &Admin, endpoint: oauth::Endpoint, peer: &Peer,
 }
 
 /// A method that a path does not know.
-pub(super) async fn other_method(admin: &Admin, peer: &Peer, allowed: &'static str, request: Request) -> Response {
+pub(super) async fn other_method(
+    admin: &Admin,
+    peer: &Peer,
+    is_for_strangers: bool,
+    allowed: &'static str,
+    request: Request,
+) -> Response {
     let (head, _) = request.into_parts();
-    match admit(admin, peer, &head).await {
+    let admitted = match is_for_strangers {
+        true => Ok(()),
+        false => admit(admin, peer, &head).await.map(drop),
+    };
+    match admitted {
         Err(refusal) => refused(&refusal, &request_id(), &Query::lenient(&head)),
-        Ok(_) => {
+        Ok(()) => {
             let refusal = Refusal::new(Code::MethodNotAllowed, format!("This path knows {allowed}."));
             allowing(refused(&refusal, &request_id(), &Query::lenient(&head)), allowed)
         }
@@ -241,9 +289,14 @@ fn elsewhere(admin: &Admin) -> Refusal {
     Refusal::new(Code::DirectoryReadOnly, detail).with(&admin.origin)
 }
 
-/// Reads a body to its end.
+/// Reads a body to its end, within its time.
 async fn whole(body: Body, largest: usize) -> Result<Bytes, Refusal> {
-    let limited = Limited::new(body, largest).collect().await;
+    let patience = if largest > 1 << 20 { LARGE_BODY } else { BODY };
+    let limited = tokio::time::timeout(patience, Limited::new(body, largest).collect()).await;
+    let limited = limited.map_err(|_| {
+        let detail = format!("The body did not come within {} seconds.", patience.as_secs());
+        Refusal::new(Code::RequestTimeout, detail)
+    })?;
     let bytes = limited.map_err(|fault| match fault.downcast_ref::<LengthLimitError>() {
         Some(_) => Refusal::new(Code::ContentTooLarge, format!("A body has at most {largest} bytes.")),
         None => Refusal::new(Code::InvalidJson, "The body ended early."),
@@ -353,7 +406,7 @@ impl Call {
             };
             Fault::from(Refusal::new(Code::InvalidJson, detail))
         })?;
-        serde_path_to_error::deserialize(value).map_err(|fault| {
+        serde_path_to_error::deserialize(Strict(value)).map_err(|fault| {
             let place = fault.path().to_string();
             let wrong = fault.inner().to_string();
             let code = if wrong.starts_with("unknown field") { Code::UnknownAttribute } else { Code::InvalidAttribute };

@@ -31,6 +31,12 @@ pub(super) use people::{
     AskedInvite, NewPassword, SessionShown, ShownInvite, ShownUser, SignIn, SignUp, Taken, UserEdit,
 };
 
+/// What ids look like.
+const ID: &str = "^[0-9a-fA-F]{24}$";
+
+/// Names have no blank at an end.
+const NAME: &str = r"^\S(.*\S)?$";
+
 /// An address of something.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Link {
@@ -177,6 +183,7 @@ impl SettingsEdit {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct NewOrganization {
     /// 1 to 64 characters.
+    #[schemars(length(min = 1, max = 64), regex(pattern = NAME), example = &"acme")]
     pub(super) name: String,
     /// The switch. `off` by default.
     #[serde(default)]
@@ -192,6 +199,7 @@ pub(super) struct NewOrganization {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Rename {
     /// 1 to 64 characters.
+    #[schemars(length(min = 1, max = 64), regex(pattern = NAME), example = &"acme")]
     pub(super) name: String,
 }
 
@@ -227,10 +235,11 @@ impl Project {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct NewProject {
     /// 1 to 64 characters, unique in the organization.
+    #[schemars(length(min = 1, max = 64), regex(pattern = NAME), example = &"billing")]
     pub(super) name: String,
     /// Its organization; only where the path names none.
     #[serde(default, deserialize_with = "an_id")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", regex(pattern = ID))]
     pub(super) org_id: Option<Id>,
 }
 

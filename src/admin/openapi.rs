@@ -8,6 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::operation::{EVERYWHERE, Kind, Operation, PAGED, Parameter, all, by_path};
 
+mod links;
+
 /// The document. The servers are the three prefixes; every path is below each of them.
 pub fn document() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
@@ -16,6 +18,7 @@ pub fn document() -> Value {
     });
     let mut generator = settings.into_generator();
     let mut paths = Map::new();
+    let every: Vec<&Operation> = all().collect();
     for (path, operations) in by_path() {
         let mut item = Map::new();
         let names: Vec<Value> = path_names(path).map(path_parameter).collect();
@@ -23,7 +26,7 @@ pub fn document() -> Value {
             item.insert("parameters".into(), Value::Array(names));
         }
         for operation in operations {
-            item.insert(operation.method.as_str().into(), described(operation, &mut generator));
+            item.insert(operation.method.as_str().into(), described(operation, &every, &mut generator));
         }
         paths.insert(path.into(), Value::Object(item));
     }
@@ -55,11 +58,26 @@ pub fn document() -> Value {
             "responses": {
                 "Refusal": {
                     "description": "Refused; `errorCode` says why.",
-                    "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Refusal" } } },
+                    "content": { "application/json": { "schema": enveloped(&reference("Refusal")) } },
                 },
             },
         },
     })
+}
+
+fn reference(schema: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{schema}")})
+}
+
+/// An answer bare, or in the envelope that `envelope=true` asks for.
+fn enveloped(content: &Value) -> Value {
+    let envelope = json!({
+        "type": "object",
+        "required": ["status", "content"],
+        "properties": {"status": {"type": "integer"}, "content": content},
+        "additionalProperties": false,
+    });
+    json!({"anyOf": [content, envelope]})
 }
 
 fn path_names(path: &str) -> impl Iterator<Item = &str> {
@@ -68,12 +86,20 @@ fn path_names(path: &str) -> impl Iterator<Item = &str> {
 
 fn path_parameter(name: &str) -> Value {
     let schema = match name {
-        "entry" => json!({"type": "string", "examples": ["203.0.113.9", "203.0.113.0%2F24", "set:office"]}),
+        "entry" => json!({
+            "type": "string", "minLength": 2, "maxLength": 70, "pattern": "^([0-9a-fA-F.:]+((/|%2F)[0-9]{1,3})?|set:.{1,64})$",
+            "examples": ["203.0.113.9", "203.0.113.0/24", "set:office"],
+        }),
         "clientId" => json!({"type": "string", "pattern": "^pcl_sa_id_[0-9a-fA-F]{24}$"}),
         "setName" => json!({"type": "string", "minLength": 1, "maxLength": 64, "examples": ["office"]}),
         _ => json!({"type": "string", "pattern": "^[0-9a-fA-F]{24}$"}),
     };
-    json!({"name": name, "in": "path", "required": true, "schema": schema})
+    let about = match name {
+        "entry" => "The address or network exactly as it is shown; a `/` goes as `%2F`.",
+        "clientId" => "As `clientId` is shown.",
+        _ => "24 hexadecimal characters.",
+    };
+    json!({"name": name, "in": "path", "required": true, "description": about, "schema": schema})
 }
 
 fn query_parameter(parameter: &Parameter) -> Value {
@@ -86,14 +112,19 @@ fn query_parameter(parameter: &Parameter) -> Value {
     json!({"name": parameter.name, "in": "query", "description": parameter.about, "schema": schema})
 }
 
-fn described(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
+fn described(operation: &Operation, every: &[&Operation], generator: &mut SchemaGenerator) -> Value {
     let query: Vec<Value> = EVERYWHERE.iter().chain(operation.query).map(query_parameter).collect();
     let mut answer = json!({"description": operation.summary});
     if let Some(schema) = operation.answer {
         let schema = schema(generator);
         let is_page = operation.query.iter().any(|one| one.name == PAGED[0].name);
-        let schema = if is_page { page_of(schema.into()) } else { schema.into() };
+        // A page wears its envelope inside.
+        let schema = if is_page { page_of(schema.into()) } else { enveloped(&schema.into()) };
         answer["content"] = json!({"application/json": {"schema": schema}});
+    }
+    let links = links::from(operation, every);
+    if !links.is_empty() {
+        answer["links"] = Value::Object(links);
     }
     let mut described = json!({
         "operationId": operation.id,
@@ -101,7 +132,15 @@ fn described(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
         "parameters": query,
         "responses": { operation.status.to_string(): answer },
     });
-    let mut statuses = vec![400, 401, 403, 404, 409, 412, 413, 415, 500, 503];
+    if operation.status == 204 {
+        let nothing = json!({"type": "object", "required": ["status", "content"], "additionalProperties": false,
+            "properties": {"status": {"const": 204}, "content": {"type": "null"}}});
+        described["responses"]["200"] = json!({
+            "description": "The same, where `envelope=true` asked for a body.",
+            "content": {"application/json": {"schema": nothing}},
+        });
+    }
+    let mut statuses = vec![400, 401, 403, 404, 408, 409, 412, 413, 415, 500, 503];
     if operation.body.is_none() {
         statuses.retain(|status| *status != 415);
     }
@@ -131,6 +170,7 @@ fn page_of(results: Value) -> Value {
             "links": {"type": "array", "items": {"$ref": "#/components/schemas/Link"}},
             "results": results,
             "totalCount": {"type": "integer", "minimum": 0},
+            "status": {"type": "integer", "description": "There where `envelope=true` asked for it."},
         },
     })
 }
@@ -201,6 +241,23 @@ mod tests {
         let count = ids.len();
         ids.dedup();
         assert_eq!(ids.len(), count);
+    }
+
+    #[test]
+    fn links_lead_ids_from_answers_into_paths() {
+        let document = document();
+        let link = |path: &str, method: &str, status: &str, to: &str| {
+            document["paths"][path][method]["responses"][status]["links"][to]["parameters"].clone()
+        };
+        let made = link("/orgs/{orgId}/apiKeys", "post", "200", "deleteApiKey");
+        assert_eq!(made, json!({"orgId": "$request.path.orgId", "apiUserId": "$response.body#/id"}));
+        let listed = link("/orgs/{orgId}/apiKeys/{apiUserId}/accessList", "get", "200", "getAccessListEntry");
+        assert_eq!(listed["entry"], "$response.body#/results/0/cidrBlock");
+        let text = document.to_string();
+        let ids: Vec<&str> =
+            text.split("\"operationId\":\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        assert!(ids.len() > 3 * all().count(), "{}", ids.len());
+        assert!(ids.iter().all(|id| all().any(|one| one.id == *id)), "{ids:?}");
     }
 
     #[test]

@@ -173,6 +173,7 @@ pub(super) fn served(prefix: Prefix, operations: Vec<&'static Operation>) -> Met
         // Once for each path of the program.
         Box::leak(names.join(", ").into_boxed_str())
     };
+    let is_for_strangers = operations.iter().all(|one| one.is_for_strangers());
     let mut router = MethodRouter::new();
     for operation in operations {
         router = router.merge(on(
@@ -190,7 +191,7 @@ pub(super) fn served(prefix: Prefix, operations: Vec<&'static Operation>) -> Met
     router.fallback(
         move |State(admin): State<Admin>, ConnectInfo(remote): ConnectInfo<SocketAddr>, request: Request| async move {
             let peer = Peer::tcp(remote, admin.local);
-            call::other_method(&admin, &peer, allowed, request).await
+            call::other_method(&admin, &peer, is_for_strangers, allowed, request).await
         },
     )
 }

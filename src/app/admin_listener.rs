@@ -1,8 +1,8 @@
 //! The admin listener. It runs on the admin runtime: however much is asked of it, no request waits for it.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
+use axum::extract::ConnectInfo;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
@@ -10,6 +10,7 @@ use crate::admin::{self, Admin};
 use crate::config::diagnostic::{Place, Problem, Problems};
 use crate::control::Control;
 use crate::gate::caller::CallerJudge;
+use crate::net::server;
 
 /// Serves the admin API until the runtime ends.
 ///
@@ -27,11 +28,8 @@ pub(super) fn spawn(
         listener.local_addr().map_err(|fault| Problem::error(Place::file("the admin listener"), fault.to_string()))?;
     tracing::info!(address = %local, "the admin API is served");
     let router = admin::router(Admin { control, origin, callers: Arc::new(callers), local, secure });
-    runtime.spawn(async move {
-        let served = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await;
-        if let Err(fault) = served {
-            tracing::error!(error = %fault, "the admin listener ended");
-        }
-    });
+    runtime.spawn(server::serve(listener, router, |extensions, peer| {
+        extensions.insert(ConnectInfo(peer));
+    }));
     Ok(())
 }

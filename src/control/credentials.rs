@@ -96,6 +96,11 @@ pub(super) fn assign(
     let row = change.rows().credential(name)?;
     let row = row.filter(|row| row.organization == project.organization).ok_or_else(|| no_credential(name))?;
     let key = whole(change.rows(), row)?;
+    if key.roles.is_empty() {
+        // Whoever administers every project of a credential manages it: one that is nobody's yet is not for an administrator
+        // of one project to take.
+        rights.manage_key(change.rows(), &key.row, &key.roles)?;
+    }
     let roles = roles::replaced(change, rights, Place::Project(project.id), &key, roles)?;
     apply(change, key, KeyEdit::default(), Some(roles))
 }

@@ -204,7 +204,7 @@ fn check_manageable(new: &NewOrganization) -> Result<(), Fault> {
 
 /// The first key of an organization owns it.
 fn owning(mut key: NewKey) -> Result<NewKey, Fault> {
-    let owner = GrantedRole { project: None, name: "ORG_OWNER".to_owned() };
+    let owner = GrantedRole { organization: None, project: None, name: "ORG_OWNER".to_owned() };
     if key.roles.is_empty() {
         key.roles.push(owner);
     } else if !key.roles.contains(&owner) {

@@ -14,6 +14,8 @@ use crate::problem::{Code, Refusal};
 /// A role as the API names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GrantedRole {
+    /// The organization, where it was named: it has to be the one of the path.
+    pub organization: Option<Id>,
     /// On which project; `None` is the organization.
     pub project: Option<Id>,
     /// Its name.

@@ -44,9 +44,16 @@ pub(super) fn parsed(
     granted: &[GrantedRole],
 ) -> Result<Vec<Role>, Fault> {
     let mut roles = Vec::with_capacity(granted.len());
-    for (at, GrantedRole { project: named, name }) in granted.iter().enumerate() {
+    for (at, GrantedRole { organization: meant, project: named, name }) in granted.iter().enumerate() {
         let on = named.or(project);
         let wrong = |wrong: String| Refusal::field(Code::InvalidAttribute, format!("roles[{at}]"), wrong);
+        if let Some(id) = meant.filter(|id| *id != organization || project.is_some()) {
+            let told = match project {
+                Some(project) => format!("a role on organization {id} is not granted on project {project}"),
+                None => format!("a role on organization {id} is granted by that one's path, not by {organization}'s"),
+            };
+            return Err(wrong(told).into());
+        }
         if let Some(id) = on {
             let known = rows.project(id)?.is_some_and(|found| found.organization == organization);
             if !known {

@@ -69,7 +69,7 @@ impl Control {
         let found = self.read(move |rows| Ok(rows.user_by_email(&asked)?)).await?;
         let hash = found.as_ref().map(|(_, hash)| hash.as_str());
         if !self.door.mill.verify(&password, hash).await? {
-            self.record_failure(actor, found.map(|(user, _)| user)).await?;
+            self.record_failure(actor, found.map(|(user, _)| user));
             return Err(Refusal::new(Code::SignInFailed, "The email address or the password is wrong.").into());
         }
         let Some((user, hash)) = found else { return Err(Fault::Stopping) };
@@ -83,17 +83,24 @@ impl Control {
         Ok(made.await?.value)
     }
 
-    /// Records a failure: the first, and the one that brings the throttle on. What an attacker adds is not worth a row.
-    async fn record_failure(self: &Arc<Self>, actor: &Actor, user: Option<UserRecord>) -> Result<(), Fault> {
+    /// Records a failure: the first, and the one that brings the throttle on. What an attacker adds is not worth a row. The
+    /// answer does not wait for it: neither its time nor a store that can't be written tells that an address is known.
+    fn record_failure(self: &Arc<Self>, actor: &Actor, user: Option<UserRecord>) {
         let client = actor.address.map(|address| address.to_string());
         tracing::info!(client, known = user.is_some(), "a sign-in failed");
-        let Some(user) = user else { return Ok(()) };
+        let Some(user) = user else { return };
         let attempts = self.door.throttle.attempts(&user.email);
         if !matches!(attempts, 1 | PER_EMAIL) {
-            return Ok(());
+            return;
         }
-        let failed = self.change(actor, move |change| note_everywhere(change, EventType::SignInFailed, &user));
-        failed.await.map(drop)
+        let (control, actor) = (Arc::clone(self), actor.clone());
+        tokio::spawn(async move {
+            let noted =
+                control.change(&actor, move |change| note_everywhere(change, EventType::SignInFailed, &user)).await;
+            if let Err(fault) = noted {
+                tracing::error!(error = %fault, "a failed sign-in could not be recorded");
+            }
+        });
     }
 
     /// The actor that a session token stands for.

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 mod enforced;
+mod every_operation;
 mod network_sets;
 pub mod office;
 mod people;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::keys::{Enforce, ShownRole};
 use super::usage::{AccountEntryUsed, AccountUsed, Remembered};
-use super::{AskedEntry, AskedRole, Link, a_time, given, given_time, link, segment, shown_expiry};
+use super::{AskedEntry, AskedRole, Link, NAME, a_time, given, given_time, link, segment, shown_expiry};
 use crate::access::network::Network;
 use crate::access::record::{ClientSecretRecord, EntryRecord, Place, TokenSubject};
 use crate::access::role::Role;
@@ -160,22 +160,25 @@ pub(in crate::admin) struct AccountGroup {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::admin) struct NewServiceAccount {
     /// For people, 1 to 64 characters.
+    #[schemars(length(min = 1, max = 64), regex(pattern = NAME))]
     pub(in crate::admin) name: String,
     /// For people, 1 to 250 characters; the name, where left out.
     #[serde(default)]
+    #[schemars(length(min = 1, max = 250))]
     pub(in crate::admin) description: Option<String>,
     /// What it may do here; nothing, where left out.
     #[serde(default)]
     pub(in crate::admin) roles: Vec<AskedRole>,
     /// How long its first secret lasts, 8 to 8760 hours. Left out, it gets none, and has to have `token`.
     #[serde(default)]
+    #[schemars(range(min = 8, max = 8760))]
     pub(in crate::admin) secret_expires_after_hours: Option<u32>,
     /// Whose foreign tokens speak for it; nobody's, where left out.
     #[serde(default)]
     pub(in crate::admin) token: Option<Subject>,
     /// When it stops working; never, where left out.
     #[serde(default, deserialize_with = "a_time")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub(in crate::admin) expires_at: Option<crate::clock::Timestamp>,
     /// Whether its list refuses; it does, where left out.
     #[serde(default)]
@@ -194,6 +197,7 @@ pub(in crate::admin) struct ServiceAccountEdit {
     pub(in crate::admin) name: Option<String>,
     /// For people, 1 to 250 characters.
     #[serde(default)]
+    #[schemars(length(min = 1, max = 250))]
     pub(in crate::admin) description: Option<String>,
     /// All its roles on the organization or project of the path.
     #[serde(default)]
@@ -207,7 +211,7 @@ pub(in crate::admin) struct ServiceAccountEdit {
     pub(in crate::admin) enabled: Option<bool>,
     /// When it stops working; `null` is never.
     #[serde(default, deserialize_with = "given_time")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub(in crate::admin) expires_at: Option<Option<crate::clock::Timestamp>>,
     /// Whether its list refuses.
     #[serde(default)]
@@ -219,6 +223,7 @@ pub(in crate::admin) struct ServiceAccountEdit {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::admin) struct AskedSecret {
     /// How long it lasts, 8 to 8760 hours; the organization's `maxServiceAccountSecretValidityInHours` may allow less.
+    #[schemars(range(min = 8, max = 8760))]
     pub(in crate::admin) secret_expires_after_hours: u32,
 }
 

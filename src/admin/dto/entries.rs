@@ -63,19 +63,22 @@ impl Entry {
 pub(in crate::admin) struct AskedEntry {
     /// An IPv4 or IPv6 address. Either this, or `cidrBlock`, or `set`.
     #[serde(default)]
+    #[schemars(length(min = 2, max = 45), example = &"203.0.113.9")]
     ip_address: Option<String>,
     /// A network without host bits. Either this, or `ipAddress`, or `set`.
     #[serde(default)]
+    #[schemars(length(min = 4, max = 49))]
     cidr_block: Option<String>,
     /// The name of a network set of the organization. Either this, or `ipAddress`, or `cidrBlock`.
     #[serde(default)]
     set: Option<String>,
     /// For people, up to 250 characters.
     #[serde(default)]
+    #[schemars(length(max = 250))]
     comment: Option<String>,
     /// When it stops admitting; never, where left out.
     #[serde(default, deserialize_with = "a_time")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     expires_at: Option<Timestamp>,
 }
 
@@ -122,10 +125,10 @@ pub(in crate::admin) fn entries(within: &str, asked: Vec<AskedEntry>) -> Result<
 pub(in crate::admin) struct EntryEdit {
     /// For people, up to 250 characters; `null` is none.
     #[serde(default, deserialize_with = "given")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", length(max = 250))]
     pub(in crate::admin) comment: Option<Option<String>>,
     /// When it stops admitting; `null` is never.
     #[serde(default, deserialize_with = "given_time")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub(in crate::admin) expires_at: Option<Option<Timestamp>>,
 }

@@ -1,14 +1,17 @@
 //! API keys, their roles and their private keys.
 
 use schemars::JsonSchema;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::usage::{Remembered, Used};
-use super::{AskedEntry, Link, a_time, given_time, link, shown_expiry};
+use super::{AskedEntry, ID, Link, a_time, given_time, link, shown_expiry};
 use crate::access::credential::Enforcement;
 use crate::access::id::Id;
 use crate::access::record::SecretRecord;
 use crate::access::role::Role;
+use crate::admin::strict::Strict;
 use crate::clock::Timestamp;
 use crate::control::{Credential, Fault, GrantedRole};
 use crate::problem::{Code, Refusal};
@@ -43,18 +46,25 @@ impl ShownRole {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::admin) enum AskedRole {
     /// On the organization or project of the path.
-    Name(String),
+    Name(#[schemars(regex(pattern = ROLES))] String),
     /// As it is shown.
     #[serde(rename_all = "camelCase")]
     On {
         /// The project that it is granted on.
+        #[schemars(regex(pattern = ID))]
         group_id: Option<String>,
         /// The organization that it is granted on.
+        #[schemars(regex(pattern = ID))]
         org_id: Option<String>,
         /// Its name.
+        #[schemars(regex(pattern = ROLES))]
         role_name: String,
     },
 }
+
+/// What roles are called; which of them fit depends on the place.
+const ROLES: &str = "^(ORG_OWNER|ORG_GROUP_CREATOR|ORG_MEMBER|ORG_READ_ONLY|GATEWAY|GROUP_OWNER|GROUP_USER_ADMIN|\
+GROUP_READ_ONLY|app:[A-Za-z0-9_.-]{1,64})$";
 
 impl<'de> Deserialize<'de> for AskedRole {
     /// Not `untagged`, whose errors name nothing.
@@ -71,7 +81,8 @@ impl<'de> Deserialize<'de> for AskedRole {
         match serde_json::Value::deserialize(deserializer)? {
             serde_json::Value::String(name) => Ok(Self::Name(name)),
             other => {
-                let On { group_id, org_id, role_name } = On::deserialize(other).map_err(serde::de::Error::custom)?;
+                let On { group_id, org_id, role_name } =
+                    On::deserialize(Strict(other)).map_err(serde::de::Error::custom)?;
                 Ok(Self::On { group_id, org_id, role_name })
             }
         }
@@ -83,17 +94,20 @@ pub(in crate::admin) fn granted(roles: &[AskedRole]) -> Result<Vec<GrantedRole>,
     let mut granted = Vec::with_capacity(roles.len());
     for (at, role) in roles.iter().enumerate() {
         granted.push(match role {
-            AskedRole::Name(name) => GrantedRole { project: None, name: name.clone() },
+            AskedRole::Name(name) => GrantedRole { organization: None, project: None, name: name.clone() },
             AskedRole::On { group_id: Some(_), org_id: Some(_), .. } => {
                 let wrong = "a role is granted on an organization or on a project; send `orgId` or `groupId`";
                 return Err(Refusal::field(Code::InvalidAttribute, format!("roles[{at}]"), wrong).into());
             }
-            AskedRole::On { group_id, role_name, .. } => {
-                let wrong = |fault: crate::access::id::IdFault| {
-                    Refusal::field(Code::InvalidAttribute, format!("roles[{at}].groupId"), fault.to_string())
+            AskedRole::On { group_id, org_id, role_name } => {
+                let id = |name: &str, text: &Option<String>| {
+                    let parsed = text.as_deref().map(str::parse).transpose();
+                    parsed.map_err(|fault: crate::access::id::IdFault| {
+                        Refusal::field(Code::InvalidAttribute, format!("roles[{at}].{name}"), fault.to_string())
+                    })
                 };
-                let project = group_id.as_deref().map(str::parse).transpose().map_err(wrong)?;
-                GrantedRole { project, name: role_name.clone() }
+                let (organization, project) = (id("orgId", org_id)?, id("groupId", group_id)?);
+                GrantedRole { organization, project, name: role_name.clone() }
             }
         });
     }
@@ -215,13 +229,14 @@ impl From<Enforce> for Enforcement {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::admin) struct NewApiKey {
     /// For people, 1 to 250 characters.
+    #[schemars(length(min = 1, max = 250), example = &"nightly export")]
     pub(in crate::admin) desc: String,
     /// What it may do here; nothing, where left out.
     #[serde(default)]
     pub(in crate::admin) roles: Vec<AskedRole>,
     /// When it stops working; never, where left out.
     #[serde(default, deserialize_with = "a_time")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub(in crate::admin) expires_at: Option<Timestamp>,
     /// Whether its list refuses; it does, where left out.
     #[serde(default)]
@@ -237,6 +252,7 @@ pub(in crate::admin) struct NewApiKey {
 pub(in crate::admin) struct ApiKeyEdit {
     /// For people, 1 to 250 characters.
     #[serde(default)]
+    #[schemars(length(min = 1, max = 250))]
     pub(in crate::admin) desc: Option<String>,
     /// All its roles on the organization or project of the path.
     #[serde(default)]
@@ -246,7 +262,7 @@ pub(in crate::admin) struct ApiKeyEdit {
     pub(in crate::admin) enabled: Option<bool>,
     /// When it stops working; `null` is never.
     #[serde(default, deserialize_with = "given_time")]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub(in crate::admin) expires_at: Option<Option<Timestamp>>,
     /// Whether its list refuses.
     #[serde(default)]
@@ -262,12 +278,40 @@ pub(in crate::admin) struct Assignment {
 }
 
 /// Roles on a project for the credential of the path.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[derive(Debug, JsonSchema)]
 #[schemars(untagged)]
 pub(in crate::admin) enum Assigned {
     /// As Cloud Manager wants it.
     List(Vec<Assignment>),
     /// Simply.
     One(Assignment),
+}
+
+/// By hand: what serde makes of `untagged` has forgotten by then that an object is due, and reads one from a list.
+impl<'de> Deserialize<'de> for Assigned {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+
+        impl<'de> Visitor<'de> for Either {
+            type Value = Assigned;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object with `roles`, or a list of such objects")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Assigned, A::Error> {
+                let mut list = Vec::new();
+                while let Some(item) = items.next_element()? {
+                    list.push(item);
+                }
+                Ok(Assigned::List(list))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, attributes: A) -> Result<Assigned, A::Error> {
+                Assignment::deserialize(MapAccessDeserializer::new(attributes)).map(Assigned::One)
+            }
+        }
+
+        deserializer.deserialize_any(Either)
+    }
 }

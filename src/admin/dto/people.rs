@@ -14,6 +14,7 @@ use crate::control::{Invite, NewSession, User};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::admin) struct SignIn {
     /// The email address, in any case.
+    #[schemars(length(min = 3, max = 254), email)]
     pub(in crate::admin) email: String,
     /// The password.
     pub(in crate::admin) password: String,
@@ -26,8 +27,10 @@ pub(in crate::admin) struct SignUp {
     /// The token that the first start told.
     pub(in crate::admin) token: String,
     /// The email address.
+    #[schemars(length(min = 3, max = 254), email)]
     pub(in crate::admin) email: String,
     /// 12 to 128 characters, and not the email address.
+    #[schemars(length(min = 12, max = 128))]
     pub(in crate::admin) password: String,
 }
 
@@ -48,6 +51,7 @@ pub(in crate::admin) struct NewPassword {
     /// The present one.
     pub(in crate::admin) current_password: String,
     /// 12 to 128 characters, and not the email address.
+    #[schemars(length(min = 12, max = 128))]
     pub(in crate::admin) password: String,
 }
 
@@ -108,7 +112,8 @@ impl ShownUser {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::admin) struct UserEdit {
-    /// All their roles in the organization, those on its projects included.
+    /// All their roles in the organization, those on its projects included; at least one.
+    #[schemars(length(min = 1))]
     pub(in crate::admin) roles: Vec<AskedRole>,
 }
 
@@ -117,8 +122,10 @@ pub(in crate::admin) struct UserEdit {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::admin) struct AskedInvite {
     /// The email address.
+    #[schemars(length(min = 3, max = 254), email, example = &"new.colleague@example.com")]
     pub(in crate::admin) username: String,
-    /// What they will be allowed.
+    /// What they will be allowed; at least one role.
+    #[schemars(length(min = 1))]
     pub(in crate::admin) roles: Vec<AskedRole>,
 }
 

@@ -1,6 +1,8 @@
 //! With SQLite's own shell and with strace: a file that others hold, write or damage, and a program that is killed at each
 //! write of a change.
 
+mod conformance;
+
 use std::io::{BufRead as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Output};
