@@ -60,7 +60,9 @@ enum Command {
     Projects(remote::Group<remote::projects::Projects>),
     /// Manage API keys.
     ApiKeys(remote::Group<remote::api_keys::ApiKeys>),
-    /// Manage the access list of an API key.
+    /// Manage service accounts.
+    ServiceAccounts(remote::Group<remote::service_accounts::ServiceAccounts>),
+    /// Manage the access list of an API key or a service account.
     AccessLists(remote::Group<remote::access_lists::AccessLists>),
     /// Manage named networks that access lists refer to.
     NetworkSets(remote::Group<remote::network_sets::NetworkSets>),
@@ -111,6 +113,7 @@ pub fn run() -> ExitCode {
         Command::Settings(group) => remote::run(group),
         Command::Projects(group) => remote::run(group),
         Command::ApiKeys(group) => remote::run(group),
+        Command::ServiceAccounts(group) => remote::run(group),
         Command::AccessLists(group) => remote::run(group),
         Command::NetworkSets(group) => remote::run(group),
         Command::Events(group) => remote::run(group),

@@ -15,6 +15,7 @@ pub mod organizations;
 pub mod profiles;
 pub mod projects;
 mod secret;
+pub mod service_accounts;
 pub mod settings;
 mod shown;
 

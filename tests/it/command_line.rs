@@ -356,9 +356,16 @@ fn the_reference_lists_every_command() {
     assert!(leaves.len() > 40, "{leaves:?}");
     for page in leaves {
         let words = page.trim_start_matches("portcullis-").trim_end_matches(".1");
-        let groups = ["api-keys-secrets", "api-keys", "access-lists", "network-sets"];
+        let groups = [
+            "api-keys-secrets",
+            "service-accounts-secrets",
+            "api-keys",
+            "service-accounts",
+            "access-lists",
+            "network-sets",
+        ];
         let command = match groups.iter().find(|group| words.starts_with(*group)) {
-            Some(group) if group.contains("secrets") => words.replacen("api-keys-secrets-", "api-keys secrets ", 1),
+            Some(group) if group.contains("secrets") => words.replacen("-secrets-", " secrets ", 1),
             Some(group) => words.replacen(&format!("{group}-"), &format!("{group} "), 1),
             None => words.replacen('-', " ", 1),
         };

@@ -90,6 +90,8 @@ fn without_chance(text: &str) -> String {
         let kind = match stem {
             _ if stem.len() == 24 && is_hex(stem) => "ID",
             _ if is_uuid => "PRIVATE",
+            _ if stem.starts_with("pcl_sa_id_") && stem.len() == 34 => "CLIENT",
+            _ if stem.starts_with("pcl_sa_sk_") && stem.len() == 50 => "SECRET",
             _ if is_time => "TIME",
             _ if is_public => "PUBLIC",
             stem => stem,
@@ -119,6 +121,18 @@ fn the_guide_to_network_sets_shows_what_is_printed() {
         ("HOME", office.folder().display().to_string()),
     ];
     assert_eq!(follow_with("docs/guides/network-sets.md", &variables, without_chance), 7);
+}
+
+#[test]
+fn the_guide_to_service_accounts_shows_what_is_printed() {
+    let office = Office::open();
+    let variables = [
+        ("PORTCULLIS_API_URL", format!("http://{}", office.admin())),
+        ("PORTCULLIS_API_KEY", OWNER.to_owned()),
+        ("GATEWAY", format!("http://{}", office.served.gateway())),
+        ("HOME", office.folder().display().to_string()),
+    ];
+    assert_eq!(follow_with("docs/guides/service-accounts.md", &variables, without_chance), 17);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The command line against the admin API: the program asks another run of itself that serves a store.
 
+mod accounts;
 mod apply;
 
 use std::io::Write as _;
@@ -97,7 +98,7 @@ impl Ran {
     }
 }
 
-fn results(page: &Value) -> &[Value] {
+pub(super) fn results(page: &Value) -> &[Value] {
     page["results"].as_array().unwrap_or_else(|| panic!("{page:#}"))
 }
 
@@ -198,8 +199,11 @@ fn an_organization_is_made_with_a_key_that_manages_it() {
     // The switch would shut the caller out, until it has a list.
     by_owner("settings update --access-lists required").refused(1, &["409 CHANGE_EXCLUDES_CALLER", "`--force`"]);
     by_owner(&format!("access-lists create --current-ip --api-key {}", owner.id)).code(0);
-    assert_eq!(by_owner("settings update --access-lists required").code(0).1, "access lists  required\n");
-    assert_eq!(by_owner("settings show").code(0).1, "access lists  required\n");
+    assert_eq!(
+        by_owner("settings update --access-lists required").code(0).1,
+        "access lists  required\nsecret hours  8760\n"
+    );
+    assert_eq!(by_owner("settings show").code(0).1, "access lists  required\nsecret hours  8760\n");
     let id = made["id"].as_str().unwrap();
     remote.run(&format!("orgs delete {id}")).refused(1, &["404 ORG_NOT_FOUND"]);
     by_owner(&format!("orgs delete {id}")).code(0);
@@ -299,7 +303,7 @@ fn what_can_not_be_asked_says_why() {
         ("access-lists create --api-key 000000000000000000000000", "name a network"),
         ("access-lists create --api-key 000000000000000000000000 --cidr 10.0.0.5/8", "did you mean `10.0.0.0/8`?"),
         ("access-lists create --api-key 000000000000000000000000 --ip 010.0.0.1", "010.0.0.1"),
-        ("access-lists list", "--api-key"),
+        ("access-lists list", "--api-key <ID>|--service-account <CLIENT_ID>"),
         ("api-keys create --desc x --expires-at tomorrow", "2027-06-01T12:00:00Z"),
         ("events list --limit 0", "--limit"),
         ("orgs delete", "<ID>"),

@@ -1,12 +1,13 @@
-//! `portcullis access-lists`: the access list of an API key.
+//! `portcullis access-lists`: the access list of an API key or a service account.
 
 use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::api::{Api, PAGE, segment};
-use super::arguments::{Force, Networks, Organization, id, shown, time, time_or_never};
+use super::arguments::{Force, Networks, Organization, client, id, shown, time, time_or_never};
 use super::shown::{Column, Shown, text};
 use super::{Fault, Remote};
+use crate::access::client_id::ClientId;
 use crate::access::id::Id;
 use crate::access::target::Target;
 use crate::clock::Timestamp;
@@ -82,16 +83,42 @@ pub enum AccessLists {
 /// Whose list.
 #[derive(clap::Args)]
 pub struct List {
-    /// The API key, by its id.
-    #[arg(long, value_name = "ID", value_parser = id)]
-    api_key: Id,
+    #[command(flatten)]
+    owner: Owner,
     #[command(flatten)]
     organization: Organization,
 }
 
+/// The credential that has a list.
+#[derive(Clone, Copy, clap::Args)]
+#[group(required = true, multiple = false)]
+pub struct Owner {
+    /// The API key, by its id.
+    #[arg(long, value_name = "ID", value_parser = id)]
+    api_key: Option<Id>,
+    /// The service account, by its client id.
+    #[arg(long, value_name = "CLIENT_ID", value_parser = client)]
+    service_account: Option<ClientId>,
+}
+
+impl std::fmt::Display for Owner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.api_key, self.service_account) {
+            (Some(id), _) => write!(f, "API key {id}"),
+            (None, Some(id)) => write!(f, "service account {id}"),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
 impl List {
     async fn path(&self, api: &Api) -> Result<String, Fault> {
-        Ok(format!("/orgs/{}/apiKeys/{}/accessList", api.organization(self.organization.org).await?, self.api_key))
+        let of = async |kind, id: String| Ok(format!("{}/{id}/accessList", self.organization.path(api, kind).await?));
+        match (self.owner.api_key, self.owner.service_account) {
+            (Some(id), _) => of("apiKeys", id.to_string()).await,
+            (None, Some(id)) => of("serviceAccounts", id.to_string()).await,
+            (None, None) => Err(Fault::Usage("name whose list: `--api-key` or `--service-account`".into())),
+        }
     }
 
     async fn entry(&self, api: &Api, entry: &Target) -> Result<String, Fault> {
@@ -112,13 +139,18 @@ fn admits(one: &Value) -> String {
     }
 }
 
+/// An attribute of the entries of keys, or the same as those of service accounts spell it.
+fn either(one: &Value, of_key: &str, of_account: &str) -> String {
+    text(one, if one.get(of_key).is_some() { of_key } else { of_account })
+}
+
 const COLUMNS: &[Column] = &[
     Column::new("network", admits),
     Column::new("comment", |one| text(one, "comment")),
     Column::new("expires", |one| text(one, "expiresAt")),
-    Column::new("created", |one| text(one, "created")),
-    Column::new("count", |one| text(one, "count")),
-    Column::new("last used", |one| text(one, "lastUsed")),
+    Column::new("created", |one| either(one, "created", "createdAt")),
+    Column::new("count", |one| either(one, "count", "requestCount")),
+    Column::new("last used", |one| either(one, "lastUsed", "lastUsedAt")),
     Column::new("last used address", |one| text(one, "lastUsedAddress")),
 ];
 
@@ -162,7 +194,7 @@ impl Remote for AccessLists {
             }
             Self::Delete { entry, list, force } => {
                 api.delete(&format!("{}{}", list.entry(api, &entry).await?, force.query())).await?;
-                Ok(Shown::Done(format!("{entry} is off the access list of API key {}", list.api_key)))
+                Ok(Shown::Done(format!("{entry} is off the access list of {}", list.owner)))
             }
         }
     }

@@ -4,11 +4,14 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::api::Api;
-use super::arguments::{Force, Networks, Organization, id, shown, time, time_or_never};
-use super::shown::{Column, Shown, roles, text};
+use super::arguments::{Enforcement, Force, Networks, Organization, Place, id, shown, time, time_or_never};
+use super::shown::{Column, Shown, denial, recent, roles, text};
 use super::{Fault, Remote};
 use crate::access::id::Id;
 use crate::clock::Timestamp;
+
+/// What the API calls them in its paths.
+const KIND: &str = "apiKeys";
 
 /// What is done with API keys.
 #[derive(clap::Subcommand)]
@@ -130,16 +133,6 @@ pub enum Secrets {
     },
 }
 
-/// An organization, or one of its projects.
-#[derive(clap::Args)]
-pub struct Place {
-    #[command(flatten)]
-    organization: Organization,
-    /// The project, in place of the organization.
-    #[arg(long, value_name = "ID", value_parser = id)]
-    project: Option<Id>,
-}
-
 /// One key.
 #[derive(clap::Args)]
 pub struct Key {
@@ -150,33 +143,6 @@ pub struct Key {
     place: Place,
 }
 
-/// Whether a list refuses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Enforcement {
-    /// An address that is not on the list is refused.
-    Enforce,
-    /// It passes, and is recorded.
-    Report,
-}
-
-impl Enforcement {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Enforce => "enforce",
-            Self::Report => "report",
-        }
-    }
-}
-
-impl Place {
-    async fn path(&self, api: &Api) -> Result<String, Fault> {
-        match self.project {
-            Some(project) => Ok(format!("/groups/{project}/apiKeys")),
-            None => of_organization(api, &self.organization).await,
-        }
-    }
-}
-
 impl Key {
     /// The API shows one key by its organization alone.
     async fn shown_at(&self, api: &Api) -> Result<String, Fault> {
@@ -185,8 +151,11 @@ impl Key {
 }
 
 async fn of_organization(api: &Api, organization: &Organization) -> Result<String, Fault> {
-    Ok(format!("/orgs/{}/apiKeys", api.organization(organization.org).await?))
+    organization.path(api, KIND).await
 }
+
+/// What is shown once.
+const SECRET: &str = "private key";
 
 const COLUMNS: &[Column] = &[
     Column::new("id", |one| text(one, "id")),
@@ -213,23 +182,6 @@ const WHOLE: &[Column] = &[
     Column::new("recent addresses", recent),
 ];
 
-/// The last denial on one line.
-fn denial(key: &Value) -> String {
-    let denial = &key["lastDenial"];
-    let reported = if denial["outcome"] == "would_deny" { " (reported only)" } else { "" };
-    match denial["address"].as_str() {
-        Some(address) => format!("{} from {address} at {}{reported}", text(denial, "code"), text(denial, "time")),
-        None if denial.is_null() => String::new(),
-        None => format!("{} at {}{reported}", text(denial, "code"), text(denial, "time")),
-    }
-}
-
-/// The addresses that a key was last used from, newest first.
-fn recent(key: &Value) -> String {
-    let recent = key["recentAddresses"].as_array().into_iter().flatten();
-    recent.map(|one| text(one, "address")).collect::<Vec<_>>().join(", ")
-}
-
 const SECRETS: &[Column] = &[
     Column::new("id", |one| text(one, "id")),
     Column::new("private key", |one| text(one, "maskedSecretValue")),
@@ -245,7 +197,7 @@ const NEW_SECRET: &[Column] = &[
 impl Remote for ApiKeys {
     async fn ask(self, api: &Api) -> Result<Shown, Fault> {
         match self {
-            Self::List(place) => Ok(Shown::Many(api.all(&place.path(api).await?, "", None).await?, COLUMNS)),
+            Self::List(place) => Ok(Shown::Many(api.all(&place.path(api, KIND).await?, "", None).await?, COLUMNS)),
             Self::Show(key) => Ok(Shown::One(api.get(&key.shown_at(api).await?).await?, WHOLE)),
             Self::Create { place, desc, roles, expires_at, enforcement, networks } => {
                 let mut body = json!({
@@ -259,7 +211,7 @@ impl Remote for ApiKeys {
                 if let Some(enforcement) = enforcement {
                     body["enforcement"] = json!(enforcement.as_str());
                 }
-                Ok(Shown::Once(api.post(&place.path(api).await?, &body).await?, WHOLE))
+                Ok(Shown::Once(api.post(&place.path(api, KIND).await?, &body).await?, WHOLE, SECRET))
             }
             Self::Update { key, desc, roles, no_roles, enable, disable, expires_at, enforcement, force } => {
                 let mut body = Map::new();
@@ -271,7 +223,7 @@ impl Remote for ApiKeys {
                 if body.is_empty() {
                     return Err(Fault::Usage("name what is to be changed; `--help` lists what can be".into()));
                 }
-                let path = format!("{}/{}{}", key.place.path(api).await?, key.id, force.query());
+                let path = format!("{}/{}{}", key.place.path(api, KIND).await?, key.id, force.query());
                 Ok(Shown::One(api.patch(&path, &Value::Object(body)).await?, WHOLE))
             }
             Self::Delete { id, organization } => {
@@ -301,7 +253,7 @@ impl Remote for Secrets {
             }
             Self::Add { id, organization } => {
                 let path = format!("{}/{id}/secrets", of_organization(api, &organization).await?);
-                Ok(Shown::Once(api.call(Method::POST, &path, None).await?, NEW_SECRET))
+                Ok(Shown::Once(api.call(Method::POST, &path, None).await?, NEW_SECRET, SECRET))
             }
             Self::Remove { id, secret, organization } => {
                 api.delete(&format!("{}/{id}/secrets/{secret}", of_organization(api, &organization).await?)).await?;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::Fault;
 use super::api::Api;
+use crate::access::client_id::{ClientId, ClientIdFault};
 use crate::access::id::Id;
 use crate::access::network::{Network, parse_address};
 use crate::clock::Timestamp;
@@ -13,6 +14,16 @@ use crate::clock::Timestamp;
 /// An id. The message does not repeat the text: somebody may have written a key there.
 pub(super) fn id(text: &str) -> Result<Id, String> {
     text.parse().map_err(|_| "an id is 24 hexadecimal characters; the `list` commands show them".to_owned())
+}
+
+/// The id of a service account.
+pub(super) fn client(text: &str) -> Result<ClientId, String> {
+    text.parse().map_err(|fault: ClientIdFault| format!("{fault}; `service-accounts list` shows them"))
+}
+
+/// How long a secret of a service account lasts.
+pub(super) fn hours() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(8..=8760)
 }
 
 /// An instant, or midnight UTC of a day.
@@ -55,6 +66,33 @@ pub struct Organization {
     pub(super) org: Option<Id>,
 }
 
+impl Organization {
+    /// Where its things of a kind are.
+    pub(super) async fn path(&self, api: &Api, kind: &str) -> Result<String, Fault> {
+        Ok(format!("/orgs/{}/{kind}", api.organization(self.org).await?))
+    }
+}
+
+/// An organization, or one of its projects.
+#[derive(clap::Args)]
+pub struct Place {
+    #[command(flatten)]
+    pub(super) organization: Organization,
+    /// The project, in place of the organization.
+    #[arg(long, value_name = "ID", value_parser = id)]
+    project: Option<Id>,
+}
+
+impl Place {
+    /// Where its things of a kind are.
+    pub(super) async fn path(&self, api: &Api, kind: &str) -> Result<String, Fault> {
+        match self.project {
+            Some(project) => Ok(format!("/groups/{project}/{kind}")),
+            None => self.organization.path(api, kind).await,
+        }
+    }
+}
+
 /// Passes guards by.
 #[derive(clap::Args)]
 pub struct Force {
@@ -87,6 +125,24 @@ impl Mode {
             Self::Off => "off",
             Self::Report => "report",
             Self::Required => "required",
+        }
+    }
+}
+
+/// Whether a list refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Enforcement {
+    /// An address that is not on the list is refused.
+    Enforce,
+    /// It passes, and is recorded.
+    Report,
+}
+
+impl Enforcement {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Report => "report",
         }
     }
 }

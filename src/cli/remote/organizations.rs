@@ -77,7 +77,7 @@ impl Remote for Organizations {
                         "accessList": networks.entries(api, None).await?,
                     },
                 });
-                Ok(Shown::Once(api.post("/orgs", &body).await?, MADE))
+                Ok(Shown::Once(api.post("/orgs", &body).await?, MADE, "private key"))
             }
             Self::Update { organization, name } => {
                 let id = api.organization(organization.org).await?;

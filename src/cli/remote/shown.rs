@@ -34,8 +34,8 @@ pub enum Shown {
     Many(Value, &'static [Column]),
     /// One thing, one attribute a line.
     One(Value, &'static [Column]),
-    /// One thing with a secret in it that is shown this once.
-    Once(Value, &'static [Column]),
+    /// One thing with a secret in it that is shown this once, and what the secret is called.
+    Once(Value, &'static [Column], &'static str),
     /// What was done; the API answered nothing.
     Done(String),
 }
@@ -43,12 +43,12 @@ pub enum Shown {
 impl Shown {
     /// Prints it.
     pub(super) fn print(self, output: Output) -> std::io::Result<()> {
-        let is_secret = matches!(self, Self::Once(..));
+        let secret = if let Self::Once(.., secret) = self { Some(secret) } else { None };
         let mut out = std::io::stdout().lock();
         out.write_all(self.text(output).as_bytes())?;
         out.flush()?;
-        if is_secret && output == Output::Table {
-            eprintln!("The private key is shown this once. Keep it now.");
+        if let (Some(secret), Output::Table) = (secret, output) {
+            eprintln!("The {secret} is shown this once. Keep it now.");
         }
         Ok(())
     }
@@ -58,14 +58,16 @@ impl Shown {
         match (self, output) {
             (Self::Done(told), Output::Table) => format!("{told}\n"),
             (Self::Done(_), Output::Json) => String::new(),
-            (Self::Many(value, _) | Self::One(value, _) | Self::Once(value, _), Output::Json) => format!("{value:#}\n"),
+            (Self::Many(value, _) | Self::One(value, _) | Self::Once(value, ..), Output::Json) => {
+                format!("{value:#}\n")
+            }
             (Self::Many(value, columns), Output::Table) => {
                 let rows = value["results"].as_array().into_iter().flatten();
                 let titles = columns.iter().map(|column| column.title.to_uppercase()).collect();
                 let cells = |row: &Value| columns.iter().map(|column| cell((column.text)(row))).collect();
                 aligned(std::iter::once(titles).chain(rows.map(cells)))
             }
-            (Self::One(value, columns) | Self::Once(value, columns), Output::Table) => {
+            (Self::One(value, columns) | Self::Once(value, columns, _), Output::Table) => {
                 aligned(columns.iter().map(|column| vec![column.title.to_owned(), cell((column.text)(&value))]))
             }
         }
@@ -110,12 +112,31 @@ pub(super) fn text(value: &Value, name: &str) -> String {
 
 /// Roles: those on a project with the project behind an `@`.
 pub(super) fn roles(value: &Value) -> String {
-    let roles = value["roles"].as_array().into_iter().flatten();
-    let role = |role: &Value| match role["groupId"].as_str() {
-        Some(project) => format!("{}@{project}", text(role, "roleName")),
-        None => text(role, "roleName"),
+    let all = ["roles", "groupRoles"].into_iter().filter_map(|name| value[name].as_array()).flatten();
+    let role = |role: &Value| match (role.as_str(), role["groupId"].as_str()) {
+        // Those of service accounts are plain names.
+        (Some(name), _) => name.to_owned(),
+        (None, Some(project)) => format!("{}@{project}", text(role, "roleName")),
+        (None, None) => text(role, "roleName"),
     };
-    roles.map(role).collect::<Vec<_>>().join(", ")
+    all.map(role).collect::<Vec<_>>().join(", ")
+}
+
+/// The last denial on one line.
+pub(super) fn denial(one: &Value) -> String {
+    let denial = &one["lastDenial"];
+    let reported = if denial["outcome"] == "would_deny" { " (reported only)" } else { "" };
+    match denial["address"].as_str() {
+        Some(address) => format!("{} from {address} at {}{reported}", text(denial, "code"), text(denial, "time")),
+        None if denial.is_null() => String::new(),
+        None => format!("{} at {}{reported}", text(denial, "code"), text(denial, "time")),
+    }
+}
+
+/// The addresses that a credential was last used from, newest first.
+pub(super) fn recent(value: &Value) -> String {
+    let recent = value["recentAddresses"].as_array().into_iter().flatten();
+    recent.map(|one| text(one, "address")).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
