@@ -44,8 +44,6 @@ pub struct Loaded {
     pub directory: Directory,
     /// What somebody should look at.
     pub warnings: Problems,
-    /// Every file that was read, list files included.
-    pub files_read: Vec<PathBuf>,
     /// SHA-256 of the names and the bytes of all files: equal where nothing changed.
     pub digest: [u8; 32],
 }
@@ -65,18 +63,20 @@ pub struct Examined {
     pub loaded: Result<Loaded, Problems>,
     /// Its organizations, where all of them could be told even if something else refuses it.
     pub organizations: Option<Vec<Id>>,
+    /// Every file that was looked for, list files included, whether it could be read or not.
+    pub files: Vec<PathBuf>,
 }
 
 /// As [`load`], with what a faulty directory still tells.
 pub fn examine(path: &Path, options: &LoadOptions) -> Examined {
     let mut reader = source::Reader::new(options.largest);
-    let (files, problems) = reader.files(path);
-    let judged = resolve::resolve(&files, &mut reader, problems);
-    let (files_read, digest) = reader.finish();
+    let (sources, problems) = reader.files(path);
+    let judged = resolve::resolve(&sources, &mut reader, problems);
+    let (files, digest) = reader.finish();
     let organizations = judged.complete.then(|| judged.directory.organizations.iter().map(|one| one.id).collect());
     let loaded = judged.problems.unless_refused(Some(judged.directory));
-    let loaded = loaded.map(|(directory, warnings)| Loaded { directory, warnings, files_read, digest });
-    Examined { loaded, organizations }
+    let loaded = loaded.map(|(directory, warnings)| Loaded { directory, warnings, digest });
+    Examined { loaded, organizations, files }
 }
 
 /// Reads a directory from one text; list files are looked for in `folder`. `name` is what problems call the text.

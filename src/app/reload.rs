@@ -94,10 +94,10 @@ pub fn prepare(origin: Origin) -> Result<Prepared, Problems> {
 
 /// The directory where it can be used, and what was found, also where it goes with the configuration.
 fn judged_directory(source: &DirectorySource, named: &Named) -> (Option<Compiled>, Problems) {
-    let (compiled, known) = read::directory_with_organizations(source, 1);
+    let found = read::directory(source, 1);
     let unknown = |known| agree::unknown_organizations(&named.organizations, known);
-    let mut problems = known.map(unknown).unwrap_or_default();
-    let (compiled, found) = match compiled {
+    let mut problems = found.organizations.map(unknown).unwrap_or_default();
+    let (compiled, found) = match found.judged {
         Ok((compiled, warnings)) => (Some(compiled), warnings),
         Err(problems) => (None, problems),
     };

@@ -22,7 +22,7 @@ pub(super) struct SourceFile {
     folder: PathBuf,
 }
 
-/// Reads files and remembers which.
+/// Reads files and remembers which it looked for.
 pub(super) struct Reader {
     left: u64,
     /// Whether a text comes from elsewhere, so that no file of this machine is its own.
@@ -47,7 +47,7 @@ impl Reader {
         Self { alone: true, ..Self::new(0) }
     }
 
-    /// The files that were read and the digest of it all.
+    /// The files that were wanted, whether they could be read or not, and the digest of what was read.
     pub(super) fn finish(self) -> (Vec<PathBuf>, [u8; 32]) {
         let mut digest = [0; 32];
         // SHA-256 is 32 bytes long, so this never panics.
@@ -120,6 +120,7 @@ impl Reader {
     }
 
     fn text(&mut self, shown: &Path, real: &Path) -> io::Result<String> {
+        self.files.push(shown.to_owned());
         let file = fs::File::open(real)?;
         if !file.metadata()?.is_file() {
             return Err(io::Error::other("it is no ordinary file"));
@@ -136,7 +137,6 @@ impl Reader {
         // Names and lengths too, so that moving a line to another file is a change.
         self.digest.update(format!("{} {length}\n", shown.display()).as_bytes());
         self.digest.update(&bytes);
-        self.files.push(shown.to_owned());
         String::from_utf8(bytes).map_err(|fault| {
             let at = fault.utf8_error().valid_up_to();
             let line = 1 + fault.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count();

@@ -293,12 +293,13 @@ fn a_folder_is_merged_and_an_organization_continued() {
     write(folder.path(), "lists/p.txt", "# partner\r\n203.0.113.0/24 # all\r\n\r\n  2001:db8::1\r\n");
     write(folder.path(), ".hidden.yaml", "nonsense: 1");
     write(folder.path(), "README.md", "no directory");
-    let loaded = load(folder.path(), &LoadOptions::default()).unwrap();
+    let Examined { loaded, files, .. } = examine(folder.path(), &LoadOptions::default());
+    let loaded = loaded.unwrap();
     let organization = &loaded.directory.organizations[0];
     assert_eq!((organization.network_sets.len(), organization.credentials[0].access_list.len()), (1, 3));
     assert_eq!(organization.mode, AccessListMode::Required);
     let names: Vec<_> =
-        loaded.files_read.iter().map(|path| path.strip_prefix(folder.path()).unwrap().display().to_string()).collect();
+        files.iter().map(|path| path.strip_prefix(folder.path()).unwrap().display().to_string()).collect();
     assert_eq!(names, ["a.yaml", "b.yaml.gz", "c.yml", "lists/p.txt"]);
     let again = load(folder.path(), &LoadOptions::default()).unwrap();
     assert_eq!(loaded.digest, again.digest);

@@ -118,6 +118,19 @@ fn list_files_count_as_the_directory() {
     assert_eq!(outcome(&stage, KEY).0, 200);
 }
 
+/// What a refused directory looked for is watched for too, in folders that are not there yet as well: it serves when it comes,
+/// and not only at the look that needs no event.
+#[test]
+fn a_list_file_that_comes_after_the_directory_that_names_it_completes_it() {
+    let stage = Stage::new();
+    stage.replace("directory.yaml", directory().replace("127.0.0.1]", "{ file: lists/new/office.txt }]"));
+    wait_for("a refusal", || stage.metric(REFUSALS) == 1.0);
+    std::fs::create_dir_all(stage.path("lists/new")).unwrap();
+    std::fs::write(stage.path("lists/new/office.txt"), "127.0.0.0/8\n").unwrap();
+    stage.wait_for_revision(2.0);
+    assert_eq!((outcome(&stage, KEY).0, stage.metric(CURRENT)), (200, 1.0));
+}
+
 /// threats.md L2, each fault by itself: the whole is refused, also the good change beside it.
 #[test]
 fn a_faulty_directory_is_refused_whole_and_told_once() {

@@ -55,8 +55,13 @@ impl Interest {
     }
 
     fn file(&mut self, path: &Path) {
-        self.folders.insert(folder_of(path));
+        let folder = folder_of(path);
         self.names.extend(path.file_name().map(OsString::from));
+        // A folder that is not there can't be watched; the one that it will be made in can.
+        if !folder.exists() {
+            self.file(&folder);
+        }
+        self.folders.insert(folder);
     }
 }
 

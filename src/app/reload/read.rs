@@ -93,13 +93,17 @@ pub(super) fn examined(origin: &Origin) -> (Examined, [u8; 32]) {
     (examined, combined(&text, key.as_ref()))
 }
 
-/// Reads and compiles the directory.
-pub(super) fn directory(source: &DirectorySource, revision: u64) -> Judged {
-    directory_with_organizations(source, revision).0
+/// What was found where a directory is kept.
+pub(super) struct Found {
+    pub(super) judged: Judged,
+    /// Its organizations, where they can be told even if it is faulty.
+    pub(super) organizations: Option<Vec<Id>>,
+    /// The files that it was looked for in, also those that are missing.
+    pub(super) files: Vec<PathBuf>,
 }
 
-/// Reads and compiles the directory; with it its organizations, where they can be told even if it is faulty.
-pub(super) fn directory_with_organizations(source: &DirectorySource, revision: u64) -> (Judged, Option<Vec<Id>>) {
+/// Reads and compiles the directory.
+pub(super) fn directory(source: &DirectorySource, revision: u64) -> Found {
     let begin = Instant::now();
     let (directory, warnings, digest, files, place) = match source {
         DirectorySource::Demonstration => {
@@ -108,39 +112,37 @@ pub(super) fn directory_with_organizations(source: &DirectorySource, revision: u
         }
         DirectorySource::Sqlite(path) => return stored(path, begin),
         DirectorySource::File(path) => {
-            let directory::Examined { loaded, organizations } =
+            let directory::Examined { loaded, organizations, files } =
                 directory::examine(path, &directory::LoadOptions::default());
             let loaded = match loaded {
                 Ok(loaded) => loaded,
-                Err(problems) => return (Err(problems), organizations),
+                Err(problems) => return Found { judged: Err(problems), organizations, files },
             };
             let place = Place::file(path.display().to_string());
-            (loaded.directory, loaded.warnings, loaded.digest, loaded.files_read, place)
+            (loaded.directory, loaded.warnings, loaded.digest, files, place)
         }
     };
     let organizations = directory.organizations.iter().map(|one| one.id).collect();
     let compiled = directory.compile(revision).map_err(|fault| Problem::error(place, fault.to_string()).into());
-    let compiled = compiled
-        .map(|snapshot| (Compiled { snapshot: Arc::new(snapshot), digest, files, took: begin.elapsed() }, warnings));
-    (compiled, Some(organizations))
+    let judged = compiled.map(|snapshot| {
+        let snapshot = Arc::new(snapshot);
+        (Compiled { snapshot, digest, files: files.clone(), took: begin.elapsed() }, warnings)
+    });
+    Found { judged, organizations: Some(organizations), files }
 }
 
 /// What a store holds, without serving it.
-fn stored(path: &Path, begin: Instant) -> (Judged, Option<Vec<Id>>) {
+fn stored(path: &Path, begin: Instant) -> Found {
     match directory::sqlite::look(path) {
         Ok(snapshot) => {
             let snapshot = Arc::new(snapshot.unwrap_or_else(|| Draft::new().finish(1)));
-            let known = snapshot.organizations().map(|one| one.id()).collect();
-            (
-                Ok((
-                    Compiled { snapshot, digest: [0; 32], files: Vec::new(), took: begin.elapsed() },
-                    Problems::default(),
-                )),
-                Some(known),
-            )
+            let organizations = Some(snapshot.organizations().map(|one| one.id()).collect());
+            let compiled = Compiled { snapshot, digest: [0; 32], files: Vec::new(), took: begin.elapsed() };
+            Found { judged: Ok((compiled, Problems::default())), organizations, files: Vec::new() }
         }
         Err(fault) => {
-            (Err(Problem::error(Place::file(path.display().to_string()), Chain(&fault).to_string()).into()), None)
+            let problem = Problem::error(Place::file(path.display().to_string()), Chain(&fault).to_string());
+            Found { judged: Err(problem.into()), organizations: None, files: Vec::new() }
         }
     }
 }

@@ -82,6 +82,8 @@ pub(in crate::app) struct Reloader {
     data_plane: Option<TlsInUse>,
     /// The problems told last, by `What`, so that one fault is told and counted once and not on every look.
     refused: [Option<String>; 3],
+    /// What the last look wanted to read for something that it then refused: what is missing there may come.
+    wanted: Vec<PathBuf>,
     /// What the file system said at the last look, where a change since would show.
     stamp: Option<Stamp>,
 }
@@ -95,7 +97,8 @@ impl Reloader {
         clock: Clock,
     ) -> Self {
         let refused = [None, None, None];
-        Self { origin, serving, published, metrics, clock, data_plane: None, refused, stamp: None }
+        let wanted = Vec::new();
+        Self { origin, serving, published, metrics, clock, data_plane: None, refused, wanted, stamp: None }
     }
 
     /// Who speaks TLS with what is read here.
@@ -109,7 +112,7 @@ impl Reloader {
         if let AccessLogSink::File(path) = &self.settings().access_log.sink {
             interest.noise(path);
         }
-        self.sources().iter().for_each(|path| interest.path(path));
+        self.sources().iter().chain(&self.wanted).for_each(|path| interest.path(path));
         if self.is_refused() {
             interest.everything();
         }
@@ -130,15 +133,7 @@ impl Reloader {
         if let Origin::File(path) = &self.origin {
             paths.push(path.clone());
         }
-        let settings = self.settings();
-        if let DirectorySource::File(path) = &settings.directory {
-            paths.push(path.clone());
-        }
-        let listeners = settings.sockets.listen.iter().filter_map(|listen| listen.tls.as_ref());
-        paths.extend(listeners.flat_map(|tls| [tls.certificate.clone(), tls.private_key.clone()]));
-        paths.extend(settings.gateway.upstreams.iter().filter_map(|upstream| upstream.tls.ca.clone()));
-        let digest = settings.gateway.credentials.digest.as_ref();
-        paths.extend(digest.and_then(|digest| digest.nonce_key.as_ref()).map(|key| key.file.clone()));
+        paths.extend(named_by(self.settings()));
         paths
     }
 
@@ -149,6 +144,7 @@ impl Reloader {
         if look == Look::IfTouched && !self.is_refused() && self.stamp.as_ref() == Some(&stamp) {
             return Looked::Done;
         }
+        self.wanted.clear();
         let directory = self.new_directory();
         // Behind what may take seconds: it goes by the key sets of this moment.
         let configuration = self.new_configuration();
@@ -164,7 +160,7 @@ impl Reloader {
     }
 
     /// The configuration with what it needs, where it is another one; `None` where it is the one that serves.
-    fn new_configuration(&self) -> Read<New> {
+    fn new_configuration(&mut self) -> Read<New> {
         let Origin::File(path) = &self.origin else { return Ok(None) };
         // The text that serves is good; whether the files that it names still are is judged apart from it.
         if read::digest(path, self.settings()) == Some(self.serving.configuration.digest) {
@@ -172,19 +168,20 @@ impl Reloader {
         }
         let (configuration, warnings) = read::configuration(&self.origin)?;
         let keys = &self.published.current().keys;
-        let (keys, tls) =
-            agree::material(&read::named(&self.origin), &configuration.settings, keys, &self.serving.tls)?;
+        let material = agree::material(&read::named(&self.origin), &configuration.settings, keys, &self.serving.tls);
+        let (keys, tls) = material.inspect_err(|_| self.wanted.extend(named_by(&configuration.settings)))?;
         Ok(Some(New { configuration, keys, authorities: tls.authorities, warnings }))
     }
 
     /// The directory, where it is another one; `None` where it is the one that serves.
-    fn new_directory(&self) -> Read<(Compiled, Problems)> {
+    fn new_directory(&mut self) -> Read<(Compiled, Problems)> {
         match &self.settings().directory {
             // A store tells of its changes itself.
             DirectorySource::Demonstration | DirectorySource::Sqlite(_) => Ok(None),
             source @ DirectorySource::File(_) => {
-                read::directory(source, self.serving.directory.snapshot.revision() + 1)
-                    .map(|read| Some(read).filter(|(new, _)| new.digest != self.serving.directory.digest))
+                let found = read::directory(source, self.serving.directory.snapshot.revision() + 1);
+                let read = found.judged.inspect_err(|_| self.wanted.extend(found.files))?;
+                Ok(Some(read).filter(|(new, _)| new.digest != self.serving.directory.digest))
             }
         }
     }
@@ -334,6 +331,20 @@ impl Reloader {
         let settings = Settings { gateway: new.settings.gateway, ..old.clone() };
         self.serving.configuration = Configuration { settings, named: new.named, digest: new.digest };
     }
+}
+
+/// The files that a configuration names.
+fn named_by(settings: &Settings) -> Vec<PathBuf> {
+    let mut paths = Vec::new();
+    if let DirectorySource::File(path) = &settings.directory {
+        paths.push(path.clone());
+    }
+    let listeners = settings.sockets.listen.iter().filter_map(|listen| listen.tls.as_ref());
+    paths.extend(listeners.flat_map(|tls| [tls.certificate.clone(), tls.private_key.clone()]));
+    paths.extend(settings.gateway.upstreams.iter().filter_map(|upstream| upstream.tls.ca.clone()));
+    let digest = settings.gateway.credentials.digest.as_ref();
+    paths.extend(digest.and_then(|digest| digest.nonce_key.as_ref()).map(|key| key.file.clone()));
+    paths
 }
 
 /// What was read, and what is wrong.
