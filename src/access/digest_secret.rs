@@ -98,3 +98,23 @@ impl fmt::Debug for DigestHolder {
         f.debug_struct("DigestHolder").field("credential", &self.credential).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn realms_stand_between_quotes_and_colons() {
+        for text in ["P", "Portcullis of acme, Inc.", "!#$%&'()*+,-./", &"x".repeat(128)] {
+            assert!(is_realm(text), "{text}");
+        }
+        for text in ["", "a\"b", "a\\b", "a:b", "a\tb", "\u{e4}", "a\u{7f}", &"x".repeat(129)] {
+            assert!(!is_realm(text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn algorithms_have_the_names_of_the_registry() {
+        assert_eq!([Algorithm::Sha256, Algorithm::Md5].map(Algorithm::as_str), ["SHA-256", "MD5"]);
+    }
+}

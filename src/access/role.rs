@@ -86,3 +86,6 @@ impl Role {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,6 +44,11 @@ fn everything_else_is_refused_with_the_way_out() {
 
 #[test]
 fn a_fault_repeats_only_the_beginning_and_no_control_characters() {
+    let message = "`10.0.0.x` is not an IP address; write it like 203.0.113.9 or 2001:db8::1";
+    assert_eq!(parse_address("10.0.0.x").unwrap_err().to_string(), message);
+    let zone =
+        "`fe80::1%eth0` has a zone id, which means nothing outside one machine; leave out everything from `%` on";
+    assert_eq!(parse_address("fe80::1%eth0").unwrap_err().to_string(), zone);
     let fault = "\u{1b}[31m".repeat(1000).parse::<Network>().unwrap_err().to_string();
     assert!(fault.len() < 600 && !fault.contains('\u{1b}'), "{fault}");
 }
