@@ -74,6 +74,15 @@ pub struct RouteTable {
     /// Longest suffix first.
     below: Vec<(Box<str>, Vec<usize>)>,
     any: Vec<usize>,
+    /// Whether a path of a route has a capital.
+    has_capitals: bool,
+}
+
+/// How letters of a path are compared with those of a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Letters {
+    AsTheyAre,
+    WithoutCase,
 }
 
 /// What a request selects.
@@ -122,7 +131,8 @@ impl RouteTable {
             route.path = if bare.is_empty() { "/".into() } else { bare.into() };
         }
         routes.sort_by_key(|route| (std::cmp::Reverse(route.path.len()), route.methods.is_empty()));
-        let mut table = Self { routes, ..Self::default() };
+        let has_capitals = routes.iter().any(|route| holds_capital(&route.path));
+        let mut table = Self { routes, has_capitals, ..Self::default() };
         for (at, route) in table.routes.iter().enumerate() {
             match &route.host {
                 None => table.any.push(at),
@@ -147,28 +157,42 @@ impl RouteTable {
     pub fn find(&self, host: &str, method: &str, path: &str) -> RouteMatch<'_> {
         let bare = bare_host(host);
         let lowered;
-        let bare = match bare.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        let bare = match holds_capital(bare) {
             true => {
                 lowered = bare.to_ascii_lowercase();
                 lowered.as_str()
             }
             false => bare,
         };
-        let raw = self.select(bare, method, path);
+        let raw = self.select(bare, method, path, Letters::AsTheyAre);
+        let found = raw.map_or(RouteMatch::NotFound, |at| RouteMatch::Matched(&self.routes[at]));
+        let agrees = |reading: &str| {
+            self.select(bare, method, reading, Letters::AsTheyAre) == raw
+                && self.agrees_without_case(raw, bare, method, reading)
+        };
         if reading::is_plain(path) {
-            return raw.map_or(RouteMatch::NotFound, |at| RouteMatch::Matched(&self.routes[at]));
+            return if self.agrees_without_case(raw, bare, method, path) { found } else { RouteMatch::Ambiguous };
         }
-        if reading::is_too_intricate(path) {
+        if reading::is_too_intricate(path) || !reading::all(path).all(|reading| agrees(&reading)) {
             return RouteMatch::Ambiguous;
         }
-        match reading::all(path).all(|reading| self.select(bare, method, &reading) == raw) {
-            false => RouteMatch::Ambiguous,
-            true => raw.map_or(RouteMatch::NotFound, |at| RouteMatch::Matched(&self.routes[at])),
-        }
+        found
     }
 
-    fn select(&self, host: &str, method: &str, path: &str) -> Option<usize> {
-        let first = |list: &[usize]| list.iter().copied().find(|at| self.routes[*at].admits(method, path));
+    /// Whether a server that takes `/Admin` for `/admin` would select the same. Where routes differ in nothing but case,
+    /// whoever wrote them knows that what stands behind tells them apart.
+    fn agrees_without_case(&self, raw: Option<usize>, host: &str, method: &str, path: &str) -> bool {
+        // Where nothing was selected nothing is forwarded.
+        if raw.is_none() || !self.has_capitals && !holds_capital(path) {
+            return true;
+        }
+        let folded = self.select(host, method, path, Letters::WithoutCase);
+        let path_of = |at: Option<usize>| at.map(|at| &*self.routes[at].path);
+        folded == raw || path_of(folded).zip(path_of(raw)).is_some_and(|(one, other)| one.eq_ignore_ascii_case(other))
+    }
+
+    fn select(&self, host: &str, method: &str, path: &str, letters: Letters) -> Option<usize> {
+        let first = |list: &[usize]| list.iter().copied().find(|at| self.routes[*at].admits(method, path, letters));
         self.exact
             .get(host)
             .and_then(|list| first(list))
@@ -180,10 +204,16 @@ impl RouteTable {
 }
 
 impl Route {
-    fn admits(&self, method: &str, path: &str) -> bool {
+    fn admits(&self, method: &str, path: &str, letters: Letters) -> bool {
         let prefix = &*self.path;
-        let under =
-            prefix == "/" || path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let begins = |start: &str| match letters {
+            Letters::AsTheyAre => start == prefix,
+            Letters::WithoutCase => start.eq_ignore_ascii_case(prefix),
+        };
+        let under = prefix == "/"
+            || path
+                .split_at_checked(prefix.len())
+                .is_some_and(|(start, rest)| begins(start) && (rest.is_empty() || rest.starts_with('/')));
         under && (self.methods.is_empty() || self.methods.iter().any(|listed| **listed == *method))
     }
 
@@ -197,6 +227,10 @@ impl Route {
     pub fn admits_organization(&self, organization: Id) -> bool {
         self.organizations.as_ref().is_none_or(|listed| listed.contains(&organization))
     }
+}
+
+fn holds_capital(text: &str) -> bool {
+    text.bytes().any(|byte| byte.is_ascii_uppercase())
 }
 
 fn is_below(host: &str, suffix: &str) -> bool {

@@ -254,6 +254,9 @@ pub struct Outbound {
     pub forwarded: bool,
     /// Sends the `X-Portcullis-*` identity headers. Default: `true`.
     pub identity_headers: Option<bool>,
+    /// Lets headers pass by which upstreams take another target, host or method than the request has (`X-Original-URL`,
+    /// `X-HTTP-Method-Override` and the like): routes then don't say what is done behind them. Default: `false`.
+    pub overrides: bool,
 }
 
 /// Where organizations, credentials and access lists are kept.

@@ -58,6 +58,7 @@ impl Resolve<'_> {
         let outbound = Outbound {
             forwarded: raw.gateway.outbound.forwarded,
             identity_headers: raw.gateway.outbound.identity_headers.unwrap_or(true),
+            overrides: raw.gateway.outbound.overrides,
         };
         let directory = self.directory(raw.directory.as_ref());
         self.directory.clone_from(&directory);

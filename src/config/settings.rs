@@ -236,6 +236,8 @@ pub struct Outbound {
     pub forwarded: bool,
     /// Send the `X-Portcullis-*` identity headers.
     pub identity_headers: bool,
+    /// Let headers pass that name another target, host or method than the request.
+    pub overrides: bool,
 }
 
 /// Where the directory is kept.

@@ -30,7 +30,7 @@ pub(super) async fn run(context: Rc<Context>, request: Request<Incoming>) -> Res
     let current = context.worker.current();
     let settings = &current.settings;
 
-    if let Err(insane) = sanity::check(&head, has_body) {
+    if let Err(insane) = sanity::check(&head, has_body, settings.outbound) {
         ledger.failed(Code::MalformedRequest, Some(insane.0));
         // The framing is in doubt: whatever follows is not read as a request.
         return reply::refuse(Code::MalformedRequest, settings, ledger, true);

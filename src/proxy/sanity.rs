@@ -1,19 +1,20 @@
 //! What a request's head must be like before anybody looks at its meaning.
 //!
-//! Only what hyper lets pass: two hosts, a target that contradicts its host, an upgrade that would desynchronise.
+//! Only what hyper lets pass: two hosts, a target that contradicts its host, two methods, an upgrade that would desynchronise.
 
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Method, Version};
 
 use super::headers;
+use crate::config::settings::Outbound;
 
 /// Why a head is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Insane(pub(super) &'static str);
 
-/// Checks a head (RFC 9112 §3.2, threats.md F1, F3, F5).
-pub(super) fn check(head: &Parts, has_body: bool) -> Result<(), Insane> {
+/// Checks a head (RFC 9112 §3.2, threats.md F1, F3, F5, F10).
+pub(super) fn check(head: &Parts, has_body: bool, outbound: Outbound) -> Result<(), Insane> {
     if head.method == Method::CONNECT {
         return Err(Insane("CONNECT is not served here"));
     }
@@ -43,6 +44,9 @@ pub(super) fn check(head: &Parts, has_body: bool) -> Result<(), Insane> {
     }
     if has_body && headers::asks_upgrade(&head.headers) {
         return Err(Insane("an upgrade with a body"));
+    }
+    if !outbound.overrides && headers::overrides_method(head) {
+        return Err(Insane("a header names another method than the request"));
     }
     let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
     let coding = codings.next();
@@ -86,7 +90,8 @@ mod tests {
             request = request.header(*name, *value);
         }
         let (head, ()) = request.body(()).unwrap().into_parts();
-        assert_eq!(check(&head, body).err().map(|insane| insane.0), expected);
+        let outbound = Outbound { forwarded: false, identity_headers: true, overrides: false };
+        assert_eq!(check(&head, body, outbound).err().map(|insane| insane.0), expected);
     }
 
     #[test]
@@ -113,6 +118,10 @@ mod tests {
         check_head("GET", "*", &[("host", "a")], false, Some("the target has no path"));
         check_head("CONNECT", "a:443", &[("host", "a:443")], false, Some("CONNECT is not served here"));
         check_head("POST", "/", &[("host", "a"), ("upgrade", "x")], true, Some("an upgrade with a body"));
+        let two = Some("a header names another method than the request");
+        check_head("POST", "/", &[("host", "a"), ("x-http-method-override", "DELETE")], false, two);
+        check_head("GET", "/", &[("host", "a"), ("x_http.method", "")], false, two);
+        check_head("POST", "/", &[("host", "a"), ("x-method-override", "post")], false, None);
         let coded = Some("a transfer coding other than chunked");
         check_head("POST", "/", &[("host", "a"), ("transfer-encoding", "gzip, chunked")], true, coded);
         check_head(

@@ -10,6 +10,7 @@ const NOT_HERE: (u16, &str) = (403, "ORG_NOT_ALLOWED_ON_ROUTE");
 const INVALID: (u16, &str) = (401, "INVALID_CREDENTIALS");
 const REQUIRED: (u16, &str) = (401, "CREDENTIALS_REQUIRED");
 const NOWHERE: (u16, &str) = (404, "ROUTE_NOT_FOUND");
+const MALFORMED: (u16, &str) = (400, "MALFORMED_REQUEST");
 const TWO_WAYS: (u16, &str) = (400, "AMBIGUOUS_PATH");
 const ALLOWED: (u16, &str) = (200, "");
 
@@ -184,7 +185,7 @@ fn what_a_route_asks_for() {
         ("methods", "POST", "/read", &nobody, ALLOWED),
         ("methods: no such one", "PUT", "/read", &open, NOWHERE),
         ("methods are told apart by case", "post", "/read", &nobody, REQUIRED),
-        ("an override is nobody's", "GET", "/read", &with(&nobody, &["X-HTTP-Method-Override: POST".into()]), REQUIRED),
+        ("another method", "GET", "/read", &with(&nobody, &["X-HTTP-Method-Override: POST".into()]), MALFORMED),
         ("preflight", "OPTIONS", "/cors", &preflight, ALLOWED),
         ("preflight with a wrong key", "OPTIONS", "/cors", &with(&wrong, &preflight), ALLOWED),
         ("not quite a preflight", "OPTIONS", "/cors", &half, REQUIRED),

@@ -183,9 +183,17 @@ fn f4_paths_are_forwarded_as_received_or_refused() {
             other => panic!("{path}: {other}"),
         }
     }
-    for path in
-        ["/public/../a", "/public/%2e%2e/a", "/public/..%2fa", "/public/..;/a", "//public/../a", "/public/..\\a"]
-    {
+    for path in [
+        "/public/../a",
+        "/public/%2e%2e/a",
+        "/public/..%2fa",
+        "/public/..;/a",
+        "//public/../a",
+        "/public/..\\a",
+        "/public/%252e%252e/a",
+        "/public/..%252fa",
+        "/PUBLIC/../a",
+    ] {
         let answer = stage.send(raw(&format!("GET {path} HTTP/1.1"), &[], ""));
         assert_eq!(answer.outcome(), (400, "AMBIGUOUS_PATH".into()), "{path}");
         // Without a credential nobody learns that there is anything to disagree about.
@@ -255,6 +263,44 @@ fn f9_a_refused_request_is_refused_before_its_body() {
     assert_eq!(client.send(head(KEY)).status, 100);
     assert_eq!(client.send("hello").status, 200);
     assert_eq!(stage.upstream.nth(1).body, b"hello");
+}
+
+/// F10: what was judged is what the upstream does.
+#[test]
+fn f10_nothing_names_another_request_than_the_one_that_was_judged() {
+    let routes = "[{ path: /, upstream: api, methods: [GET, POST] }, { path: /admin, upstream: api }]";
+    let stage = Setting::new().routes(routes).gateway("client_address: { trusted_proxies: [127.0.0.0/8] }").set();
+    let targets = [
+        "X-Original-URL: /admin",
+        "X-Rewrite-URL: /admin",
+        "x_original_url: /admin",
+        "X.Override-URL: /admin",
+        "X-Script-Name: /x",
+        "X-Host: other",
+        "X-Original-Host: other",
+        // Says nothing that the request does not say.
+        "X-HTTP-Method-Override: post",
+    ];
+    let answer = stage.send(raw("POST /form HTTP/1.1", &targets, ""));
+    assert_eq!(answer.status, 200);
+    let seen = stage.upstream.nth(1);
+    let passed = |seen: &str| targets.iter().any(|line| line.to_lowercase().starts_with(&format!("{seen}:")));
+    assert!(seen.headers.iter().all(|(name, _)| !passed(name)), "{seen:#?}");
+    for line in ["X-HTTP-Method-Override: DELETE", "X-HTTP-Method: PUT", "x_method_override: delete", "X-HTTP-Method: "]
+    {
+        let answer = stage.send(raw("POST /form HTTP/1.1", &[line], ""));
+        assert_eq!(answer.outcome(), (400, "MALFORMED_REQUEST".into()), "{line}");
+    }
+    assert_eq!(stage.upstream.seen().len(), 1);
+    // Who knows that it harms nothing says so.
+    let stage = Setting::new().gateway("outbound: { overrides: true }").set();
+    let lines = ["X-Original-URL: /other", "X-HTTP-Method-Override: DELETE"];
+    assert_eq!(stage.send(raw("POST /form HTTP/1.1", &lines, "")).status, 200);
+    let seen = stage.upstream.nth(1);
+    assert_eq!(
+        (seen.header("x-original-url"), seen.header("x-http-method-override")),
+        (Some("/other"), Some("DELETE"))
+    );
 }
 
 /// Bodies are streamed both ways: neither side waits for the other's end.

@@ -56,8 +56,18 @@ fn the_most_specific_route_wins() {
     check("a.b.example.com", "GET", "/", Some(5));
     check("a.eu.example.com", "GET", "/", Some(6));
     check("example.com", "GET", "/", None);
+    // Nothing stands before the suffix, or something else behind it.
+    check(".example.com", "GET", "/", None);
+    check("a.example.com.org", "GET", "/", None);
     check("[::1]:80", "GET", "/api", Some(3));
     check("shop.example.com", "OPTIONS", "*", Some(4));
+}
+
+#[test]
+fn routes_are_listed_most_specific_path_first() {
+    let listed: Vec<_> = table().iter().map(|route| route.upstream).collect();
+    assert_eq!(listed[..4], [7, 1, 3, 2]);
+    assert_eq!(listed.len(), 7);
 }
 
 #[test]
@@ -86,6 +96,13 @@ fn readings_that_disagree_are_ambiguous() {
         // Read once within segments, and once more behind that.
         "/public/x%2fy/%2e%2e/..%2fapi",
         "/public/x%2fy/%2e%2e;a/..%2fapi",
+        // Decoded by one server and once more by the next.
+        "/public/%252e%252e/api",
+        "/public/..%252fapi",
+        "/public/%25%32%65%25%32%65/api",
+        "/public%255c..%255capi",
+        // Servers on file systems without case.
+        "/public/../Public",
     ] {
         check("x", "GET", path, AMBIGUOUS);
     }
@@ -103,6 +120,35 @@ fn readings_that_agree_pass_as_they_are() {
     }
     check("x", "GET", &format!("/public/{}", "%c3%a4".repeat(10_000)), Some(1));
     check("x", "GET", "/other/../x", None);
+}
+
+/// A route is not left by writing it in capitals, for a server that takes both for one path.
+#[test]
+fn case_is_no_way_out_of_a_route() {
+    let of = |routes: &[(&str, &[&str])], path: &str| {
+        let numbered = routes.iter().enumerate().map(|(at, (path, methods))| route(None, path, methods, at));
+        match RouteTable::new(numbered.collect()).find("x", "GET", path) {
+            RouteMatch::Matched(route) => Some(route.upstream),
+            RouteMatch::NotFound => None,
+            RouteMatch::Ambiguous => AMBIGUOUS,
+        }
+    };
+    let (all, admin, capital): (_, (_, &[&str]), (_, &[&str])) =
+        (("/", &[][..]), ("/admin", &[]), ("/Admin", &["GET"]));
+    assert_eq!(of(&[all, admin], "/Admin/x"), AMBIGUOUS);
+    assert_eq!(of(&[all, admin], "/%41dmin"), AMBIGUOUS);
+    assert_eq!(of(&[all, admin], "/Administration"), Some(0));
+    assert_eq!(of(&[all, admin], "/x/Admin"), Some(0));
+    assert_eq!(of(&[all, admin], "/admin/Name"), Some(1));
+    assert_eq!(of(&[all, capital], "/admin"), AMBIGUOUS);
+    assert_eq!(of(&[all, capital], "/Admin"), Some(1));
+    assert_eq!(of(&[admin], "/Admin"), None);
+    // Both are there: whoever wrote them tells them apart.
+    assert_eq!(of(&[all, admin, capital], "/admin"), Some(1));
+    assert_eq!(of(&[all, admin, capital], "/Admin"), Some(2));
+    assert_eq!(of(&[all, admin, capital], "/ADMIN"), AMBIGUOUS);
+    // A character cut in two is no prefix.
+    assert_eq!(of(&[all, admin], "/admi\u{e4}/X"), Some(0));
 }
 
 #[test]

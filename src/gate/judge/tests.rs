@@ -69,7 +69,7 @@ pub(crate) fn gateway() -> Gateway {
             keep_alive: Duration::from_secs(10),
             tunnel_idle: Duration::from_secs(10),
         },
-        outbound: Outbound { forwarded: false, identity_headers: true },
+        outbound: Outbound { forwarded: false, identity_headers: true, overrides: false },
     }
 }
 

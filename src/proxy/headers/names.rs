@@ -27,6 +27,8 @@ pub(super) enum Owner {
     Ours,
     /// A trusted proxy's to set, nobody else's.
     Proxy,
+    /// Nobody's, unless the operator says so: what it says is said by the request line, which was judged.
+    Override,
 }
 
 const PREFIX: &str = "x-portcullis-";
@@ -44,6 +46,25 @@ const ADDRESSES: [&str; 9] = [
     "cf-connecting-ip",
     "fastly-client-ip",
 ];
+
+/// Names by which some server or framework takes another target or host than the request has: the route that was judged by
+/// would not be the one that is served (threats.md F10).
+const TARGETS: [&str; 11] = [
+    "x-original-url",
+    "x-rewrite-url",
+    "x-original-uri",
+    "x-override-url",
+    "x-proxy-url",
+    "x-request-uri",
+    "x-http-destinationurl",
+    "x-script-name",
+    "x-host",
+    "x-original-host",
+    "x-http-host-override",
+];
+
+/// Names by which some framework takes another method than the request has.
+const METHODS: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
 impl<'a> Names<'a> {
     pub(crate) fn of(settings: &'a Gateway) -> Self {
@@ -73,6 +94,9 @@ impl<'a> Names<'a> {
             }
             Some(b'x') if is_same_start(name, "x-forwarded-") => Owner::Ours,
             Some(b'f') if name == "forwarded" => Owner::Ours,
+            Some(b'x') if is_method_override(name) || TARGETS.iter().any(|target| is_same(target, name)) => {
+                Owner::Override
+            }
             _ if is_hop_by_hop(name) => Owner::HopByHop,
             Some(b'p') if is_same(name, "proxy-connection") => Owner::HopByHop,
             Some(b't') if is_same(name, "transfer-encoding") => Owner::HopByHop,
@@ -97,6 +121,11 @@ impl<'a> Names<'a> {
             trailers.remove(name);
         }
     }
+}
+
+/// Whether some framework takes the request's method from a header of this name.
+pub(super) fn is_method_override(name: &str) -> bool {
+    METHODS.iter().any(|method| is_same(method, name))
 }
 
 pub(super) fn is_hop_by_hop(name: &str) -> bool {

@@ -76,6 +76,7 @@ fn remove_foreign(headers: &mut HeaderMap, facts: &Outbound<'_>) {
         Owner::HopByHop | Owner::Ours => true,
         Owner::Credential => !forward,
         Owner::Proxy => !facts.derived.peer_trusted,
+        Owner::Override => !facts.settings.outbound.overrides,
     };
     let stale: SmallVec<[HeaderName; 8]> = headers.keys().filter(stale).cloned().collect();
     for name in stale {

@@ -40,7 +40,7 @@ fn settings(change: impl FnOnce(&mut Gateway)) -> Gateway {
             keep_alive: Duration::from_secs(5),
             tunnel_idle: Duration::from_secs(5),
         },
-        outbound: settings::Outbound { forwarded: false, identity_headers: true },
+        outbound: settings::Outbound { forwarded: false, identity_headers: true, overrides: false },
     };
     change(&mut settings);
     settings

@@ -71,7 +71,7 @@ pub(in crate::proxy) fn gateway(endpoints: Vec<Endpoint>, change: impl FnOnce(&m
             max_connections: 100,
         },
         timeouts: settings::Timeouts { header: second, body_idle: second, keep_alive: second, tunnel_idle: second },
-        outbound: settings::Outbound { forwarded: false, identity_headers: true },
+        outbound: settings::Outbound { forwarded: false, identity_headers: true, overrides: false },
     };
     change(&mut settings);
     settings
