@@ -184,3 +184,6 @@ fn of_listener(published: &Current, rule: &ClientAddressRule) -> Arc<Current> {
     };
     Arc::new(Current { settings: Arc::new(settings), ..published.clone() })
 }
+
+#[cfg(test)]
+mod tests;

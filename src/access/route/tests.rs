@@ -56,6 +56,11 @@ fn the_most_specific_route_wins() {
     check("a.b.example.com", "GET", "/", Some(5));
     check("a.eu.example.com", "GET", "/", Some(6));
     check("example.com", "GET", "/", None);
+    // An address without its brackets has no port to take off.
+    let literal = RouteTable::new(vec![route(Some("2001:db8::1"), "/", &[], 8)]);
+    for (host, found) in [("[2001:db8::1]:80", true), ("2001:db8::1", true), ("2001:db8::1:80", false)] {
+        assert_eq!(matches!(literal.find(host, "GET", "/"), RouteMatch::Matched(_)), found, "{host}");
+    }
     // Nothing stands before the suffix, or something else behind it.
     check(".example.com", "GET", "/", None);
     check("a.example.com.org", "GET", "/", None);

@@ -73,6 +73,26 @@ fn every_key_of_a_credential_finds_it_and_it_counts_once() {
     assert!(snapshot.find(&fingerprint(7)).is_some(), "a published snapshot is never altered");
 }
 
+/// Organizations lie in chunks of 256.
+#[test]
+fn a_credential_finds_its_organization_among_many() {
+    let long = |number: u16| {
+        let [high, low] = number.to_be_bytes();
+        Id::from_bytes([0x5f, 1, 0, 0, 0, 0, 0, 0, 0, 0, high, low])
+    };
+    let mut draft = Draft::new();
+    for number in 0..600 {
+        draft.organization(OrganizationSpec { id: long(number), ..organization(1, AccessListMode::Off) }).unwrap();
+        let spec = credential(1, 1, &[number], &[]);
+        draft.credential(CredentialSpec { id: long(number + 1_000), organization: long(number), ..spec }).unwrap();
+    }
+    let snapshot = draft.finish(1);
+    for number in [0, 1, 255, 256, 257, 511, 512, 599] {
+        let credential = snapshot.find(&fingerprint(number)).unwrap();
+        assert_eq!(snapshot.organization_of(credential).id(), long(number), "{number}");
+    }
+}
+
 #[test]
 fn what_clashes_is_refused_and_changes_nothing() {
     let mut draft = Draft::new();
@@ -150,6 +170,7 @@ fn users_of_digest_are_found_by_name_and_go_with_their_credential() {
     assert_eq!((holder.credential().id(), holder.secrets().len()), (id(21), 2));
     assert_eq!(holder.secrets()[1].ha1(Algorithm::Sha256), Some(&[1; 32][..]));
     assert_eq!(holder.secrets()[1].ha1(Algorithm::Md5), None);
+    assert_eq!(snapshot.digest_users().map(|user| user.credential().id()).collect::<Vec<_>>(), [id(21)]);
     // The name finds no key, and a key no name.
     assert!(snapshot.find(&fingerprint(221)).is_none() && snapshot.find_digest_user(&fingerprint(1)).is_none());
     let grown = snapshot.bytes() - without.bytes();

@@ -151,7 +151,7 @@ fn basic_is_strict() {
     }
     let long = basic_of(&format!("{}:{}", "u".repeat(255), "p".repeat(256)));
     check(&[("authorization", long.as_bytes())], "Basic");
-    let longer = basic_of(&format!("{}:{}", "u".repeat(4096), "p".repeat(4096)));
+    let longer = basic_of(&format!("{}:{}", "u".repeat(300), "p".repeat(300)));
     check(&[("authorization", longer.as_bytes())], "malformed");
 }
 
