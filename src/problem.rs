@@ -207,7 +207,7 @@ impl Code {
     pub fn detail(self, client: Option<ClientAddress>) -> String {
         let address = || client.map_or_else(|| "of this request".to_owned(), |client| client.to_string());
         match self {
-            Self::MalformedRequest => "The request is not well-formed HTTP.".into(),
+            Self::MalformedRequest => "The request is not well-formed HTTP, or contradicts itself.".into(),
             Self::MalformedCredentials => "The credential in this request is not well-formed.".into(),
             Self::AmbiguousCredentials => "The request carries more than one credential; send exactly one.".into(),
             Self::AmbiguousPath => "The path can be read in more than one way; send it in its normalised form.".into(),

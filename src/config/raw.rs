@@ -191,8 +191,8 @@ pub struct Route {
     pub preflight: Option<Preflight>,
     /// Protocols that a request may switch to (`Upgrade`); `[]` for none. Default: `[websocket]`.
     pub upgrades: Option<Vec<Word>>,
-    /// Name of the upstream.
-    pub upstream: Word,
+    /// Name of the upstream. Default: the only one.
+    pub upstream: Option<Word>,
 }
 
 /// Whether a credential is needed.

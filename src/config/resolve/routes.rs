@@ -48,6 +48,24 @@ impl Resolve<'_> {
         }
     }
 
+    /// Position of the upstream that a route names, or of the only one.
+    fn upstream_of(&mut self, at: &Path, named: Option<&raw::Word>, upstreams: &[String]) -> Option<usize> {
+        let found = match named {
+            Some(named) => upstreams.iter().position(|name| *name == named.0),
+            None => (upstreams.len() == 1).then_some(0),
+        };
+        if found.is_none() && !self.lost(&path!["gateway", "upstreams"]) && !self.lost(&step(at, "upstream")) {
+            let known = upstreams.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            match named {
+                Some(named) => {
+                    self.error(step(at, "upstream"), format!("there is no upstream `{}`; there is {known}", named.0));
+                }
+                None => self.error(at.clone(), format!("the route names no `upstream`; there is {known}")),
+            }
+        }
+        found
+    }
+
     fn route(&mut self, at: &Path, raw: &raw::Route, upstreams: &[String]) -> Option<Route> {
         let host = match &raw.host {
             None => Some(None),
@@ -87,11 +105,7 @@ impl Resolve<'_> {
             Some(raw::Preflight::Require) | None => Preflight::Require,
         };
         let upgrades = self.upgrades(&step(at, "upgrades"), raw.upgrades.as_deref());
-        let upstream = upstreams.iter().position(|name| *name == raw.upstream.0);
-        if upstream.is_none() && !self.lost(&path!["gateway", "upstreams"]) {
-            let known = upstreams.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-            self.error(step(at, "upstream"), format!("there is no upstream `{}`; there is {known}", raw.upstream.0));
-        }
+        let upstream = self.upstream_of(at, raw.upstream.as_ref(), upstreams);
         Some(Route {
             host: host?,
             path: path?,

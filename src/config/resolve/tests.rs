@@ -426,13 +426,13 @@ fn told(text: &str, expected: &[(&str, &str)]) {
 #[test]
 fn faults_of_shape_and_of_value_come_at_once() {
     told(
-        "gateway:\n  workrs: 2\n  drain_timeout: 10\n  routes:\n    - {upstream: api, organizations: [acme]}\n    - {path: api}\n",
+        "gateway:\n  workrs: 2\n  drain_timeout: 10\n  routes:\n    - {upstream: api, organizations: [acme]}\n    - {path: api}\n  upstreams: {a: {endpoints: ['http://a']}, b: {endpoints: ['http://b']}}\n",
         &[
             ("2:3", "did you mean `workers`?"),
             ("3:18", "is not a duration"),
             ("5:18", "there is no upstream `api`"),
             ("5:39", "24 hexadecimal"),
-            ("6:7", "`upstream` is missing"),
+            ("6:7", "names no `upstream`; there is `a`, `b`"),
             ("6:14", "write `/api`"),
         ],
     );
