@@ -83,6 +83,10 @@ pub fn router(admin: Admin) -> Router {
     for prefix in Prefix::ALL {
         for (path, operations) in operation::by_path() {
             let route = format!("{}{path}", prefix.path());
+            if prefix != Prefix::Own {
+                // Clients of Atlas ask for `/orgs/` as well.
+                router = router.route(&format!("{route}/"), operation::served(prefix, operations.clone()));
+            }
             router = router.route(&route, operation::served(prefix, operations));
         }
     }

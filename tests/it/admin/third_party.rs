@@ -1,6 +1,7 @@
 //! With SQLite's own shell and with strace: a file that others hold, write or damage, and a program that is killed at each
 //! write of a change.
 
+mod clients;
 mod conformance;
 
 use std::io::{BufRead as _, Write as _};
