@@ -127,7 +127,7 @@ pub fn start(parts: ProxyParts<'_>) -> Result<Running, StartFault> {
             Some(files) => {
                 let config = parts.tls.certificates.of(files);
                 let config = config.ok_or_else(|| TlsFault::Unread { certificate: files.certificate.clone() })?;
-                Some(Arc::new(TlsAcceptorSource::new(config)))
+                Some(Arc::new(TlsAcceptorSource::new(config, listen.http2)))
             }
             None => None,
         };
@@ -138,7 +138,12 @@ pub fn start(parts: ProxyParts<'_>) -> Result<Running, StartFault> {
             running.tls.listeners.push((files.clone(), Arc::clone(source)));
         }
         for (of_worker, socket) in listeners.iter_mut().zip(bound.into_sockets()) {
-            let doorway = Doorway { local, tls: source.clone(), proxy_protocol: listen.proxy_protocol.clone() };
+            let doorway = Doorway {
+                local,
+                tls: source.clone(),
+                proxy_protocol: listen.proxy_protocol.clone(),
+                http2: listen.http2,
+            };
             of_worker.push((socket, doorway));
         }
     }

@@ -66,6 +66,9 @@ pub struct Listen {
     pub tls: Option<ListenTls>,
     /// Every connection begins with a PROXY protocol header (v1 or v2). Default: off.
     pub proxy_protocol: Option<ProxyProtocol>,
+    /// HTTP/2 besides HTTP/1.1: with TLS by ALPN, without it for clients that begin with it (prior knowledge). Default: `on`
+    /// with TLS, `off` without.
+    pub http2: Option<Toggle>,
 }
 
 /// Certificate and key of a listener.
@@ -229,6 +232,9 @@ pub struct Limits {
     /// Open connections per worker. Default: `16384`.
     #[schemars(range(min = 1))]
     pub max_connections: Option<u32>,
+    /// Requests at a time on one connection of HTTP/2. Default: `100`.
+    #[schemars(range(min = 1, max = 65536))]
+    pub max_streams: Option<u32>,
 }
 
 /// Deadlines on the client's side.

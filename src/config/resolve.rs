@@ -110,6 +110,7 @@ impl Resolve<'_> {
             max_headers: raw.max_headers.unwrap_or(100) as usize,
             max_body_bytes: body?,
             max_connections: raw.max_connections.unwrap_or(16_384) as usize,
+            max_streams: raw.max_streams.unwrap_or(100),
         })
     }
 

@@ -57,6 +57,8 @@ pub struct Listen {
     pub tls: Option<ListenTls>,
     /// Peers that must open each connection with a PROXY protocol header; `None` where it is off.
     pub proxy_protocol: Option<Networks>,
+    /// HTTP/2 is spoken besides HTTP/1.1: by ALPN, or by prior knowledge where there is no TLS.
+    pub http2: bool,
 }
 
 /// Certificate chain and key of a listener, PEM files.
@@ -214,6 +216,8 @@ pub struct Limits {
     pub max_body_bytes: Option<u64>,
     /// Open connections per worker.
     pub max_connections: usize,
+    /// Streams open at a time on one connection of HTTP/2.
+    pub max_streams: u32,
 }
 
 /// Deadlines on the client's side.

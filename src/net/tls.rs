@@ -1,6 +1,6 @@
 //! TLS on both sides: certificates from PEM files, replaceable while connections are served.
 //!
-//! TLS 1.2 and 1.3 only, no early data (threats.md F7), ALPN `http/1.1`. Never turns the verification of an upstream off.
+//! TLS 1.2 and 1.3 only, no early data (threats.md F7), ALPN `h2` and `http/1.1`. Never turns the verification of an upstream off.
 
 pub mod files;
 
@@ -39,17 +39,29 @@ pub enum TlsFault {
 
 /// The server side's configuration, taken by each connection and replaceable at any time.
 #[derive(Debug)]
-pub struct TlsAcceptorSource(RwLock<Arc<ServerConfig>>);
+pub struct TlsAcceptorSource {
+    present: RwLock<Arc<ServerConfig>>,
+    http2: bool,
+}
+
+/// ALPN (RFC 7301), what is preferred first.
+const PROTOCOLS: [&[u8]; 2] = [HTTP_2, b"http/1.1"];
+const HTTP_2: &[u8] = b"h2";
+
+/// Whether a client and the listener have agreed on HTTP/2.
+pub fn speaks_http2<S>(stream: &ServerStream<S>) -> bool {
+    stream.get_ref().1.alpn_protocol() == Some(HTTP_2)
+}
 
 impl TlsAcceptorSource {
-    /// Publishes the first configuration.
-    pub fn new(config: Arc<ServerConfig>) -> Self {
-        Self(RwLock::new(config))
+    /// Publishes the first configuration. Without `http2` it is not offered.
+    pub fn new(config: Arc<ServerConfig>, http2: bool) -> Self {
+        Self { present: RwLock::new(offering(config, http2)), http2 }
     }
 
     /// The present configuration. Once per connection, where a handshake costs a thousand times more than the lock.
     pub fn current(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.present.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Shakes hands with a client.
@@ -62,7 +74,18 @@ impl TlsAcceptorSource {
 
     /// New connections use this one; open ones keep theirs.
     pub fn replace(&self, config: Arc<ServerConfig>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = config;
+        *self.present.write().unwrap_or_else(PoisonError::into_inner) = offering(config, self.http2);
+    }
+}
+
+fn offering(config: Arc<ServerConfig>, http2: bool) -> Arc<ServerConfig> {
+    match http2 {
+        true => config,
+        false => {
+            let mut config = Arc::unwrap_or_clone(config);
+            config.alpn_protocols.retain(|protocol| protocol != HTTP_2);
+            Arc::new(config)
+        }
     }
 }
 
@@ -109,7 +132,7 @@ pub fn server_config(files: &ListenTls) -> Result<(Chain, Arc<ServerConfig>), Tl
         .with_no_client_auth()
         .with_single_cert(chain.clone(), key)
         .map_err(pair)?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).into();
     config.max_early_data_size = 0;
     config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().map_err(|source| TlsFault::Setup { source })?;
     Ok((chain, Arc::new(config)))

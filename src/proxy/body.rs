@@ -6,6 +6,11 @@
 mod reply;
 mod request;
 
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+
+use super::connection::{LINGER, LINGER_BYTES};
+
 pub(super) use reply::ReplyBody;
 pub(super) use request::{Progress, RequestBody, Rules};
 
@@ -13,3 +18,18 @@ pub(super) use request::{Progress, RequestBody, Rules};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the body was cut off")]
 pub(super) struct CutOff;
+
+/// Reads on for a moment what nobody wants.
+pub(super) async fn discard(mut body: Incoming) {
+    let read = async {
+        let mut total = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            total += frame.data_ref().map_or(0, |data| data.len());
+            if total > LINGER_BYTES {
+                break;
+            }
+        }
+    };
+    // Either way the stream ends.
+    let _ = tokio::time::timeout(LINGER, read).await;
+}

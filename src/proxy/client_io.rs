@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::context::Context;
-use crate::net::tls::ServerStream;
+use crate::net::tls::{ServerStream, speaks_http2};
 
 /// A TCP stream, and what was read from it ahead of time.
 #[derive(Debug)]
@@ -32,6 +32,16 @@ impl Rewound {
 pub(super) enum Transport {
     Plain(Rewound),
     Tls(Box<ServerStream<Rewound>>),
+}
+
+impl Transport {
+    /// Whether its TLS handshake has agreed on HTTP/2.
+    pub(super) fn has_agreed_on_http2(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(stream) => speaks_http2(stream),
+        }
+    }
 }
 
 /// A client's transport under its connection's deadlines.

@@ -2,6 +2,8 @@
 //!
 //! Every wait has a deadline. What never becomes a request is counted and logged all the same.
 
+mod multiplexed;
+
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
@@ -35,8 +37,8 @@ use crate::problem::Code;
 /// Room for bodies on their way; heads have a limit of their own.
 const MIN_BUFFER: usize = 64 * 1024;
 /// What a client that is refused early may still send before the connection is cut.
-const LINGER_BYTES: usize = 256 * 1024;
-const LINGER: Duration = Duration::from_secs(1);
+pub(super) const LINGER_BYTES: usize = 256 * 1024;
+pub(super) const LINGER: Duration = Duration::from_secs(1);
 
 /// What a listening address demands of its connections.
 #[derive(Debug)]
@@ -44,6 +46,7 @@ pub(super) struct Doorway {
     pub(super) local: SocketAddr,
     pub(super) tls: Option<Arc<TlsAcceptorSource>>,
     pub(super) proxy_protocol: Option<Networks>,
+    pub(super) http2: bool,
 }
 
 /// Lists a connection with its worker for as long as it lives.
@@ -86,7 +89,8 @@ pub(super) async fn serve(worker: Rc<Worker>, stream: TcpStream, remote: SocketA
     let listed = Listed::new(&context);
     let ready = within(&context, prelude(&context, stream, &doorway)).await;
     match ready.flatten() {
-        Some(transport) => requests(&context, transport, limits).await,
+        Some((transport, Version::Http1)) => requests(&context, transport, limits).await,
+        Some((transport, Version::Http2)) => multiplexed::serve(&context, transport, limits).await,
         None => context.worker.stripe.connection_refused(),
     }
     drop(listed);
@@ -105,8 +109,14 @@ async fn within<F: Future>(context: &Context, wait: F) -> Option<F::Output> {
     .await
 }
 
-/// PROXY header and TLS; `None` closes the connection.
-async fn prelude(context: &Context, mut stream: TcpStream, doorway: &Doorway) -> Option<Transport> {
+/// What is spoken on a connection.
+enum Version {
+    Http1,
+    Http2,
+}
+
+/// PROXY header, TLS and the version of HTTP; `None` closes the connection.
+async fn prelude(context: &Context, mut stream: TcpStream, doorway: &Doorway) -> Option<(Transport, Version)> {
     let mut peer = context.peer();
     let mut ahead = Bytes::new();
     if let Some(trusted) = &doorway.proxy_protocol {
@@ -119,14 +129,19 @@ async fn prelude(context: &Context, mut stream: TcpStream, doorway: &Doorway) ->
         ahead = rest;
         context.set_peer(peer);
     }
-    let stream = Rewound::new(stream, ahead);
     let Some(tls) = &doorway.tls else {
-        return Some(Transport::Plain(stream));
+        let version = match doorway.http2 {
+            true => multiplexed::preface(&mut stream, &mut ahead).await?,
+            false => Version::Http1,
+        };
+        return Some((Transport::Plain(Rewound::new(stream, ahead)), version));
     };
-    match tls.accept(stream).await {
+    match tls.accept(Rewound::new(stream, ahead)).await {
         Ok(stream) => {
             context.set_peer(Peer { tls: true, ..peer });
-            Some(Transport::Tls(Box::new(stream)))
+            let transport = Transport::Tls(Box::new(stream));
+            let version = if transport.has_agreed_on_http2() { Version::Http2 } else { Version::Http1 };
+            Some((transport, version))
         }
         Err(fault) => {
             tracing::debug!(peer = %peer.address, error = %fault, "closed: TLS handshake failed");

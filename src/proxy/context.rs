@@ -58,6 +58,20 @@ pub(super) struct Context {
     switched: RefCell<Option<Box<Switched>>>,
     ending: Cell<Option<Ending>>,
     tunnel: Cell<bool>,
+    shape: Cell<Shape>,
+    /// The head of the last exchange's answer is there.
+    answered: Cell<bool>,
+}
+
+/// What a context stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// A connection that has one exchange at a time.
+    Plain,
+    /// A connection whose exchanges are streams, each with a context of its own.
+    Multiplexed,
+    /// One of these streams.
+    Stream,
 }
 
 impl Context {
@@ -76,7 +90,36 @@ impl Context {
             switched: RefCell::default(),
             ending: Cell::new(None),
             tunnel: Cell::new(false),
+            shape: Cell::new(Shape::Plain),
+            answered: Cell::new(false),
         }
+    }
+
+    /// The context of one stream of this connection, which is multiplexed from now on.
+    pub(super) fn stream(&self) -> Self {
+        let stream = Self::new(Rc::clone(&self.worker), self.peer(), self.timeouts);
+        // Its head is whole already.
+        stream.watch.head.clear();
+        stream.shape.set(Shape::Stream);
+        stream
+    }
+
+    /// From now on bytes of many exchanges come, and none of them tells where a head begins.
+    pub(super) fn multiplex(&self) {
+        self.shape.set(Shape::Multiplexed);
+    }
+
+    pub(super) fn is_stream(&self) -> bool {
+        self.shape.get() == Shape::Stream
+    }
+
+    /// The head of the answer goes out.
+    pub(super) fn answers(&self) {
+        self.answered.set(true);
+    }
+
+    pub(super) fn has_answered(&self) -> bool {
+        self.answered.get()
     }
 
     pub(super) fn peer(&self) -> Peer {
@@ -90,7 +133,7 @@ impl Context {
     /// Bytes have come from the client.
     #[inline]
     pub(super) fn has_read(&self) {
-        if self.exchanges.get() == 0 && !self.within_head.get() {
+        if self.exchanges.get() == 0 && !self.within_head.get() && self.shape.get() == Shape::Plain {
             self.within_head.set(true);
             self.watch.head.set(self.worker.ticks.after(self.timeouts.header));
         }

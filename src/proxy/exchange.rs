@@ -9,31 +9,38 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{self, Poll};
 
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
-use super::body::ReplyBody;
+use super::body::{self, ReplyBody};
 use super::context::Context;
 use super::forward::{Outgoing, forward};
 use super::ledger::Ledger;
-use super::{reply, sanity};
+use super::reply;
+use super::sanity::{self, http2};
 use crate::access::decision::NoTrace;
+use crate::config::settings::Gateway;
 use crate::gate::judge::Outcome;
 use crate::problem::Code;
 
 /// Answers one request, whatever happens.
 pub(super) async fn run(context: Rc<Context>, request: Request<Incoming>) -> Response<ReplyBody> {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    let told_apart = http2::unify(&mut head);
     let mut ledger = Ledger::open(&context, &head);
     let has_body = !body.is_end_stream();
     let current = context.worker.current();
     let settings = &current.settings;
 
-    if let Err(insane) = sanity::check(&head, has_body, settings.outbound) {
+    if head.version == Version::HTTP_2 && head.headers.len() > settings.limits.max_headers {
+        ledger.failed(Code::HeadersTooLarge, None);
+        return turn_away(Code::HeadersTooLarge, settings, ledger, body, false);
+    }
+    if let Err(insane) = told_apart.and_then(|()| sanity::check(&head, has_body, settings.outbound)) {
         ledger.failed(Code::MalformedRequest, Some(insane.0));
         // The framing is in doubt: whatever follows is not read as a request.
-        return reply::refuse(Code::MalformedRequest, settings, ledger, true);
+        return turn_away(Code::MalformedRequest, settings, ledger, body, true);
     }
 
     let worker = Rc::clone(&context.worker);
@@ -46,11 +53,11 @@ pub(super) async fn run(context: Rc<Context>, request: Request<Incoming>) -> Res
         Outcome::Deny(denial) => {
             worker.meter.denied(&denial, now);
             ledger.denied(&denial);
-            return reply::refuse(denial.reason.into(), settings, ledger, has_body);
+            return turn_away(denial.reason.into(), settings, ledger, body, false);
         }
         Outcome::NotReady => {
             ledger.failed(Code::NotReady, None);
-            return reply::refuse(Code::NotReady, settings, ledger, has_body);
+            return turn_away(Code::NotReady, settings, ledger, body, false);
         }
     };
     worker.meter.permitted(&permit, now);
@@ -59,10 +66,20 @@ pub(super) async fn run(context: Rc<Context>, request: Request<Incoming>) -> Res
     // Announced lengths are refused before the client is asked for the body.
     if settings.limits.max_body_bytes.is_some_and(|max| body.size_hint().lower() > max) {
         ledger.failed(Code::ContentTooLarge, None);
-        return reply::refuse(Code::ContentTooLarge, settings, ledger, true);
+        return turn_away(Code::ContentTooLarge, settings, ledger, body, false);
     }
     let outgoing = Outgoing { head, body, derived: verdict.derived, held: Rc::clone(&current) };
     forward(permit, outgoing, ledger).await
+}
+
+/// Refuses a request whose body nobody has read. In HTTP/1.1 the connection ends with the answer, politely; a stream is read on
+/// for a moment, since clients exist that lose an answer which comes with the end of their stream.
+fn turn_away(code: Code, settings: &Gateway, ledger: Box<Ledger>, body: Incoming, close: bool) -> Response<ReplyBody> {
+    let unread = !body.is_end_stream();
+    if unread && ledger.context().is_stream() {
+        tokio::task::spawn_local(body::discard(body));
+    }
+    reply::refuse(code, settings, ledger, unread || close)
 }
 
 pin_project_lite::pin_project! {

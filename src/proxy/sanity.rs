@@ -2,6 +2,8 @@
 //!
 //! Only what hyper lets pass: two hosts, a target that contradicts its host, two methods, an upgrade that would desynchronise.
 
+pub(super) mod http2;
+
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Method, Version};
@@ -18,7 +20,7 @@ pub(super) fn check(head: &Parts, has_body: bool, outbound: Outbound) -> Result<
     if head.method == Method::CONNECT {
         return Err(Insane("CONNECT is not served here"));
     }
-    if head.version != Version::HTTP_11 && head.version != Version::HTTP_10 {
+    if !matches!(head.version, Version::HTTP_2 | Version::HTTP_11 | Version::HTTP_10) {
         return Err(Insane("unknown HTTP version"));
     }
     let mut hosts = head.headers.get_all(HOST).iter();

@@ -64,6 +64,8 @@ pub(super) struct Worker {
     pub(super) upstreams: Upstreams,
     /// Every open connection; the sweeper looks through them.
     pub(super) connections: RefCell<Slab<Rc<Context>>>,
+    /// Every open stream of connections that have many; the sweeper looks through them too.
+    pub(super) streams: RefCell<Slab<Rc<Context>>>,
     /// Every exchange, listed before it is judged.
     pub(super) exchanges: RefCell<Slab<Rc<Context>>>,
     /// Told while draining whenever a connection ends.
@@ -101,6 +103,9 @@ impl Worker {
         for (_, context) in &*self.connections.borrow() {
             context.watch.sweep(now);
         }
+        for (_, context) in &*self.streams.borrow() {
+            context.watch.sweep(now);
+        }
         self.recorder.borrow_mut().flush();
         // An idle worker lets go of what has been replaced.
         drop(self.current());
@@ -121,6 +126,7 @@ pub(super) async fn run(seed: Seed) {
         meter: seed.meter,
         ids: RequestIds::new(),
         connections: RefCell::default(),
+        streams: RefCell::default(),
         exchanges: RefCell::default(),
         emptier: Notify::new(),
         reader: RefCell::new(reader),

@@ -16,6 +16,7 @@ mod forwarding;
 mod framing;
 mod guides;
 mod hot_swap;
+mod http2;
 mod layering;
 mod life_cycle;
 mod networks;

@@ -15,11 +15,11 @@ use rustls::{
 use crate::stage::{Client, DEADLINE, KEY_OPEN, Setting, Stage};
 
 /// A certificate for these names that is its own authority.
-fn certificate(names: &[&str]) -> rcgen::CertifiedKey<rcgen::KeyPair> {
+pub fn certificate(names: &[&str]) -> rcgen::CertifiedKey<rcgen::KeyPair> {
     rcgen::generate_simple_self_signed(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap()
 }
 
-fn secured(made: &rcgen::CertifiedKey<rcgen::KeyPair>) -> Setting {
+pub fn secured(made: &rcgen::CertifiedKey<rcgen::KeyPair>) -> Setting {
     Setting::new()
         .listen("{ address: \"127.0.0.1:0\", tls: { certificate: tls.crt, private_key: tls.key } }")
         .file("tls.crt", made.cert.pem())
@@ -34,7 +34,7 @@ fn client(made: &rcgen::CertifiedKey<rcgen::KeyPair>, versions: &[&'static Suppo
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.enable_early_data = true;
     config
 }
@@ -64,7 +64,7 @@ fn ask(tls: &mut Tls) -> String {
 }
 
 #[test]
-fn both_versions_are_served_and_http_1_1_is_chosen() {
+fn both_versions_are_served_to_clients_of_http_1_1() {
     let made = certificate(&["api.example.com"]);
     let stage = secured(&made).set();
     for (version, expected) in
@@ -78,6 +78,29 @@ fn both_versions_are_served_and_http_1_1_is_chosen() {
         assert_eq!((tls.conn.protocol_version(), tls.conn.alpn_protocol()), (Some(expected), Some(&b"http/1.1"[..])));
     }
     assert!(stage.upstream.seen().iter().all(|seen| seen.header("x-forwarded-proto") == Some("https")));
+}
+
+#[test]
+fn the_version_of_http_is_agreed_on() {
+    let made = certificate(&["api.example.com"]);
+    let agreed = |stage: &Stage, offered: &[&str]| {
+        let mut config = client(&made, &[&rustls::version::TLS13]);
+        config.alpn_protocols = offered.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        let mut tls = connect(stage, &Arc::new(config));
+        // Nothing but the handshake.
+        let shaken = tls.conn.complete_io(&mut tls.sock).map(drop).map_err(drop);
+        shaken.map(|()| tls.conn.alpn_protocol().map(|protocol| String::from_utf8(protocol.to_vec()).unwrap()))
+    };
+    let (both, first) = (secured(&made).set(), Ok(Some("h2".to_owned())));
+    for (offered, expected) in
+        [(&["http/1.1", "h2"][..], first.clone()), (&["h2"], first), (&[], Ok(None)), (&["spdy/3"], Err(()))]
+    {
+        assert_eq!(agreed(&both, offered), expected, "{offered:?}");
+    }
+    let tls = "tls: { certificate: tls.crt, private_key: tls.key }";
+    let alone = secured(&made).listen(&format!("{{ address: \"127.0.0.1:0\", http2: off, {tls} }}")).set();
+    assert_eq!(agreed(&alone, &["h2", "http/1.1"]), Ok(Some("http/1.1".into())));
+    assert_eq!(agreed(&alone, &["h2"]), Err(()));
 }
 
 /// threats.md F7: a session is resumed, but no data comes before its handshake.

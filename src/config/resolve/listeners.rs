@@ -21,7 +21,10 @@ impl Resolve<'_> {
         let at = path!["gateway", "listen"];
         let faults = self.findings.len();
         let listen: Vec<Listen> = match raw.listen.as_deref() {
-            None => vec![Listen { address: SocketAddr::from(([127, 0, 0, 1], 8080)), tls: None, proxy_protocol: None }],
+            None => {
+                let address = SocketAddr::from(([127, 0, 0, 1], 8080));
+                vec![Listen { address, tls: None, proxy_protocol: None, http2: false }]
+            }
             Some([]) => {
                 self.error(at.clone(), "`listen` is empty; name an address such as 127.0.0.1:8080");
                 Vec::new()
@@ -89,7 +92,8 @@ impl Resolve<'_> {
             self.weigh_trust(&place, &trusted, None);
             trusted
         });
-        Some(Listen { address: address?, tls: tls?, proxy_protocol })
+        let http2 = raw.http2.map_or(raw.tls.is_some(), |toggle| toggle.0);
+        Some(Listen { address: address?, tls: tls?, proxy_protocol, http2 })
     }
 
     pub(super) fn socket_address(&mut self, at: Path, text: &str) -> Option<SocketAddr> {

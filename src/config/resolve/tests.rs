@@ -187,6 +187,7 @@ fn each_fault_is_refused_at_its_place() {
         ("gateway: {limits: {max_header_bytes: 1KiB}}", "1:38", "not between"),
         ("gateway: {limits: {max_body_bytes: 1}}", "1:36", "or unlimited"),
         ("gateway: {limits: {max_headers: many}}", "1:33", "is not a whole number"),
+        ("gateway: {listen: [{address: '127.0.0.1:1', http2: maybe}]}", "1:52", "`on`"),
         ("gateway: {timeouts: {header: 0s}}", "1:30", "above zero"),
         ("admin: { listen: '8081' }", "1:18", "with a port"),
         ("admin: { listen: 127.0.0.1:8080 }", "1:18", "address of the gateway already"),
@@ -440,6 +441,7 @@ fn faults_of_shape_and_of_value_come_at_once() {
         "gateway:\n  limits: {max_headers: 0, max_header_bytes: 1KiB}\n",
         &[("2:25", "from 1 to 1024"), ("2:46", "8KiB")],
     );
+    told("gateway:\n  limits: {max_streams: 0}\n", &[("2:25", "from 1 to 65536")]);
 }
 
 #[test]

@@ -62,7 +62,13 @@ pub(crate) fn gateway() -> Gateway {
             route("/open", Access::Public, Preflight::Require),
         ]),
         upstreams: Vec::new(),
-        limits: Limits { max_header_bytes: 65_536, max_headers: 100, max_body_bytes: None, max_connections: 100 },
+        limits: Limits {
+            max_header_bytes: 65_536,
+            max_headers: 100,
+            max_body_bytes: None,
+            max_connections: 100,
+            max_streams: 100,
+        },
         timeouts: Timeouts {
             header: Duration::from_secs(10),
             body_idle: Duration::from_secs(10),

@@ -25,7 +25,13 @@ fn settings() -> Arc<Gateway> {
         },
         routes: RouteTable::default(),
         upstreams: Vec::new(),
-        limits: Limits { max_header_bytes: 1, max_headers: 1, max_body_bytes: None, max_connections: 1 },
+        limits: Limits {
+            max_header_bytes: 1,
+            max_headers: 1,
+            max_body_bytes: None,
+            max_connections: 1,
+            max_streams: 1,
+        },
         timeouts: Timeouts { header: second, body_idle: second, keep_alive: second, tunnel_idle: second },
         outbound: Outbound { forwarded: false, identity_headers: true, overrides: false },
     })

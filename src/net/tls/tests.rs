@@ -15,11 +15,15 @@ fn a_pair_is_read_and_early_data_is_off() {
     let folder = tempfile::tempdir().unwrap();
     let (_, config) = server_config(&files(folder.path())).unwrap();
     assert_eq!(config.max_early_data_size, 0);
-    assert_eq!(config.alpn_protocols, [b"http/1.1".to_vec()]);
-    let source = TlsAcceptorSource::new(Arc::clone(&config));
+    assert_eq!(config.alpn_protocols, [b"h2".to_vec(), b"http/1.1".to_vec()]);
+    let source = TlsAcceptorSource::new(Arc::clone(&config), true);
     let (_, other) = server_config(&files(folder.path())).unwrap();
     source.replace(Arc::clone(&other));
     assert!(Arc::ptr_eq(&source.current(), &other));
+    let alone = TlsAcceptorSource::new(config, false);
+    assert_eq!(alone.current().alpn_protocols, [b"http/1.1".to_vec()]);
+    alone.replace(other);
+    assert_eq!(alone.current().alpn_protocols, [b"http/1.1".to_vec()]);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 
 use super::CutOff;
 use crate::problem::Code;
+use crate::proxy::context::Context;
 use crate::proxy::headers::Names;
 use crate::proxy::ledger::Ledger;
 use crate::proxy::upstream::Lease;
@@ -54,6 +55,13 @@ impl ReplyBody {
             ledger.sent(bytes.len());
         }
         body
+    }
+
+    /// Keeps the head alone: an answer to HEAD.
+    pub(in crate::proxy) fn leave_out(&mut self) {
+        if let Kind::Whole(bytes) = &mut self.kind {
+            *bytes = None;
+        }
     }
 
     /// The body of an upstream's answer.
@@ -107,6 +115,14 @@ impl Streaming {
     }
 }
 
+/// A part of the answer is on its way to a stream's client, whose window may be shut. A connection that has one exchange at a
+/// time sees what is written by itself.
+fn await_client(context: &Context) {
+    if context.is_stream() {
+        context.watch.write.set(context.worker.ticks.after(context.timeouts.body_idle));
+    }
+}
+
 impl Body for ReplyBody {
     type Data = Bytes;
     type Error = CutOff;
@@ -114,7 +130,12 @@ impl Body for ReplyBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
         let Self { kind, ledger } = &mut *self;
         let streaming = match kind {
-            Kind::Whole(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Kind::Whole(bytes) => {
+                if let Some(ledger) = ledger {
+                    await_client(ledger.context());
+                }
+                return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes))));
+            }
             Kind::Upstream(streaming) => streaming,
         };
         let polled = streaming.poll(cx);
@@ -125,6 +146,9 @@ impl Body for ReplyBody {
         let ticks = &open.context().worker.ticks;
         let cut = match polled {
             Poll::Pending => {
+                if open.context().is_stream() {
+                    watch.write.clear();
+                }
                 watch.upstream.start(ticks.after(streaming.idle));
                 let now = ticks.now();
                 if watch.upstream.has_passed(now) {
@@ -148,6 +172,7 @@ impl Body for ReplyBody {
                 watch.upstream.clear();
                 if let Some(data) = frame.data_ref() {
                     open.sent(data.len());
+                    await_client(open.context());
                 }
                 if let Some(trailers) = frame.trailers_mut() {
                     streaming.clean(trailers);

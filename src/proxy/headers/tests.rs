@@ -33,6 +33,7 @@ fn settings(change: impl FnOnce(&mut Gateway)) -> Gateway {
             max_headers: 100,
             max_body_bytes: None,
             max_connections: 1_000,
+            max_streams: 100,
         },
         timeouts: settings::Timeouts {
             header: Duration::from_secs(5),

@@ -69,6 +69,7 @@ pub(in crate::proxy) fn gateway(endpoints: Vec<Endpoint>, change: impl FnOnce(&m
             max_headers: 64,
             max_body_bytes: Some(1_000_000),
             max_connections: 100,
+            max_streams: 100,
         },
         timeouts: settings::Timeouts { header: second, body_idle: second, keep_alive: second, tunnel_idle: second },
         outbound: settings::Outbound { forwarded: false, identity_headers: true, overrides: false },
@@ -132,7 +133,8 @@ impl Harness {
             })
             .unwrap();
         published.publish_snapshot(Arc::new(draft.finish(7))).unwrap();
-        let mut listen = Listen { address: "127.0.0.1:0".parse().unwrap(), tls: None, proxy_protocol: None };
+        let mut listen =
+            Listen { address: "127.0.0.1:0".parse().unwrap(), tls: None, proxy_protocol: None, http2: false };
         change(&mut listen);
         let sockets = Sockets {
             listen: vec![listen],

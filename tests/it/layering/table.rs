@@ -78,6 +78,7 @@ pub const HOMES: &[(&str, Home)] = &[
     ("http_body", FromFloor(1)),
     ("http_body_util", FromFloor(1)),
     ("httpdate", FromFloor(1)),
+    ("h2", Only(&["proxy"])),
     ("hyper", Only(&["net", "proxy"])),
     ("hyper_util", Only(&["net", "proxy"])),
     ("ipnet", Only(&["access"])),
