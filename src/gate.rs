@@ -7,5 +7,6 @@ pub mod claim;
 pub mod digest;
 pub mod forwarded;
 pub mod judge;
+pub mod throttle;
 pub mod token;
 pub mod trace;

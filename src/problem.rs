@@ -67,10 +67,14 @@ codes! {
     ContentTooLarge = "CONTENT_TOO_LARGE", 413, "Content Too Large";
     /// The request's target is over the limit.
     UriTooLong = "URI_TOO_LONG", 414, "URI Too Long";
+    /// Too many requests, or too many failed attempts.
+    RateLimited = "RATE_LIMITED", 429, "Too Many Requests";
     /// The request head is over the limit.
     HeadersTooLarge = "HEADERS_TOO_LARGE", 431, "Request Header Fields Too Large";
     /// A fault of the gateway itself.
     InternalError = "INTERNAL_ERROR", 500, "Internal Server Error";
+    /// The gateway has as many requests under way as it may.
+    GatewayOverloaded = "GATEWAY_OVERLOADED", 503, "Service Unavailable";
     /// No endpoint of the upstream took a connection.
     UpstreamUnreachable = "UPSTREAM_UNREACHABLE", 502, "Bad Gateway";
     /// The upstream's answer is not HTTP as it should be, or ended early.
@@ -104,8 +108,6 @@ codes! {
     UserNotFound = "USER_NOT_FOUND", 404, "Not Found";
     /// No such invitation.
     InviteNotFound = "INVITE_NOT_FOUND", 404, "Not Found";
-    /// Too many attempts.
-    RateLimited = "RATE_LIMITED", 429, "Too Many Requests";
     /// None of several attributes, of which one is needed.
     MissingOneOfAttributes = "MISSING_ONE_OF_ATTRIBUTES", 400, "Bad Request";
     /// A query parameter that is unknown or has a value that it can't have.
@@ -230,6 +232,8 @@ impl Code {
             Self::RequestTimeout => "The request did not arrive in time.".into(),
             Self::ContentTooLarge => "The request body is larger than is allowed.".into(),
             Self::UriTooLong => "The request target is longer than is allowed.".into(),
+            Self::RateLimited => "There were too many requests; try again after the time that Retry-After says.".into(),
+            Self::GatewayOverloaded => "The gateway takes no more requests now.".into(),
             Self::HeadersTooLarge => "The request head is larger than is allowed.".into(),
             Self::InternalError => "The gateway failed to handle this request.".into(),
             Self::UpstreamUnreachable => "The service behind the gateway can't be reached.".into(),

@@ -12,10 +12,13 @@ mod exchange;
 mod forward;
 mod headers;
 mod ledger;
+mod rate;
 mod reply;
 mod request_id;
 mod sanity;
 mod scout;
+mod shared;
+mod stall;
 mod tunnel;
 mod upstream;
 mod watch;
@@ -33,6 +36,7 @@ use tokio::sync::watch as signal;
 use crate::clock::Clock;
 use crate::config::settings::{ListenTls, Sockets};
 use crate::gate::digest::Nonces;
+use crate::gate::throttle::Throttle;
 use crate::live::endpoints::Endpoints;
 use crate::live::published::Published;
 use crate::live::usage::Usage;
@@ -63,6 +67,8 @@ pub struct ProxyParts<'a> {
     pub usage: &'a Usage,
     /// The nonces of Digest, for all judges of the process.
     pub nonces: &'a Arc<Nonces>,
+    /// Failed attempts, for all judges of the process.
+    pub throttle: &'a Arc<Throttle>,
     /// What is known of the endpoints of upstreams.
     pub endpoints: &'a Arc<Endpoints>,
     /// Certificates and authorities to begin with.
@@ -118,6 +124,7 @@ pub struct Running {
 /// [`StartFault`] naming the address or file.
 pub fn start(parts: ProxyParts<'_>) -> Result<Running, StartFault> {
     let count = parts.sockets.workers.get();
+    let shared = Arc::new(shared::Shared::new(Arc::clone(parts.throttle)));
     let (drain, asked) = signal::channel(None);
     let mut running = Running { local: Vec::new(), tls: TlsInUse::default(), drain, workers: Vec::new() };
     running.tls.upstreams.replace(parts.tls.authorities.clone());
@@ -157,6 +164,7 @@ pub fn start(parts: ProxyParts<'_>) -> Result<Running, StartFault> {
             meter: parts.usage.meter(),
             client_tls: Arc::clone(&running.tls.upstreams),
             endpoints: Arc::clone(parts.endpoints),
+            shared: Arc::clone(&shared),
             nonces: Arc::clone(parts.nonces),
             drain: asked.clone(),
         };

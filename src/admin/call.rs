@@ -264,14 +264,14 @@ pub(super) async fn other_method(
 
 /// The same words as on the gateway.
 fn told(refused: Refused) -> Refusal {
-    let Refused { code, address, reason, challenges, .. } = refused;
+    let Refused { code, address, reason, challenges, retry_after, .. } = refused;
     let client = address.map(|address| address.to_string());
     tracing::info!(code = code.as_str(), client, reason, "an admin call was refused");
     let parameters = match code {
         Code::IpAddressNotOnAccessList | Code::OrgRequiresAccessList => client.into_iter().collect(),
         _ => Vec::new(),
     };
-    Refusal { parameters, challenges, ..Refusal::new(code, code.detail(address)) }
+    Refusal { parameters, challenges, retry_after, ..Refusal::new(code, code.detail(address)) }
 }
 
 /// What the caller hears of a fault; what only the operator may know goes into the log.

@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::config::diagnostic::Problems;
 use crate::gate::caller::CallerJudge;
 use crate::gate::digest::Nonces;
+use crate::gate::throttle::Throttle;
 use crate::live::endpoints::Endpoints;
 use crate::live::published::Published;
 use crate::live::usage::Usage;
@@ -39,6 +40,7 @@ struct Waiting {
     /// Bound with the others, so that a port that is taken ends the start and not the service.
     admin: Option<TcpListener>,
     nonces: Arc<Nonces>,
+    throttle: Arc<Throttle>,
     usage: Usage,
 }
 
@@ -80,6 +82,7 @@ pub fn open_with(outlined: Outlined, clock: Clock) -> Result<Opened, StartFault>
 
     let usage = store::usage(settings);
     let nonces = Arc::new(Nonces::new(clock.now()));
+    let throttle = Arc::new(Throttle::default());
     let endpoints = Arc::new(Endpoints::default());
     let published = outlined.publish(&metrics).map_err(StartFault::Thread)?;
     let parts = proxy::ProxyParts {
@@ -92,6 +95,7 @@ pub fn open_with(outlined: Outlined, clock: Clock) -> Result<Opened, StartFault>
         usage: &usage,
         tls: outlined.tls(),
         nonces: &nonces,
+        throttle: &throttle,
     };
     let proxy = proxy::start(parts)?;
     runtime.spawn(proxy.scout(parts, Arc::clone(&metrics)).run());
@@ -99,11 +103,7 @@ pub fn open_with(outlined: Outlined, clock: Clock) -> Result<Opened, StartFault>
     let (stopping, stop_seen) = tokio::sync::watch::channel(false);
     let probes =
         probes::Probes { metrics: Arc::clone(&metrics), published: Arc::clone(&published), stopping: stop_seen };
-    runtime.spawn(async move {
-        if let Err(fault) = probes::serve(listener, probes).await {
-            tracing::error!(error = %fault, "the telemetry listener ended");
-        }
-    });
+    runtime.spawn(probes::serve(listener, probes));
     let wish = outlined.wish().clone();
     runtime.spawn(refresh_keys(Arc::clone(&published), clock.clone(), wish, Arc::clone(&metrics)));
     for address in proxy.local_addresses() {
@@ -125,13 +125,16 @@ pub fn open_with(outlined: Outlined, clock: Clock) -> Result<Opened, StartFault>
         drain_timeout,
         control: OnceLock::new(),
     };
-    Ok(Opened { running, waiting: Waiting { outlined, published, metrics, clock, tls, looks, admin, nonces, usage } })
+    Ok(Opened {
+        running,
+        waiting: Waiting { outlined, published, metrics, clock, tls, looks, admin, nonces, throttle, usage },
+    })
 }
 
 impl Waiting {
     /// Publishes the first directory; from here on requests are decided and files are watched.
     fn complete(self, directory: FirstDirectory, running: &Running) -> Result<(), Problems> {
-        let Self { outlined, published, metrics, clock, tls, looks, admin, nonces, usage } = self;
+        let Self { outlined, published, metrics, clock, tls, looks, admin, nonces, throttle, usage } = self;
         let (compiled, warnings, store) = directory.into_parts();
         let admin_settings = outlined.settings().admin.clone();
         let origin = store::described(&outlined.settings().directory);
@@ -151,7 +154,7 @@ impl Waiting {
                 running.runtime.spawn(keeping);
             }
             let rule = settings.client_address.clone();
-            let callers = CallerJudge::new(published, rule, clock, nonces, usage.meter());
+            let callers = CallerJudge::new(published, rule, clock, nonces, throttle, usage.meter());
             admin_listener::spawn(&running.runtime, listener, control, origin, callers, settings.behind_tls)?;
         }
         reloader.hand_tls_to(tls);

@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::live::published::Published;
+use crate::net::server;
 use crate::telemetry::metrics::Metrics;
 
 /// What the probes look at.
@@ -32,16 +33,13 @@ pub(super) async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
 }
 
 /// Serves the probes until the runtime ends.
-///
-/// # Errors
-/// The listener failed.
-pub(super) async fn serve(listener: TcpListener, probes: Probes) -> std::io::Result<()> {
+pub(super) async fn serve(listener: TcpListener, probes: Probes) {
     let router = Router::new()
         .route("/metrics", get(metrics))
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .with_state(probes);
-    axum::serve(listener, router).await
+    server::serve(listener, router, |_, _| {}).await;
 }
 
 async fn metrics(State(probes): State<Probes>) -> Response {

@@ -235,6 +235,42 @@ pub struct Limits {
     /// Requests at a time on one connection of HTTP/2. Default: `100`.
     #[schemars(range(min = 1, max = 65536))]
     pub max_streams: Option<u32>,
+    /// Open connections of one client address (IPv6: one /64), those of trusted proxies excepted: a number or `unlimited`.
+    /// Default: `unlimited`.
+    pub connections_per_address: Option<Word>,
+    /// Requests under way, per worker: a number or `unlimited`. Default: `unlimited`.
+    pub max_requests: Option<Word>,
+    /// Attempts of one client address (IPv6: one /64) that prove no credential: `off`, or a mapping. Default: a mapping of
+    /// defaults.
+    pub failed_attempts: Option<Choice<FailedAttempts>>,
+    /// Requests of one credential: `off`, or a mapping. Default: `off`.
+    pub request_rate: Option<Choice<RequestRate>>,
+}
+
+/// Attempts of one client address that prove no credential.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FailedAttempts {
+    /// At once. Default: `60`.
+    #[schemars(range(min = 1, max = 1000000))]
+    pub burst: Option<u32>,
+    /// Earned back. Default: `60`.
+    #[schemars(range(min = 1, max = 60000))]
+    pub per_minute: Option<u32>,
+}
+
+/// Requests of one credential.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RequestRate {
+    /// How many.
+    #[schemars(range(min = 1, max = 1000000))]
+    pub requests: u32,
+    /// In which time. Default: `1s`.
+    pub per: Option<Word>,
+    /// How many at once. Default: as many as `requests`.
+    #[schemars(range(min = 1, max = 1000000))]
+    pub burst: Option<u32>,
 }
 
 /// Deadlines on the client's side.
@@ -250,6 +286,11 @@ pub struct Timeouts {
     /// Longest silence, of both sides together, on a connection that has switched to WebSocket or another protocol.
     /// Default: `1h`.
     pub tunnel_idle: Option<Word>,
+    /// What a client has to send of its body, or to take of its answer, in each second that it is waited for: a size or
+    /// `off`. Default: `240B`.
+    pub min_rate: Option<Word>,
+    /// How long a client is waited for besides. Default: `30s`.
+    pub min_rate_grace: Option<Word>,
 }
 
 /// What upstreams are told.

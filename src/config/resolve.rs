@@ -4,6 +4,7 @@
 //! The defaults of the program are here, each in one place.
 
 mod admin;
+mod clients;
 mod credentials;
 mod digest;
 mod listeners;
@@ -105,12 +106,14 @@ impl Resolve<'_> {
                 self.parsed(step(&at, "max_body_bytes"), size).map(Some)
             }
         };
+        let clients = self.client_limits(raw);
         Some(Limits {
             max_header_bytes: header?,
             max_headers: raw.max_headers.unwrap_or(100) as usize,
             max_body_bytes: body?,
             max_connections: raw.max_connections.unwrap_or(16_384) as usize,
             max_streams: raw.max_streams.unwrap_or(100),
+            clients: clients?,
         })
     }
 
@@ -120,7 +123,14 @@ impl Resolve<'_> {
         let body_idle = self.duration(&at, "body_idle", raw.body_idle.as_ref(), 60);
         let keep_alive = self.duration(&at, "keep_alive", raw.keep_alive.as_ref(), 75);
         let tunnel_idle = self.duration(&at, "tunnel_idle", raw.tunnel_idle.as_ref(), 3_600);
-        Some(Timeouts { header: header?, body_idle: body_idle?, keep_alive: keep_alive?, tunnel_idle: tunnel_idle? })
+        let pace = self.pace(&at, raw);
+        Some(Timeouts {
+            header: header?,
+            body_idle: body_idle?,
+            keep_alive: keep_alive?,
+            tunnel_idle: tunnel_idle?,
+            pace: pace?,
+        })
     }
 
     fn directory(&mut self, raw: Option<&raw::Directory>) -> Option<DirectorySource> {

@@ -3,6 +3,7 @@
 //! Made only by `config::resolve`; never read from a file directly and never changed after it was made.
 //! A reload makes a new value and publishes it whole through `live::published`.
 
+mod clients;
 mod upstream;
 
 use std::fmt;
@@ -18,6 +19,7 @@ use crate::access::digest_secret::Algorithm;
 use crate::access::id::Id;
 use crate::access::network::Networks;
 use crate::access::route::RouteTable;
+pub use clients::{ClientLimits, FailureBudget, Pace, RequestRate};
 pub use upstream::{Ejection, Endpoint, HealthCheck, Queue, Retries, Upstream, UpstreamTls};
 
 /// Everything that one `portcullis serve` needs to know.
@@ -218,6 +220,8 @@ pub struct Limits {
     pub max_connections: usize,
     /// Streams open at a time on one connection of HTTP/2.
     pub max_streams: u32,
+    /// What one client or credential may take.
+    pub clients: ClientLimits,
 }
 
 /// Deadlines on the client's side.
@@ -231,6 +235,8 @@ pub struct Timeouts {
     pub keep_alive: Duration,
     /// Longest silence of both sides on a connection that has switched protocols.
     pub tunnel_idle: Duration,
+    /// Slower clients are left; `None`: only silent ones are.
+    pub pace: Option<Pace>,
 }
 
 /// What the upstream is told.

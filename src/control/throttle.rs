@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
+use crate::access::client_address::ClientAddress;
 use crate::clock::Timestamp;
 use crate::problem::{Code, Refusal};
 
@@ -89,7 +90,7 @@ impl Throttle {
     /// Counts an attempt, and refuses it where there were too many. Whatever is refused is not counted again.
     pub(super) fn count(&self, address: Option<IpAddr>, email: Option<&str>, now: Timestamp) -> Result<(), Refusal> {
         let whose = [
-            address.map(|address| (Who::Address(network(address)), PER_ADDRESS)),
+            address.map(|address| (Who::Address(ClientAddress::new(address).origin()), PER_ADDRESS)),
             email.map(|email| (Who::Email(email.to_lowercase()), PER_EMAIL)),
         ];
         let whose: Vec<(Who, u32)> = whose.into_iter().flatten().collect();
@@ -108,14 +109,6 @@ impl Throttle {
     /// How many attempts of an email are counted.
     pub(super) fn attempts(&self, email: &str) -> u32 {
         self.0.attempts(&Who::Email(email.to_lowercase()))
-    }
-}
-
-/// Whoever has one IPv6 address has its /64.
-pub(super) fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
     }
 }
 

@@ -57,7 +57,7 @@ impl TokenThrottle {
     }
 
     fn count(&self, address: IpAddr, client: ClientId, revokes: bool, now: Timestamp) -> Result<(), Refusal> {
-        let attempt = Attempt { address: super::throttle::network(address), client, revokes };
+        let attempt = Attempt { address: ClientAddress::new(address).origin(), client, revokes };
         self.counts.count(&[(attempt, self.per_minute)], now).map_err(|left| {
             let detail = format!("This client asks too often from this address; try again in {left} seconds.");
             throttled(detail, left)

@@ -9,6 +9,7 @@ use http::request::Parts;
 use super::digest::Nonces;
 use super::forwarded::derive;
 use super::judge::{Judge, Outcome};
+use super::throttle::Throttle;
 use crate::access::client_address::ClientAddress;
 use crate::access::credential::CredentialKind;
 use crate::access::decision::{Grant, NoTrace, Reason};
@@ -45,6 +46,8 @@ pub struct Refused {
     pub reason: String,
     /// What a 401 asks for: one value of `WWW-Authenticate` each.
     pub challenges: Vec<String>,
+    /// Seconds after which to try again, where that is known.
+    pub retry_after: Option<u32>,
 }
 
 /// Judges calls; shared by all connections of the listener.
@@ -77,11 +80,12 @@ impl CallerJudge {
         rule: ClientAddressRule,
         clock: Clock,
         nonces: Arc<Nonces>,
+        throttle: Arc<Throttle>,
         meter: Meter,
     ) -> Self {
         let current = published.current();
         let held = Held {
-            judge: Judge::sharing(nonces),
+            judge: Judge::sharing(nonces).counting(throttle),
             generation: current.generation,
             current: of_listener(&current, &rule),
         };
@@ -100,6 +104,7 @@ impl CallerJudge {
             credential: None,
             reason: fault.as_str().to_owned(),
             challenges: Vec::new(),
+            retry_after: None,
         })
     }
 
@@ -108,7 +113,7 @@ impl CallerJudge {
     /// # Errors
     /// [`Refused`].
     pub fn judge(&self, peer: &Peer, head: &Parts) -> Result<Caller, Refused> {
-        self.judged(peer, head, &self.meter)
+        self.judged(peer, head, Some(&self.meter))
     }
 
     /// Judges what a call would be with nothing else in it. Nobody is let in by that, and nothing is counted.
@@ -116,10 +121,10 @@ impl CallerJudge {
     /// # Errors
     /// [`Refused`].
     pub fn suppose(&self, peer: &Peer, head: &Parts) -> Result<Caller, Refused> {
-        self.judged(peer, head, &Meter::ignoring())
+        self.judged(peer, head, None)
     }
 
-    fn judged(&self, peer: &Peer, head: &Parts, meter: &Meter) -> Result<Caller, Refused> {
+    fn judged(&self, peer: &Peer, head: &Parts, meter: Option<&Meter>) -> Result<Caller, Refused> {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         let published = self.published.current();
         if published.generation != held.generation {
@@ -134,27 +139,33 @@ impl CallerJudge {
             Outcome::Deny(denial) => denial.credential.map(|(credential, _)| (credential.kind(), credential.id())),
             Outcome::Allow(_) | Outcome::NotReady => None,
         };
-        let refuse = |code: Code, reason: String| {
+        let refuse = |code: Code, reason: String, retry_after: Option<u32>| {
             let challenges = match code.status() {
                 401 => held.judge.challenges(&current.settings, now, stale),
                 _ => Vec::new(),
             };
-            Err(Refused { code, address, credential, reason, challenges })
+            Err(Refused { code, address, credential, reason, challenges, retry_after })
         };
         match verdict.outcome {
             Outcome::Allow(permit) => match permit.grant() {
                 Grant::Credential { credential, .. } => {
-                    meter.permitted(&permit, now);
+                    if let Some(meter) = meter {
+                        meter.permitted(&permit, now);
+                    }
                     Ok(Caller { credential: credential.id(), kind: credential.kind(), address: permit.client() })
                 }
                 // The one route there is needs a credential.
-                Grant::Public => refuse(Code::CredentialsRequired, "no credential was needed".into()),
+                Grant::Public => refuse(Code::CredentialsRequired, "no credential was needed".into(), None),
             },
             Outcome::Deny(denial) => {
-                meter.denied(&denial, now);
-                refuse(denial.reason.into(), format!("{:?}", denial.reason))
+                let seconds = meter.and_then(|meter| {
+                    meter.denied(&denial, now);
+                    held.judge.count(&denial, &verdict.derived, &current, now)
+                });
+                let code = if seconds.is_some() { Code::RateLimited } else { denial.reason.into() };
+                refuse(code, format!("{:?}", denial.reason), seconds)
             }
-            Outcome::NotReady => refuse(Code::NotReady, "there is no snapshot yet".into()),
+            Outcome::NotReady => refuse(Code::NotReady, "there is no snapshot yet".into(), None),
         }
     }
 }

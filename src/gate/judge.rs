@@ -12,9 +12,11 @@ use http::{HeaderName, Method};
 use super::claim::{self, Claim};
 use super::digest::Nonces;
 use super::forwarded::{AddressSource, Derived, derive};
-use super::token::{Origin, Subject, Tokens};
+use super::throttle::Throttle;
+use super::token::{Origin, Subject, TokenFault, Tokens};
 use super::trace::{Target, Trace};
-use crate::access::decision::{Denial, Permit, Proof, Question, Supposed, authorize, passes_unproven, suppose};
+use crate::access::client_address::ClientAddress;
+use crate::access::decision::{Denial, Permit, Proof, Question, Reason, Supposed, authorize, passes_unproven, suppose};
 use crate::access::id::Id;
 use crate::access::route::RouteMatch;
 use crate::clock::Timestamp;
@@ -50,6 +52,8 @@ pub enum Outcome<'s, P = Permit<'s>> {
 pub struct Judge {
     tokens: Tokens,
     nonces: Arc<Nonces>,
+    /// Who failed how often; `None` where nobody counts.
+    throttle: Option<Arc<Throttle>>,
 }
 
 impl Default for Judge {
@@ -66,7 +70,12 @@ impl Judge {
 
     /// A judge that remembers nothing yet, beside others that a nonce may be used with too.
     pub fn sharing(nonces: Arc<Nonces>) -> Self {
-        Self { tokens: Tokens::default(), nonces }
+        Self { tokens: Tokens::default(), nonces, throttle: None }
+    }
+
+    /// The same, counting failed attempts beside others.
+    pub fn counting(self, throttle: Arc<Throttle>) -> Self {
+        Self { throttle: Some(throttle), ..self }
     }
 
     /// One challenge for each scheme that is on (RFC 9110 §11.6.1), each for a header of its own; where only header keys are
@@ -102,14 +111,29 @@ impl Judge {
         now: Timestamp,
         trace: &mut T,
     ) -> Verdict<'s> {
-        let prove = |trace: &mut T| {
+        let prove = |client: ClientAddress, trace: &mut T| {
             let claim = claim::read(&head.headers, &current.settings.credentials);
             trace.claim(&claim);
-            let proof = self.prove(claim, current, head, now, trace);
+            let proof = self.prove(claim, client, current, head, now, trace);
             trace.proof(&proof);
             proof
         };
         judge(current, peer, head, now, trace, prove, authorize)
+    }
+
+    /// Counts a denial where it is a failed attempt to prove a credential. Where there were too many before it from the same
+    /// address (threats.md L8), the seconds after which another one is within the budget: it is answered as too many.
+    pub fn count(&self, denial: &Denial<'_>, derived: &Derived, current: &Current, now: Timestamp) -> Option<u32> {
+        let Reason::InvalidCredentials(_) = denial.reason else { return None };
+        let budget = current.settings.limits.clients.failed_attempts?;
+        self.throttle.as_ref()?.failed(derived.client.ok()?, budget, now)
+    }
+
+    /// Whether what is expensive to verify is not verified for this address. Asked only for such claims.
+    fn is_throttled(&self, client: ClientAddress, current: &Current, now: Timestamp) -> bool {
+        let budget = current.settings.limits.clients.failed_attempts;
+        let over = |(throttle, budget): (&Arc<Throttle>, _)| throttle.is_over(client, budget, now);
+        self.throttle.as_ref().zip(budget).is_some_and(over)
     }
 
     /// Judges a request as if it had proven the credential with this id. No header is read for it, and what may come of it
@@ -124,12 +148,13 @@ impl Judge {
         trace: &mut T,
     ) -> Verdict<'s, Supposed<'s>> {
         let decide = |question: &Question<'s>, trace: &mut T| suppose(question, credential, trace);
-        judge(current, peer, head, now, trace, |_| Proof::Absent, decide)
+        judge(current, peer, head, now, trace, |_, _| Proof::Absent, decide)
     }
 
     fn prove<'s, T: Trace>(
         &self,
         claim: Claim<'_>,
+        client: ClientAddress,
         current: &'s Current,
         head: &Parts,
         now: Timestamp,
@@ -143,7 +168,8 @@ impl Judge {
             Claim::Basic(fingerprint) => Proof::Key(fingerprint),
             Claim::Bearer(token) => {
                 let issuers = (&*current.keys, current.own.as_deref());
-                match self.tokens.verify(token, &current.settings, issuers, now) {
+                let may = || !self.is_throttled(client, current, now);
+                match self.tokens.verify(token, &current.settings, issuers, now, may) {
                     Ok(Subject { fingerprint, origin: Origin::Own(id), .. }) => Proof::Token { fingerprint, id },
                     Ok(Subject { fingerprint, origin: Origin::Foreign(at), .. }) => Proof::Subject {
                         fingerprint,
@@ -151,6 +177,9 @@ impl Judge {
                     },
                     Err(fault) => Proof::Refused(fault.as_str()),
                 }
+            }
+            Claim::Digest(_) if self.is_throttled(client, current, now) => {
+                Proof::Refused(TokenFault::Throttled.as_str())
             }
             Claim::Digest(parameters) => match (&current.settings.credentials.digest, &current.snapshot) {
                 (Some(settings), Some(snapshot)) => self.nonces.prove(parameters, settings, snapshot, head, now, trace),
@@ -167,7 +196,7 @@ fn judge<'s, T: Trace, P>(
     head: &Parts,
     now: Timestamp,
     trace: &mut T,
-    prove: impl FnOnce(&mut T) -> Proof<'s>,
+    prove: impl FnOnce(ClientAddress, &mut T) -> Proof<'s>,
     decide: impl FnOnce(&Question<'s>, &mut T) -> Result<P, Denial<'s>>,
 ) -> Verdict<'s, P> {
     let settings = &current.settings;
@@ -184,14 +213,14 @@ fn judge<'s, T: Trace, P>(
     let Some(snapshot) = &current.snapshot else {
         return Verdict { derived, outcome: Outcome::NotReady };
     };
-    let proof = match route {
+    let proof = match (route, derived.client) {
         // The decision refuses before it looks at the proof: no secret need be read for it.
-        _ if derived.client.is_err() => Proof::Absent,
-        RouteMatch::Matched(route) if passes_unproven(route, target.preflight) => {
+        (_, Err(_)) => Proof::Absent,
+        (RouteMatch::Matched(route), _) if passes_unproven(route, target.preflight) => {
             trace.unread();
             Proof::Absent
         }
-        _ => prove(trace),
+        (_, Ok(client)) => prove(client, trace),
     };
     let question = Question { snapshot, client: derived.client, route, preflight: target.preflight, proof, now };
     let outcome = match decide(&question, trace) {

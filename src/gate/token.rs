@@ -71,6 +71,7 @@ pub enum TokenFault {
     Audience,
     Expired,
     NotYetValid,
+    Throttled,
 }
 
 impl TokenFault {
@@ -91,6 +92,7 @@ impl TokenFault {
             Self::Audience => "the token is for another audience",
             Self::Expired => "the token has expired",
             Self::NotYetValid => "the token is not valid yet",
+            Self::Throttled => "not verified: too many failed attempts from this address",
         }
     }
 }
@@ -120,7 +122,7 @@ impl Default for Tokens {
 }
 
 impl Tokens {
-    /// Verifies a token, or remembers that it was verified. A remembered one has its end checked again, and is forgotten
+    /// Verifies a token where it `may`, or remembers that it was verified. A remembered one has its end checked again, and is forgotten
     /// as soon as the issuer's keys are others.
     ///
     /// # Errors
@@ -131,6 +133,7 @@ impl Tokens {
         settings: &Arc<Gateway>,
         (keys, own): (&KeySets, Option<&OwnIssuer>),
         now: Timestamp,
+        may: impl FnOnce() -> bool,
     ) -> Result<Subject, TokenFault> {
         if token.len() > LONGEST_TOKEN {
             return Err(TokenFault::TooLong);
@@ -160,6 +163,9 @@ impl Tokens {
                 return Ok(subject);
             }
             remembered.tokens.remove(&hash);
+        }
+        if !may() {
+            return Err(TokenFault::Throttled);
         }
         let verified = verify(token, issuers, (keys, own), now)?;
         remembered.tokens.insert(hash, verified);

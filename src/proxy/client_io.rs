@@ -56,14 +56,29 @@ impl ClientIo {
         Self { transport, context }
     }
 
-    /// Ends the client's patience or starts it.
-    fn moved<T>(&self, polled: Poll<T>) -> Poll<T> {
-        let write = &self.context.watch.write;
-        match polled {
-            Poll::Ready(_) => write.clear(),
-            Poll::Pending => write.start(self.context.worker.ticks.after(self.context.timeouts.body_idle)),
+    /// Ends the wait for the client or begins it.
+    fn moved<T: Copy + Into<Moved>>(&self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        match &polled {
+            Poll::Ready(Ok(moved)) => self.context.takes((*moved).into().0),
+            Poll::Ready(Err(_)) => self.context.takes(0),
+            Poll::Pending => self.context.stalls(),
         }
         polled
+    }
+}
+
+/// Bytes that a call has moved; one that only finishes something moves none.
+struct Moved(usize);
+
+impl From<usize> for Moved {
+    fn from(bytes: usize) -> Self {
+        Self(bytes)
+    }
+}
+
+impl From<()> for Moved {
+    fn from((): ()) -> Self {
+        Self(0)
     }
 }
 

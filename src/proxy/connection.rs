@@ -81,6 +81,7 @@ pub(super) async fn serve(worker: Rc<Worker>, stream: TcpStream, remote: SocketA
     let settings = Arc::clone(&worker.current().settings);
     let limits = settings.limits;
     if worker.connections.borrow().len() >= limits.max_connections {
+        worker.stripe.connection_over_limit();
         worker.stripe.connection_refused();
         return;
     }
@@ -128,6 +129,11 @@ async fn prelude(context: &Context, mut stream: TcpStream, doorway: &Doorway) ->
         peer = source.map_or(peer, |source| peer.proxied(source));
         ahead = rest;
         context.set_peer(peer);
+    }
+    if !context.joins_crowd() {
+        tracing::debug!(peer = %peer.address, "closed: the address has as many connections as it may");
+        context.worker.stripe.connection_over_limit();
+        return None;
     }
     let Some(tls) = &doorway.tls else {
         let version = match doorway.http2 {

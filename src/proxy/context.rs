@@ -3,14 +3,17 @@
 //! Counts what is under way, so that the connection knows which deadline rules: the head's between exchanges, the others
 //! within one.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::request_id::RequestId;
+use super::stall::Stall;
 use super::tunnel::Switched;
 use super::watch::Watch;
 use super::worker::Worker;
 use crate::config::settings::Timeouts;
+use crate::live::crowd::Member;
 use crate::net::peer::Peer;
 
 /// Why what is open has to end, from outside of it.
@@ -61,6 +64,9 @@ pub(super) struct Context {
     shape: Cell<Shape>,
     /// The head of the last exchange's answer is there.
     answered: Cell<bool>,
+    stall: Stall,
+    /// Its place in the count of its address.
+    member: OnceCell<Member>,
 }
 
 /// What a context stands for.
@@ -92,6 +98,8 @@ impl Context {
             tunnel: Cell::new(false),
             shape: Cell::new(Shape::Plain),
             answered: Cell::new(false),
+            stall: Stall::default(),
+            member: OnceCell::new(),
         }
     }
 
@@ -139,9 +147,44 @@ impl Context {
         }
     }
 
+    /// Whether the client's address may have one more connection. Those of trusted proxies are many clients'.
+    pub(super) fn joins_crowd(&self) -> bool {
+        let settings = &self.worker.current().settings;
+        let address = self.peer().address;
+        let Some(most) = settings.limits.clients.connections_per_address else { return true };
+        if settings.client_address.trusted_proxies.contains(address) {
+            return true;
+        }
+        match self.worker.shared.crowd.join(address, most) {
+            // Asked once in a connection's life.
+            Some(member) => self.member.set(member).is_ok(),
+            None => false,
+        }
+    }
+
+    /// The client does not take what is sent to it, for now.
+    #[cold]
+    pub(super) fn stalls(&self) {
+        let now = self.worker.ticks.now();
+        let mut wait = self.timeouts.body_idle;
+        if let Some(pace) = self.timeouts.pace {
+            wait = wait.min(Duration::from_millis(self.stall.begin(&pace, now)));
+        }
+        self.watch.write.start(self.worker.ticks.after(wait));
+    }
+
+    /// The client has taken so many bytes.
+    #[inline]
+    pub(super) fn takes(&self, bytes: usize) {
+        self.watch.write.clear();
+        if self.stall.has_begun() {
+            self.stall.end(bytes as u64, self.worker.ticks.now());
+        }
+    }
+
     /// A head is whole.
     pub(super) fn begin(&self, id: RequestId) {
-        self.exchanges.set(self.exchanges.get() + 1);
+        self.carry();
         self.within_head.set(false);
         self.last_id.set(Some(id));
         self.watch.head.clear();
@@ -149,6 +192,9 @@ impl Context {
 
     /// A body is on its way: what comes belongs to it, and not to the next head, even when its answer is over.
     pub(super) fn carry(&self) {
+        if self.exchanges.get() == 0 {
+            self.stall.forget();
+        }
         self.exchanges.set(self.exchanges.get() + 1);
     }
 

@@ -17,6 +17,7 @@ use super::body::{self, ReplyBody};
 use super::context::Context;
 use super::forward::{Outgoing, forward};
 use super::ledger::Ledger;
+use super::rate::Rated;
 use super::reply;
 use super::sanity::{self, http2};
 use crate::access::decision::NoTrace;
@@ -33,6 +34,11 @@ pub(super) async fn run(context: Rc<Context>, request: Request<Incoming>) -> Res
     let current = context.worker.current();
     let settings = &current.settings;
 
+    let most = settings.limits.clients.max_requests;
+    if most.is_some_and(|most| context.worker.exchanges.borrow().len() > most) {
+        ledger.failed(Code::GatewayOverloaded, None);
+        return turn_away(Code::GatewayOverloaded, settings, ledger, body, false);
+    }
     if head.version == Version::HTTP_2 && head.headers.len() > settings.limits.max_headers {
         ledger.failed(Code::HeadersTooLarge, None);
         return turn_away(Code::HeadersTooLarge, settings, ledger, body, false);
@@ -53,7 +59,15 @@ pub(super) async fn run(context: Rc<Context>, request: Request<Incoming>) -> Res
         Outcome::Deny(denial) => {
             worker.meter.denied(&denial, now);
             ledger.denied(&denial);
-            return turn_away(denial.reason.into(), settings, ledger, body, false);
+            let code = match worker.judge.count(&denial, &verdict.derived, &current, now) {
+                Some(seconds) => {
+                    worker.stripe.throttled();
+                    ledger.limited(seconds, None);
+                    Code::RateLimited
+                }
+                None => denial.reason.into(),
+            };
+            return turn_away(code, settings, ledger, body, false);
         }
         Outcome::NotReady => {
             ledger.failed(Code::NotReady, None);
@@ -62,6 +76,11 @@ pub(super) async fn run(context: Rc<Context>, request: Request<Incoming>) -> Res
     };
     worker.meter.permitted(&permit, now);
     ledger.permitted(&permit);
+    let rated = Rated::of(&permit, settings, &ledger);
+    if let Some(seconds) = rated.and_then(|rated| rated.retry_after()) {
+        ledger.limited(seconds, Some("the credential's request rate is spent"));
+        return told(rated, turn_away(Code::RateLimited, settings, ledger, body, false));
+    }
 
     // Announced lengths are refused before the client is asked for the body.
     if settings.limits.max_body_bytes.is_some_and(|max| body.size_hint().lower() > max) {
@@ -69,7 +88,15 @@ pub(super) async fn run(context: Rc<Context>, request: Request<Incoming>) -> Res
         return turn_away(Code::ContentTooLarge, settings, ledger, body, false);
     }
     let outgoing = Outgoing { head, body, derived: verdict.derived, held: Rc::clone(&current) };
-    forward(permit, outgoing, ledger).await
+    told(rated, forward(permit, outgoing, ledger).await)
+}
+
+/// The answer with what the client is told of its rate.
+fn told(rated: Option<Rated>, mut answer: Response<ReplyBody>) -> Response<ReplyBody> {
+    if let Some(rated) = rated {
+        rated.tell(answer.headers_mut());
+    }
+    answer
 }
 
 /// Refuses a request whose body nobody has read. In HTTP/1.1 the connection ends with the answer, politely; a stream is read on

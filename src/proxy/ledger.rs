@@ -40,6 +40,7 @@ pub(super) struct Ledger {
     outcome: Outcome,
     reason: Option<&'static str>,
     stale: bool,
+    retry_after: Option<u32>,
     client: Option<ClientAddress>,
     source: ClientSource,
     credential: Option<(CredentialKind, Id)>,
@@ -81,6 +82,7 @@ impl Ledger {
             outcome: Outcome::Error(Code::InternalError),
             reason: None,
             stale: false,
+            retry_after: None,
             client: None,
             source: ClientSource::Peer,
             credential: None,
@@ -139,6 +141,23 @@ impl Ledger {
         self.reason = explain(denial.reason);
         self.stale = matches!(denial.reason, Reason::StaleNonce(_));
         self.outcome = Outcome::Deny(denial.reason.into());
+    }
+
+    /// There were too many before it: it is to come back after so many seconds.
+    pub(super) fn limited(&mut self, seconds: u32, reason: Option<&'static str>) {
+        self.outcome = Outcome::Deny(Code::RateLimited);
+        self.reason = reason.or(self.reason);
+        self.retry_after = Some(seconds);
+    }
+
+    /// Seconds after which to try again, where that is known.
+    pub(super) fn retry_after(&self) -> Option<u32> {
+        self.retry_after
+    }
+
+    /// When the request came.
+    pub(super) fn started(&self) -> Instant {
+        self.started
     }
 
     /// Something other than a rule ends the request.

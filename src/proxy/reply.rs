@@ -20,6 +20,10 @@ pub(super) fn refuse(code: Code, settings: &Gateway, mut ledger: Box<Ledger>, un
         ledger.context().linger();
     }
     let mut answer = bare(code, ledger.client(), Some(ledger.id()), unread);
+    let overloaded = matches!(code, Code::UpstreamOverloaded | Code::GatewayOverloaded).then_some(1);
+    if let Some(seconds) = ledger.retry_after().or(overloaded) {
+        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
     if code.status() == 401 {
         let worker = &ledger.context().worker;
         let challenges = worker.judge.challenges(settings, worker.wall.now(), ledger.is_stale());
@@ -43,9 +47,6 @@ fn bare(code: Code, client: Option<ClientAddress>, id: Option<RequestId>, close:
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if code == Code::UpstreamOverloaded {
-        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    }
     if close {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }

@@ -209,7 +209,7 @@ fn slow_clients_meet_their_deadlines() {
     let harness = Harness::new(gateway(vec![to(upstream.address)], |settings| {
         let short = Duration::from_millis(150);
         settings.timeouts =
-            settings::Timeouts { header: short, body_idle: short, keep_alive: short, tunnel_idle: short };
+            settings::Timeouts { header: short, body_idle: short, keep_alive: short, tunnel_idle: short, pace: None };
     }));
     let began = Instant::now();
     assert_eq!(harness.ask(""), "");

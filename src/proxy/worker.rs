@@ -15,6 +15,7 @@ use tokio::time::MissedTickBehavior;
 use super::connection::{self, Doorway};
 use super::context::{Context, Ending};
 use super::request_id::RequestIds;
+use super::shared::Shared;
 use super::upstream::{ClientTls, Upstreams};
 use super::watch::{TICK, Ticks};
 use crate::clock::Clock;
@@ -47,6 +48,7 @@ pub(super) struct Seed {
     pub(super) meter: Meter,
     pub(super) client_tls: Arc<ClientTls>,
     pub(super) endpoints: Arc<Endpoints>,
+    pub(super) shared: Arc<Shared>,
     pub(super) nonces: Arc<Nonces>,
     /// Time that open exchanges get, once it is time to end.
     pub(super) drain: watch::Receiver<Option<Duration>>,
@@ -57,6 +59,7 @@ pub(super) struct Worker {
     pub(super) ticks: Rc<Ticks>,
     pub(super) wall: Clock,
     pub(super) judge: Judge,
+    pub(super) shared: Arc<Shared>,
     pub(super) stripe: Arc<Stripe>,
     pub(super) recorder: RefCell<Recorder>,
     pub(super) meter: Meter,
@@ -119,7 +122,8 @@ pub(super) async fn run(seed: Seed) {
     let worker = Rc::new(Worker {
         ticks: Rc::new(Ticks::new()),
         wall: seed.clock,
-        judge: Judge::sharing(seed.nonces),
+        judge: Judge::sharing(seed.nonces).counting(Arc::clone(&seed.shared.throttle)),
+        shared: seed.shared,
         upstreams: Upstreams::new(seed.client_tls, seed.endpoints, Arc::clone(&seed.stripe)),
         stripe: seed.stripe,
         recorder: RefCell::new(seed.recorder),

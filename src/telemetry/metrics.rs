@@ -76,6 +76,8 @@ pub struct Stripe {
     open_exchanges: AtomicI64,
     panics: AtomicU64,
     refused_connections: AtomicU64,
+    over_limit: AtomicU64,
+    throttled: AtomicU64,
     upstreams: Mutex<BTreeMap<Arc<str>, Arc<UpstreamCounters>>>,
 }
 
@@ -195,6 +197,8 @@ impl Default for Stripe {
             open_exchanges: AtomicI64::new(0),
             panics: AtomicU64::new(0),
             refused_connections: AtomicU64::new(0),
+            over_limit: AtomicU64::new(0),
+            throttled: AtomicU64::new(0),
             upstreams: Mutex::default(),
         }
     }
@@ -230,6 +234,16 @@ impl Stripe {
     /// A connection was closed before its first request: no place, no TLS, no PROXY header.
     pub fn connection_refused(&self) {
         add(&self.refused_connections, 1);
+    }
+
+    /// A connection was closed because there are as many as may be, of its address or in all.
+    pub fn connection_over_limit(&self) {
+        add(&self.over_limit, 1);
+    }
+
+    /// An attempt to prove a credential failed, like too many before it from its address.
+    pub fn throttled(&self) {
+        add(&self.throttled, 1);
     }
 
     /// An exchange has begun.

@@ -46,6 +46,7 @@ fn nothing_is_allowed_before_the_first_snapshot() {
         tls: &TlsFiles::default(),
         endpoints: &Arc::new(Endpoints::default()),
         nonces: &Arc::new(Nonces::new(clock.now())),
+        throttle: &Arc::default(),
     };
     let running = proxy::start(parts).unwrap();
     let get = |path: &str| {

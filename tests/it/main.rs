@@ -19,6 +19,7 @@ mod hot_swap;
 mod http2;
 mod layering;
 mod life_cycle;
+mod limits;
 mod networks;
 mod oauth;
 mod outcomes;

@@ -14,6 +14,7 @@ use crate::tokens::forge::{BASE64, Forge, hs256, unsigned};
 const EAGER: &str = "gateway:
   listen: [{ address: \"127.0.0.1:0\" }]
   workers: 2
+  limits: { failed_attempts: off }
   drain_timeout: 1s
 directory: { sqlite: store.db }
 admin: { listen: \"127.0.0.1:0\", tokens: { per_minute: 1000 } }

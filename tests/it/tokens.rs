@@ -69,7 +69,7 @@ fn setting(source: &str) -> Setting {
     Setting::new()
         .directory(&accounts())
         .gateway("client_address: { trusted_proxies: [127.0.0.1] }")
-        .gateway("limits: { max_header_bytes: 4MiB }")
+        .gateway("limits: { max_header_bytes: 4MiB, failed_attempts: off }")
         .gateway(&format!(
             "credentials: {{ issuers: [{{ issuer: \"{ISSUER}\", audience: \"{AUDIENCE}\", {source}, organizations: [{ACME}] }}] }}"
         ))

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::access::snapshot::Draft;
-use crate::config::settings::AddressHeader;
+use crate::config::settings::{AddressHeader, FailureBudget};
 use crate::gate::judge::tests::{EXPIRED, KEY, NOW, current, gateway};
 use crate::live::published::Published;
 
@@ -12,7 +12,8 @@ const LISTED: &str = "203.0.113.9";
 fn judge(published: &Arc<Published>) -> CallerJudge {
     let trusted = ["192.0.2.1".parse().unwrap()].into_iter().collect();
     let rule = ClientAddressRule { trusted_proxies: trusted, header: AddressHeader::XForwardedFor, hops: None };
-    CallerJudge::new(Arc::clone(published), rule, Clock::manual(NOW), Arc::new(Nonces::new(NOW)), Meter::ignoring())
+    let nonces = Arc::new(Nonces::new(NOW));
+    CallerJudge::new(Arc::clone(published), rule, Clock::manual(NOW), nonces, Arc::default(), Meter::ignoring())
 }
 
 fn call(judge: &CallerJudge, from: &str, path: &str, lines: &[(&str, &str)]) -> Result<Caller, Refused> {
@@ -45,6 +46,25 @@ fn a_caller_is_judged_like_traffic() {
     assert_eq!((refused.code, refused.challenges.len()), (Code::InvalidCredentials, 2));
     assert!(refused.challenges[0].starts_with("Basic ") && !refused.reason.is_empty());
     assert_eq!(refused.address.map(|address| address.ip().to_string()).as_deref(), Some(LISTED));
+}
+
+#[test]
+fn l8_failures_are_counted_here_too() {
+    let mut settings = gateway();
+    settings.limits.clients.failed_attempts = Some(FailureBudget { burst: 2, per_minute: 1 });
+    let published = Published::new(Arc::new(settings), Arc::default()).unwrap();
+    published.publish_snapshot(current().snapshot.unwrap()).unwrap();
+    let judge = judge(&published);
+    let failed = || call(&judge, LISTED, "/", &[("x-api-key", EXPIRED)]).unwrap_err();
+    // What is only supposed is no attempt.
+    let head = http::Request::builder().header("x-api-key", EXPIRED).body(()).unwrap().into_parts().0;
+    let peer = Peer::tcp(format!("{LISTED}:1").parse().unwrap(), "127.0.0.1:8081".parse().unwrap());
+    assert!((0..9).all(|_| judge.suppose(&peer, &head).unwrap_err().code == Code::InvalidCredentials));
+    assert_eq!([failed().code, failed().code], [Code::InvalidCredentials; 2]);
+    let refused = failed();
+    assert_eq!((refused.code, refused.challenges.len()), (Code::RateLimited, 0));
+    assert!(refused.retry_after.is_some_and(|seconds| (1..=61).contains(&seconds)), "{:?}", refused.retry_after);
+    assert!(call(&judge, LISTED, "/", &[("x-api-key", KEY)]).is_ok(), "a good key passes");
 }
 
 #[test]

@@ -68,12 +68,14 @@ pub(crate) fn gateway() -> Gateway {
             max_body_bytes: None,
             max_connections: 100,
             max_streams: 100,
+            clients: crate::config::settings::ClientLimits::default(),
         },
         timeouts: Timeouts {
             header: Duration::from_secs(10),
             body_idle: Duration::from_secs(10),
             keep_alive: Duration::from_secs(10),
             tunnel_idle: Duration::from_secs(10),
+            pace: None,
         },
         outbound: Outbound { forwarded: false, identity_headers: true, overrides: false },
     }

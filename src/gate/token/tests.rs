@@ -65,7 +65,7 @@ impl World {
     }
 
     fn verify(&self, token: &str, now: Timestamp) -> Result<Subject, TokenFault> {
-        self.tokens.verify(token, &self.settings, (&self.keys, None), now)
+        self.tokens.verify(token, &self.settings, (&self.keys, None), now, || true)
     }
 
     #[track_caller]
@@ -294,7 +294,10 @@ fn an_unknown_key_asks_for_a_refresh() {
     let mut keys = KeySets::new(wish.clone());
     keys.insert(ISSUER, set(&[world.p256.jwk("k1")], at(0)).unwrap());
     let token = world.p256.token(&json!({ "alg": "ES256", "kid": "k2" }), &claims());
-    assert_eq!(world.tokens.verify(&token, &world.settings, (&keys, None), at(0)), Err(TokenFault::UnknownKey));
+    assert_eq!(
+        world.tokens.verify(&token, &world.settings, (&keys, None), at(0), || true),
+        Err(TokenFault::UnknownKey)
+    );
     runtime.block_on(wish.made());
 }
 

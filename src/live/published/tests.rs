@@ -31,8 +31,9 @@ fn settings() -> Arc<Gateway> {
             max_body_bytes: None,
             max_connections: 1,
             max_streams: 1,
+            clients: crate::config::settings::ClientLimits::default(),
         },
-        timeouts: Timeouts { header: second, body_idle: second, keep_alive: second, tunnel_idle: second },
+        timeouts: Timeouts { header: second, body_idle: second, keep_alive: second, tunnel_idle: second, pace: None },
         outbound: Outbound { forwarded: false, identity_headers: true, overrides: false },
     })
 }

@@ -14,6 +14,7 @@ use super::CutOff;
 use crate::problem::Code;
 use crate::proxy::context::Context;
 use crate::proxy::headers::Names;
+use crate::proxy::stall::Stall;
 use crate::proxy::worker::Held;
 
 /// How far a request's body has come; shared with whoever waits for the answer.
@@ -78,6 +79,7 @@ struct Streaming {
     held: Held,
     progress: Rc<Progress>,
     rules: Rules,
+    stall: Stall,
 }
 
 impl RequestBody {
@@ -95,7 +97,8 @@ impl RequestBody {
     ) -> (Self, Rc<Progress>) {
         let progress = Rc::new(Progress::default());
         context.carry();
-        let streaming = Streaming { incoming, context, held, progress: Rc::clone(&progress), rules };
+        let streaming =
+            Streaming { incoming, context, held, progress: Rc::clone(&progress), rules, stall: Stall::default() };
         (Self(Some(Box::new(streaming))), progress)
     }
 }
@@ -115,7 +118,13 @@ impl Streaming {
 
     fn waits_for_client(&self) {
         let ticks = &self.context.worker.ticks;
-        self.context.watch.read.start(ticks.after(self.context.timeouts.body_idle));
+        let timeouts = &self.context.timeouts;
+        let mut wait = timeouts.body_idle;
+        // Within a conversation the client may be waiting for the upstream.
+        if let Some(pace) = timeouts.pace.filter(|_| !self.progress.answered.get()) {
+            wait = wait.min(Duration::from_millis(self.stall.begin(&pace, ticks.now())));
+        }
+        self.context.watch.read.start(ticks.after(wait));
         if !self.progress.answered.get() {
             self.context.watch.upstream.clear();
         }
@@ -145,6 +154,9 @@ impl Streaming {
         self.context.watch.read.clear();
         let mut frame = frame;
         if let Some(data) = frame.data_ref() {
+            if self.stall.has_begun() {
+                self.stall.end(data.len() as u64, self.context.worker.ticks.now());
+            }
             let total = self.progress.bytes.get() + data.len() as u64;
             self.progress.bytes.set(total);
             if self.rules.max_bytes.is_some_and(|max| total > max) {

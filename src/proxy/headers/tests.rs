@@ -34,12 +34,14 @@ fn settings(change: impl FnOnce(&mut Gateway)) -> Gateway {
             max_body_bytes: None,
             max_connections: 1_000,
             max_streams: 100,
+            clients: crate::config::settings::ClientLimits::default(),
         },
         timeouts: settings::Timeouts {
             header: Duration::from_secs(5),
             body_idle: Duration::from_secs(5),
             keep_alive: Duration::from_secs(5),
             tunnel_idle: Duration::from_secs(5),
+            pace: None,
         },
         outbound: settings::Outbound { forwarded: false, identity_headers: true, overrides: false },
     };

@@ -70,8 +70,15 @@ pub(in crate::proxy) fn gateway(endpoints: Vec<Endpoint>, change: impl FnOnce(&m
             max_body_bytes: Some(1_000_000),
             max_connections: 100,
             max_streams: 100,
+            clients: settings::ClientLimits::default(),
         },
-        timeouts: settings::Timeouts { header: second, body_idle: second, keep_alive: second, tunnel_idle: second },
+        timeouts: settings::Timeouts {
+            header: second,
+            body_idle: second,
+            keep_alive: second,
+            tunnel_idle: second,
+            pace: None,
+        },
         outbound: settings::Outbound { forwarded: false, identity_headers: true, overrides: false },
     };
     change(&mut settings);
@@ -155,6 +162,7 @@ impl Harness {
             },
             endpoints: &endpoints,
             nonces: &Arc::new(crate::gate::digest::Nonces::new(clock.now())),
+            throttle: &Arc::default(),
         };
         let running = start(parts).unwrap();
         Self { running: Some(running), metrics, published, endpoints }

@@ -19,6 +19,7 @@ const CONFIGURATION: &str = "gateway:
   listen: [{ address: \"127.0.0.1:0\" }]
   workers: 2
   drain_timeout: 1s
+  limits: { failed_attempts: off }
 directory: { sqlite: store.db }
 admin: { listen: \"127.0.0.1:0\", entries_per_list: 5, api_keys_per_organization: 6, service_accounts_per_organization: 3 }
 telemetry: { listen: \"127.0.0.1:0\", access_log: { to: file, file: access.log } }

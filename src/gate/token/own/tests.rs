@@ -57,7 +57,7 @@ fn each_forgery_is_told_apart_for_the_operator() {
     let (own, settings, tokens) = (own(&[ours.jwk("k1")]), settings(), Tokens::default());
     let mut keys = KeySets::default();
     keys.insert(OWN, set(&[foreign.jwk("k2"), rsa.jwk("k3")], at(0)).unwrap());
-    let verify = |token: &str, seconds| tokens.verify(token, &settings, (&keys, Some(&own)), at(seconds));
+    let verify = |token: &str, seconds| tokens.verify(token, &settings, (&keys, Some(&own)), at(seconds), || true);
     let good = ours.token(&header(), &claims());
     let found = verify(&good, 0).unwrap();
     let id = TokenId([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
@@ -87,7 +87,7 @@ fn each_forgery_is_told_apart_for_the_operator() {
     }
     // Without a store of our own the name is a foreign issuer's, as before.
     let as_foreign = foreign.token(&with(header(), "kid", json!("k2")), &claims());
-    let origin = tokens.verify(&as_foreign, &settings, (&keys, None), at(0)).unwrap().origin;
+    let origin = tokens.verify(&as_foreign, &settings, (&keys, None), at(0), || true).unwrap().origin;
     assert_eq!(origin, Origin::Foreign(0));
 }
 
@@ -97,7 +97,8 @@ fn what_is_remembered_ends_with_its_time_and_with_its_key() {
     let (settings, tokens, keys) = (settings(), Tokens::default(), KeySets::default());
     let both = own(&[old.jwk("k1"), new.jwk("k2")]);
     let token = old.token(&header(), &claims());
-    let verify = |own: Option<&OwnIssuer>, seconds| tokens.verify(&token, &settings, (&keys, own), at(seconds));
+    let verify =
+        |own: Option<&OwnIssuer>, seconds| tokens.verify(&token, &settings, (&keys, own), at(seconds), || true);
     // No age of a key set matters: whoever publishes it signs with it.
     assert!(verify(Some(&both), 0).is_ok() && verify(Some(&both), 3599).is_ok());
     assert_eq!(tokens.remembered(), 1);
