@@ -123,6 +123,7 @@ pub struct Running {
 /// # Errors
 /// [`StartFault`] naming the address or file.
 pub fn start(parts: ProxyParts<'_>) -> Result<Running, StartFault> {
+    listener::nobody_listens_on(parts.sockets.listen.iter().map(|listen| listen.address))?;
     let count = parts.sockets.workers.get();
     let shared = Arc::new(shared::Shared::new(Arc::clone(parts.throttle)));
     let (drain, asked) = signal::channel(None);

@@ -13,8 +13,8 @@ use crate::telemetry::logging;
 /// Arguments of `serve`.
 #[derive(Debug, clap::Args)]
 pub struct ServeArgs {
-    /// The configuration. Without it: the gateway on 127.0.0.1:8080, metrics on 127.0.0.1:8082, a built-in demonstration
-    /// directory, and an upstream that echoes.
+    /// The configuration. Without it: the gateway on 127.0.0.1:8080, the admin API on 127.0.0.1:8081, metrics on
+    /// 127.0.0.1:8082, a store in the working directory, and an upstream that echoes.
     #[arg(long, short, value_name = "FILE", env = "PORTCULLIS_CONFIG")]
     config: Option<PathBuf>,
     /// How much of its own doings the program logs to standard error.

@@ -23,6 +23,29 @@ pub struct BindFault {
     source: io::Error,
 }
 
+/// Makes sure that nobody listens on any of these addresses yet.
+///
+/// The workers' sockets share their port, and the kernel would let those of a second gateway of the same user share it as
+/// well: each would get half of the connections and nobody would be told. Asked for all addresses before the first is
+/// bound, since `[::]:8080` may stand beside `0.0.0.0:8080`.
+///
+/// # Errors
+/// [`BindFault`] for the first address that is taken or can't be had.
+pub fn nobody_listens_on(addresses: impl IntoIterator<Item = SocketAddr>) -> Result<(), BindFault> {
+    for address in addresses {
+        unshared(address).map_err(|source| BindFault { address, source })?;
+    }
+    Ok(())
+}
+
+/// Binds a socket that shares with nobody who listens, and lets go of it.
+fn unshared(address: SocketAddr) -> io::Result<()> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // Connections that a former gateway left in TIME_WAIT don't count.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())
+}
+
 /// Bound sockets of one listening address, one per worker.
 #[derive(Debug)]
 pub struct Sockets {
@@ -103,6 +126,19 @@ mod tests {
         let all = sockets.into_sockets();
         assert_eq!(all.len(), 3);
         assert!(all.iter().all(|socket| socket.local_addr().unwrap() == local));
+    }
+
+    #[test]
+    fn a_port_that_somebody_listens_on_is_refused_also_where_it_could_be_shared() {
+        let first = Sockets::bind("127.0.0.1:0".parse().unwrap(), 2).unwrap();
+        let taken = first.local();
+        assert!(Sockets::bind(taken, 1).is_ok(), "the kernel shares the port among the sockets of one user");
+        let everywhere = SocketAddr::from(([0, 0, 0, 0], taken.port()));
+        for address in [taken, everywhere] {
+            let fault = nobody_listens_on([address]).unwrap_err();
+            assert!(fault.to_string().contains(&address.to_string()), "{fault}");
+        }
+        assert!(nobody_listens_on(["127.0.0.1:0".parse().unwrap()]).is_ok());
     }
 
     #[test]

@@ -381,3 +381,20 @@ fn a_port_in_use_is_a_failure_that_names_it() {
         );
     }
 }
+
+/// The kernel lets sockets of one user share a port, as the workers do; a second gateway must not get half of the requests.
+#[test]
+fn a_port_of_another_gateway_is_in_use() {
+    let first = Stage::new();
+    let address = first.gateway().to_string();
+    let folder = folder("echo:", "");
+    let path = folder.path().join("portcullis.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let listen = "listen: [{ address: \"127.0.0.1:0\"";
+    std::fs::write(&path, text.replace(listen, &listen.replace("127.0.0.1:0", &address))).unwrap();
+    let ended = output(Command::new(PORTCULLIS).args(["serve", "--config"]).arg(&path));
+    let told = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(1), "{told}");
+    assert!(told.contains(&address) && told.contains("in use"), "{told}");
+    assert_eq!(first.get("/", &[]).status, 401);
+}
