@@ -3,13 +3,14 @@
 //! Folders and not files, because Kubernetes swaps a `..data` link and editors rename. Where watching fails, a look every
 //! half minute is left; it is made in any case, and costs nothing while nothing has changed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use notify::event::ModifyKind;
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
@@ -80,23 +81,34 @@ async fn settle(first: Look, looks: &mut mpsc::Receiver<Look>) -> Look {
 struct Watched {
     watcher: Option<RecommendedWatcher>,
     interest: Arc<Mutex<Interest>>,
-    /// Each with the identity that it had: a folder may be removed and made again under its name.
-    folders: HashMap<PathBuf, Option<(u64, u64)>>,
+    /// Each under one of its names: the system has one watch for a folder, and to let go of it by one name would end it for
+    /// the others.
+    folders: HashMap<Identity, PathBuf>,
+    /// What was removed or renamed since the last look. The watch of a folder ends by that, also where the folder comes back.
+    gone: Arc<Mutex<HashSet<PathBuf>>>,
 }
 
-fn identity(folder: &Path) -> Option<(u64, u64)> {
-    std::fs::metadata(folder).ok().map(|about| (about.dev(), about.ino()))
+/// A folder, whatever it is called. One that was removed and made again is another one; it may get the number of the former.
+type Identity = (u64, u64, Option<SystemTime>);
+
+fn identity(folder: &Path) -> Option<Identity> {
+    let about = std::fs::metadata(folder).ok()?;
+    Some((about.dev(), about.ino(), about.created().ok()))
 }
 
 impl Watched {
     fn new(tell: mpsc::Sender<Look>) -> Self {
         let interest = Arc::new(Mutex::new(Interest::default()));
-        let known = Arc::clone(&interest);
+        let gone = Arc::new(Mutex::new(HashSet::new()));
+        let (known, ended) = (Arc::clone(&interest), Arc::clone(&gone));
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             let matters = match &event {
                 Ok(event) if event.kind.is_access() => false,
                 Ok(event) if event.paths.is_empty() => true,
                 Ok(event) => {
+                    if matches!(event.kind, EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_))) {
+                        ended.lock().unwrap_or_else(PoisonError::into_inner).extend(event.paths.iter().cloned());
+                    }
                     let known = known.lock().unwrap_or_else(PoisonError::into_inner);
                     event.paths.iter().any(|path| known.concerns(path))
                 }
@@ -111,23 +123,32 @@ impl Watched {
         let watcher = watcher.map_err(|fault| {
             tracing::warn!(error = %fault, seconds = FALLBACK.as_secs(), "files can't be watched; they are looked at every so often");
         });
-        Self { watcher: watcher.ok(), interest, folders: HashMap::new() }
+        Self { watcher: watcher.ok(), interest, gone, folders: HashMap::new() }
     }
 
     /// Watches these; whether there is one that was not watched before.
     fn set(&mut self, interest: Interest) -> bool {
-        let wanted: HashMap<PathBuf, _> = interest.folders.iter().map(|one| (one.clone(), identity(one))).collect();
+        let mut wanted: HashMap<Identity, PathBuf> = HashMap::new();
+        // Those that are watched first, so that they keep the name by which they are.
+        let watched = self.folders.values().filter(|folder| interest.folders.contains(*folder));
+        for folder in watched.chain(&interest.folders) {
+            if let Some(identity) = identity(folder) {
+                wanted.entry(identity).or_insert_with(|| folder.clone());
+            }
+        }
         *self.interest.lock().unwrap_or_else(PoisonError::into_inner) = interest;
+        let gone = std::mem::take(&mut *self.gone.lock().unwrap_or_else(PoisonError::into_inner));
+        self.folders.retain(|_, folder| !gone.contains(folder));
         let Some(watcher) = &mut self.watcher else { return false };
-        for (folder, known) in &self.folders {
-            if wanted.get(folder) != Some(known) {
+        for (identity, folder) in &self.folders {
+            if wanted.get(identity) != Some(folder) {
                 // The folder may be gone itself, and its watch with it.
                 let _ = watcher.unwatch(folder);
             }
         }
         let mut news = false;
-        for (folder, identity) in &wanted {
-            if identity.is_none() || self.folders.get(folder) == Some(identity) {
+        for (identity, folder) in &wanted {
+            if self.folders.get(identity) == Some(folder) {
                 continue;
             }
             match watcher.watch(folder, RecursiveMode::NonRecursive) {

@@ -263,6 +263,9 @@ const UNREACHABLE: Failure =
 fn failure_of(fault: &SendFault) -> Failure {
     let (code, reason) = match fault {
         SendFault::Unsent(_) => return UNREACHABLE,
+        SendFault::Failed(fault) if fault.is_parse_too_large() => {
+            (Code::UpstreamProtocolError, "the head of the upstream's answer is over 64 KiB or 100 fields")
+        }
         SendFault::Failed(fault) if fault.is_parse() => {
             (Code::UpstreamProtocolError, "the upstream's answer is not HTTP as it should be")
         }

@@ -229,7 +229,9 @@ async fn requests(context: &Rc<Context>, transport: Transport, limits: Limits) {
         Ended::Closed(Ok(())) if context.lingers() => linger(connection.into_parts().io).await,
         Ended::Closed(Ok(())) | Ended::ClientStalled => {}
         Ended::Closed(Err(fault)) => refused(context, &fault),
-        Ended::HeadLate if context.is_within_head() => record_unborn(context, Code::RequestTimeout),
+        Ended::HeadLate if context.is_within_head() => {
+            record_unborn(context, Code::RequestTimeout, "the head did not come within `timeouts.header`");
+        }
         Ended::HeadLate => {}
     }
 }
@@ -239,20 +241,33 @@ fn refused(context: &Context, fault: &hyper::Error) {
     if !context.is_between_exchanges() {
         return;
     }
-    let code = match fault {
-        fault if fault.is_parse_too_large() => too_large(fault),
-        fault if fault.is_parse() => Code::MalformedRequest,
-        // The client went away within a head: there was no request.
-        _ => return,
-    };
-    record_unborn(context, code);
+    // The client that went away within a head made no request.
+    if fault.is_parse() || fault.is_parse_too_large() {
+        let (code, reason) = told(&fault.to_string());
+        record_unborn(context, code, reason);
+    }
 }
 
-/// hyper tells 414 from 431 by its text alone.
-fn too_large(fault: &hyper::Error) -> Code {
-    match fault.to_string().contains("URI") {
-        true => Code::UriTooLong,
-        false => Code::HeadersTooLarge,
+/// What hyper's words mean here. It tells what was wrong by its text alone, which quotes nothing of the request.
+fn told(text: &str) -> (Code, &'static str) {
+    let about = |part: &str| text.contains(part);
+    let malformed = Code::MalformedRequest;
+    match () {
+        () if about("URI too long") => (Code::UriTooLong, "the target is longer than 65534 bytes"),
+        () if about("too large") => {
+            (Code::HeadersTooLarge, "the head is over `limits.max_header_bytes` or `limits.max_headers`")
+        }
+        () if about("HTTP2") => (malformed, "the client speaks HTTP/2 without having agreed on it"),
+        () if about("version") => (malformed, "the version is neither HTTP/1.1 nor HTTP/1.0"),
+        () if about("method") => {
+            (malformed, "the head does not begin with a method, as where TLS is spoken to a port without it")
+        }
+        () if about("URI") => (malformed, "the target can't be read"),
+        () if about("content-length") => (malformed, "Content-Length is no number, or there are two that differ"),
+        () if about("transfer-encoding") => {
+            (malformed, "Transfer-Encoding does not end in `chunked`, or is out of place")
+        }
+        () => (malformed, "a header line can't be read"),
     }
 }
 

@@ -295,7 +295,7 @@ fn stamp() -> SystemTime {
 }
 
 /// Records what never became a request: hyper refused it while parsing, or its head came too slowly.
-pub(super) fn record_unborn(context: &Context, code: Code) {
+pub(super) fn record_unborn(context: &Context, code: Code, reason: &'static str) {
     let worker = &context.worker;
     worker.stripe.request(Outcome::Error(code), Duration::ZERO);
     let Ok(mut recorder) = worker.recorder.try_borrow_mut() else { return };
@@ -308,7 +308,7 @@ pub(super) fn record_unborn(context: &Context, code: Code) {
         query: None,
         status: code.status(),
         outcome: Outcome::Error(code),
-        reason: None,
+        reason: Some(reason),
         duration: Duration::ZERO,
         peer: context.peer().address,
         client: None,

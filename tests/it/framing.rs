@@ -108,14 +108,28 @@ fn f1_chunks_on_http_1_0_are_refused() {
     assert!(stage.upstream.seen().is_empty());
 }
 
-/// F1: what hyper refuses while parsing is logged and counted all the same.
+/// F1: what hyper refuses while parsing is logged and counted all the same, and the operator is told what it was.
 #[test]
 fn what_is_no_request_is_logged_and_counted() {
-    let stage = Stage::new();
-    assert_eq!(stage.send("NONSENSE\r\n\r\n").status, 400);
-    let log = stage.log_of(1);
-    assert_eq!((log[0]["code"].as_str(), log[0]["status"].as_u64()), (Some("MALFORMED_REQUEST"), Some(400)));
-    assert_eq!(stage.metric("portcullis_requests_total{outcome=\"error\",code=\"MALFORMED_REQUEST\"}"), 1.0);
+    let long = format!("GET / HTTP/1.1\r\nHost: a\r\nX-A: {}\r\n\r\n", "a".repeat(70_000));
+    for (raw, status, code, reason) in [
+        ("\x16\x03\x01\x02\0\x01\r\n\r\n", 400, "MALFORMED_REQUEST", "TLS"),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 0, "MALFORMED_REQUEST", "HTTP/2"),
+        ("GET / HTTP/1.2\r\nHost: a\r\n\r\n", 400, "MALFORMED_REQUEST", "version"),
+        ("GET /\\{ HTTP/1.1\r\nHost: a\r\nA B: c\r\n\r\n", 400, "MALFORMED_REQUEST", "header line"),
+        ("GET /\u{1} HTTP/1.1\r\nHost: a\r\n\r\n", 400, "MALFORMED_REQUEST", "target"),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", 400, "MALFORMED_REQUEST", "Content-Length"),
+        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: x\r\n\r\n", 400, "MALFORMED_REQUEST", "Transfer-Encoding"),
+        (&long, 431, "HEADERS_TOO_LARGE", "max_header_bytes"),
+    ] {
+        let stage = Stage::new();
+        assert_eq!(stage.send(raw).status, status, "{raw:?}");
+        let line = &stage.log_of(1)[0];
+        assert_eq!(line["code"], code, "{raw:?}");
+        assert!(line["reason"].as_str().is_some_and(|told| told.contains(reason)), "{raw:?}: {line}");
+        let counted = format!("portcullis_requests_total{{outcome=\"error\",code=\"{code}\"}}");
+        assert_eq!(stage.metric(&counted), 1.0, "{raw:?}");
+    }
 }
 
 /// F2: an answer that is framed twice, or goes on after its end, is nobody's, and its connection is not used again.

@@ -1,5 +1,7 @@
 //! Hot swap: whatever way a file gets a new state, it is taken whole or refused whole.
 
+mod watched;
+
 use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::Path;

@@ -76,6 +76,13 @@ impl Served {
         Client::connect(*self.addresses().last().unwrap()).send(raw)
     }
 
+    /// The value of a metric, as `/metrics` writes it; 0 where it is not there.
+    pub fn metric(&self, name: &str) -> f64 {
+        let page = self.telemetry("/metrics").text();
+        let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok();
+        page.lines().find_map(value).unwrap_or(0.0)
+    }
+
     /// The log's lines so far.
     pub fn log(&self) -> Vec<serde_json::Value> {
         self.log.lock().unwrap().clone()

@@ -4,7 +4,10 @@
 
 use std::collections::HashSet;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
+
+/// As many links as Linux follows on one path.
+const MOST_LINKS: u32 = 40;
 
 /// Where a change matters.
 #[derive(Debug, Default)]
@@ -33,15 +36,39 @@ impl Interest {
 
     /// A file, or a folder in which every file counts.
     pub(super) fn path(&mut self, path: &Path) {
+        // Events name absolute paths.
+        let path = &std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         self.file(path);
         // A link may lead to another folder, where the file itself changes.
-        if let Ok(real) = path.canonicalize() {
-            self.file(&real);
-        }
+        let real = &self.follow(path, &mut MOST_LINKS.clone());
+        self.file(real);
         if path.is_dir() {
-            self.folders.insert(path.to_owned());
-            self.whole.insert(path.to_owned());
+            for folder in [path, real] {
+                self.folders.insert(folder.clone());
+                self.whole.insert(folder.clone());
+            }
         }
+    }
+
+    /// Where a path leads to. Each link on the way may be swapped for another one, that of a folder above included.
+    fn follow(&mut self, path: &Path, links: &mut u32) -> PathBuf {
+        let mut real = PathBuf::new();
+        for part in path.components() {
+            match part {
+                Component::ParentDir => {
+                    real.pop();
+                }
+                part => real.push(part),
+            }
+            let Ok(target) = std::fs::read_link(&real) else { continue };
+            self.file(&real);
+            // In circles it leads nowhere.
+            let Some(fewer) = links.checked_sub(1) else { continue };
+            *links = fewer;
+            let target = folder_of(&real).join(target);
+            real = self.follow(&target, links);
+        }
+        real
     }
 
     /// A file that changes all the time and says nothing.

@@ -256,11 +256,17 @@ impl Reloader {
 
     /// Tells of problems once, and that there are none any more.
     fn settle(&mut self, what: What, problems: Option<Problems>) {
+        let word = match what {
+            What::Configuration => "configuration",
+            What::Directory => "directory",
+            What::Tls => "certificate",
+        };
         let Some(problems) = problems else {
-            if self.refused[what as usize].take().is_some()
-                && let What::Directory = what
-            {
-                self.metrics.directory_unchanged();
+            if self.refused[what as usize].take().is_some() {
+                if let What::Directory = what {
+                    self.metrics.directory_unchanged();
+                }
+                tracing::info!("no fault in the {word} any more");
             }
             return;
         };
@@ -268,21 +274,11 @@ impl Reloader {
         if self.refused[what as usize].as_ref() == Some(&told) {
             return;
         }
-        let word = match what {
-            What::Configuration => {
-                self.metrics.configuration_refused();
-                "configuration"
-            }
-            What::Directory => {
-                self.metrics.directory_refused();
-                "directory"
-            }
-            // They belong to the configuration, and the same people have to look.
-            What::Tls => {
-                self.metrics.configuration_refused();
-                "certificate"
-            }
-        };
+        match what {
+            What::Directory => self.metrics.directory_refused(),
+            // Certificates belong to the configuration, and the same people have to look.
+            What::Configuration | What::Tls => self.metrics.configuration_refused(),
+        }
         tell(&problems, &format!("{word} refused: "));
         let revision = self.serving.directory.snapshot.revision();
         tracing::error!(problems = problems.len(), revision, "the last good {word} stays");
