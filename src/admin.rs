@@ -9,6 +9,7 @@ mod answer;
 mod api_keys;
 mod apply;
 mod auth;
+mod bulk;
 mod call;
 mod dto;
 mod events;

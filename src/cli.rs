@@ -9,6 +9,7 @@ pub mod demo;
 pub mod explain;
 pub mod export;
 pub mod hash;
+pub mod import;
 pub mod openapi;
 mod remote;
 pub mod schema;
@@ -74,6 +75,8 @@ enum Command {
     Openapi(openapi::OpenapiArgs),
     /// Write what a store holds as a directory file.
     Export(export::ExportArgs),
+    /// Add organizations and API keys in bulk: all or nothing.
+    Import(import::ImportArgs),
     /// Help people who can't sign in, on the machine that has the store.
     Users(users::UsersArgs),
     /// Print completions for a shell.
@@ -120,6 +123,7 @@ pub fn run() -> ExitCode {
         Command::Profiles(args) => remote::profiles::run(args),
         Command::Openapi(args) => openapi::run(args),
         Command::Export(args) => export::run(args),
+        Command::Import(args) => import::run(args),
         Command::Users(args) => users::run(args),
         Command::Completions { shell } => completions(shell),
         Command::Man { out } => manual(out.as_deref()),

@@ -14,6 +14,7 @@ mod credentials;
 mod draw;
 mod events;
 mod guards;
+mod import;
 mod network_sets;
 mod organizations;
 mod passwords;
@@ -49,6 +50,7 @@ pub use bootstrap::{Begun, Bootstrap, BootstrapFault, KEY_VARIABLE, ORGANIZATION
 pub use commit::{Committed, SnapshotSeen};
 pub use credentials::{Credential, KeyEdit};
 pub use guards::Guards;
+pub use import::{Added, Count, Feed, Feeder, ImportFault, Imported, LARGEST_IMPORT, feed, import_into};
 pub use network_sets::{NetworkSet, NetworkSetEdit, NewNetworkSet};
 pub use organizations::{NewOrganization, OrganizationEdit};
 pub use passwords::Password;
@@ -191,6 +193,8 @@ pub struct Control {
     issuer: Arc<str>,
     published: Arc<Published>,
     refused: refused_calls::RefusedCalls,
+    /// Held by the one import that is received.
+    importing: tokio::sync::Mutex<()>,
 }
 
 /// A store that was read and compiled, and that nobody serves yet.
@@ -250,6 +254,7 @@ impl Opened {
             issuer: issuer.into(),
             published,
             refused: refused_calls::RefusedCalls::default(),
+            importing: tokio::sync::Mutex::new(()),
         }))
     }
 }
@@ -292,12 +297,28 @@ impl Control {
         actor: &Actor,
         change: impl FnOnce(&mut commit::Change<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<Committed<T>, Fault> {
+        let (actor, rules) = (actor.clone(), Arc::clone(&self.rules));
+        self.at_desk(move |desk| desk.commit(actor, &rules, change)).await
+    }
+
+    /// The same for a change of very many rows.
+    async fn bulk_change<T: Send + 'static>(
+        &self,
+        actor: &Actor,
+        change: impl FnOnce(&mut commit::Change<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<Committed<T>, Fault> {
+        let (actor, rules) = (actor.clone(), Arc::clone(&self.rules));
+        self.at_desk(move |desk| desk.bulk_commit(actor, &rules, change)).await
+    }
+
+    async fn at_desk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut commit::Desk) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
         let (answer, answered) = oneshot::channel();
-        let actor = actor.clone();
-        let rules = Arc::clone(&self.rules);
         let job: commit::Job = Box::new(move |desk| {
             // Whoever asked may have gone; the change holds all the same.
-            let _ = answer.send(desk.commit(actor, &rules, change));
+            let _ = answer.send(work(desk));
         });
         self.desk.send(job).map_err(|_| Fault::Stopping)?;
         answered.await.unwrap_or(Err(Fault::Stopping))

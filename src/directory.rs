@@ -4,6 +4,7 @@
 //! `compare` tells two of them apart by the addresses that they admit.
 //! Never takes a part of a directory: one fault refuses the whole of it.
 
+pub mod bulk;
 pub mod compare;
 mod demonstration;
 pub mod difference;
@@ -14,11 +15,15 @@ mod raw;
 mod resolve;
 mod source;
 pub mod sqlite;
+pub mod stored;
+mod text;
+mod written;
 
 use std::path::{Path, PathBuf};
 
 pub use demonstration::{DEMONSTRATION_KEYS, demonstration};
 pub use model::Directory;
+pub use written::{UnwritableRole, document};
 
 use crate::access::id::Id;
 use crate::config::diagnostic::Problems;

@@ -144,6 +144,8 @@ codes! {
     MethodNotAllowed = "METHOD_NOT_ALLOWED", 405, "Method Not Allowed";
     /// Something of this name, or this very thing, is there already.
     AlreadyExists = "ALREADY_EXISTS", 409, "Conflict";
+    /// Lines of an import that are at fault, or do not go together with what is there.
+    ImportRefused = "IMPORT_REFUSED", 409, "Conflict";
     /// There are as many as are allowed.
     LimitReached = "LIMIT_REACHED", 409, "Conflict";
     /// An organization that still has projects.

@@ -5,6 +5,7 @@
 
 mod digests;
 mod draft;
+mod interner;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -21,7 +22,7 @@ use digests::Digests;
 
 pub use super::target::Target;
 pub use draft::{
-    Before, CredentialSpec, Delta, Draft, DraftFault, EntrySpec, NetworkSetSpec, OrganizationSpec, Revoked,
+    Adding, Before, CredentialSpec, Delta, Draft, DraftFault, EntrySpec, NetworkSetSpec, OrganizationSpec, Revoked,
 };
 
 const SHARDS: usize = 1_024;

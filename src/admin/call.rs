@@ -1,6 +1,6 @@
 //! One call: who makes it, what it asks for, and the one door that every answer leaves by.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -31,6 +31,9 @@ const BODY: Duration = Duration::from_secs(10);
 /// The same for a body that may be large.
 const LARGE_BODY: Duration = Duration::from_secs(60);
 
+/// One JSON value a line.
+pub(super) const NDJSON: &str = "application/x-ndjson";
+
 /// A call of an operation by somebody who was admitted.
 #[derive(Debug)]
 pub(super) struct Call {
@@ -43,6 +46,8 @@ pub(super) struct Call {
     path: Vec<(String, String)>,
     if_match: Option<String>,
     body: Option<Bytes>,
+    /// Of an operation that reads it by itself.
+    pub(super) stream: Mutex<Option<Body>>,
 }
 
 /// Answers a call.
@@ -101,11 +106,15 @@ async fn admitted(
         // Nobody else's directory is held in memory.
         control.may_apply(&actor).await.map_err(|fault| logged(&fault))?;
     }
-    let body = read(head, operation, body).await?;
+    let (body, stream) = match operation.is_bulk() {
+        true => (None, Some(lines(head, body)?)),
+        false => (read(head, operation, body).await?, None),
+    };
     let base = format!("{}{}", origin(admin, head), prefix.path());
     let here = format!("{}{}", origin(admin, head), head.uri.path());
     let if_match = head.headers.get(IF_MATCH).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let call = Call { control, actor, prefix, query: query.clone(), base, path, if_match, body };
+    let call =
+        Call { control, actor, prefix, query: query.clone(), base, path, if_match, body, stream: Mutex::new(stream) };
     let answer = (operation.handler)(call).await.map_err(|fault| logged(&fault))?;
     Ok((answer, query, here))
 }
@@ -313,13 +322,25 @@ async fn read(head: &Parts, operation: &Operation, body: Body) -> Result<Option<
             false => Err(Refusal::new(Code::InvalidJson, "This operation takes no body.")),
         };
     }
-    let media_type =
-        head.headers.get(CONTENT_TYPE).map_or(Ok("application/json"), HeaderValue::to_str).unwrap_or_default();
-    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let essence = essence(head, "application/json");
     match essence == "application/json" || is_atlas(&essence) {
         true => Ok(Some(bytes)),
         false => Err(Refusal::new(Code::UnsupportedMediaType, "The body has to be `application/json`.")),
     }
+}
+
+/// A body that the operation reads by itself, as long as it likes.
+fn lines(head: &Parts, body: Body) -> Result<Body, Refusal> {
+    match essence(head, "") == NDJSON {
+        true => Ok(body),
+        false => Err(Refusal::new(Code::UnsupportedMediaType, format!("The body has to be `{NDJSON}`."))),
+    }
+}
+
+/// The media type of a body without its parameters.
+fn essence(head: &Parts, otherwise: &str) -> String {
+    let media_type = head.headers.get(CONTENT_TYPE).map_or(Ok(otherwise), HeaderValue::to_str).unwrap_or_default();
+    media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 /// `application/vnd.atlas.2024-08-05+json`, as Atlas clients say which version they mean.

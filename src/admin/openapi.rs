@@ -6,6 +6,7 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
+use super::call::NDJSON;
 use super::operation::{EVERYWHERE, Kind, Operation, PAGED, Parameter, all, by_path};
 
 mod links;
@@ -153,10 +154,14 @@ fn described(operation: &Operation, every: &[&Operation], generator: &mut Schema
     if operation.path.starts_with("/auth/") {
         described["responses"]["429"] = json!({"$ref": "#/components/responses/Refusal"});
     }
+    if operation.is_bulk() {
+        described["responses"]["408"] = json!({"$ref": "#/components/responses/Refusal"});
+    }
     if let Some(schema) = operation.body {
+        let media_type = if operation.is_bulk() { NDJSON } else { "application/json" };
         described["requestBody"] = json!({
             "required": true,
-            "content": {"application/json": {"schema": schema(generator)}},
+            "content": {media_type: {"schema": schema(generator)}},
         });
     }
     described

@@ -49,6 +49,11 @@ impl Operation {
         if self.is_large() { 32 << 20 } else { 1 << 20 }
     }
 
+    /// Whether its body is a stream of lines that may be long, and is read by the operation itself.
+    pub(super) fn is_bulk(&self) -> bool {
+        self.id == "importDirectory"
+    }
+
     /// Whether it is for whoever is not signed in yet: it proves its caller by what is in the body.
     pub(super) fn is_for_strangers(&self) -> bool {
         matches!(self.id, "signIn" | "signUp" | "acceptInvite")
@@ -148,6 +153,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Operation> {
         super::network_sets::OPERATIONS,
         super::apply::OPERATIONS,
         super::events::OPERATIONS,
+        super::bulk::OPERATIONS,
         super::explorer::OPERATIONS,
     ]
     .into_iter()

@@ -41,19 +41,19 @@ pub struct HashArgs {
 
 /// What a directory file holds of a key.
 #[derive(serde::Serialize)]
-struct Hashed {
+pub(super) struct Hashed {
     #[serde(skip_serializing_if = "Option::is_none")]
-    public_key: Option<String>,
-    secret_sha256: String,
+    pub(super) public_key: Option<String>,
+    pub(super) secret_sha256: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    digest: Option<Ha1s>,
+    pub(super) digest: Option<Ha1s>,
 }
 
 #[derive(serde::Serialize)]
-struct Ha1s {
-    realm: String,
-    sha256: String,
-    md5: String,
+pub(super) struct Ha1s {
+    pub(super) realm: String,
+    pub(super) sha256: String,
+    pub(super) md5: String,
 }
 
 /// Reads keys and answers.
@@ -80,7 +80,7 @@ fn hash(args: &HashArgs, input: impl BufRead) -> anyhow::Result<String> {
         if !args.batch && !hashed.is_empty() {
             bail!("there is more than one line; use `--batch` for one key a line");
         }
-        hashed.push(one(args, key).with_context(|| format!("line {}", index + 1))?);
+        hashed.push(one(key, args.weak, args.digest.as_deref()).with_context(|| format!("line {}", index + 1))?);
     }
     if hashed.is_empty() {
         bail!("standard input has no key; pipe it in, such as `portcullis hash < key.txt`");
@@ -88,24 +88,28 @@ fn hash(args: &HashArgs, input: impl BufRead) -> anyhow::Result<String> {
     written(args, &hashed)
 }
 
-fn one(args: &HashArgs, key: &[u8]) -> anyhow::Result<Hashed> {
+/// What is kept of one key, where it is strong enough or a `weak` one is meant.
+///
+/// # Errors
+/// What is wrong with the key, without the key.
+pub(super) fn one(key: &[u8], weak: bool, realm: Option<&str>) -> anyhow::Result<Hashed> {
     if !LENGTHS.contains(&key.len()) || !key.iter().all(u8::is_ascii_graphic) {
         bail!("a key is {} to {} visible ASCII characters without blanks", LENGTHS.start(), LENGTHS.end());
     }
     // Checked above: visible ASCII.
     let key = std::str::from_utf8(key).context("a key is ASCII")?;
-    if !args.weak && !strength::suffices(key, LEAST_BITS) {
+    if !weak && !strength::suffices(key, LEAST_BITS) {
         bail!("the key could be guessed (below {LEAST_BITS} estimated bits); make a random one, or say `--weak`");
     }
     let parts = key
         .split_once('.')
         .filter(|(public, _)| public.len() == 8 && public.bytes().all(|byte| byte.is_ascii_lowercase()));
-    let digest = match (&args.digest, parts) {
+    let digest = match (realm, parts) {
         (None, _) => None,
         (Some(realm), Some((public, private))) => {
             let made = ha1::of(public, realm, private);
             let hex = |algorithm| made.ha1(algorithm).map(hex).unwrap_or_default();
-            Some(Ha1s { realm: realm.clone(), sha256: hex(Algorithm::Sha256), md5: hex(Algorithm::Md5) })
+            Some(Ha1s { realm: realm.to_owned(), sha256: hex(Algorithm::Sha256), md5: hex(Algorithm::Md5) })
         }
         (Some(_), None) => {
             bail!("Digest needs a key of the form `publicKey.privateKey`, with a public key of 8 lowercase letters")

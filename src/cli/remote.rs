@@ -8,6 +8,7 @@ mod api;
 pub mod api_keys;
 pub mod apply;
 mod arguments;
+mod bulk;
 mod connection;
 pub mod events;
 pub mod network_sets;
@@ -19,19 +20,21 @@ pub mod service_accounts;
 pub mod settings;
 mod shown;
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use serde_json::Value;
 
 use super::{EX_CONFIG, EX_USAGE};
+use crate::config::diagnostic::Problems;
 use crate::net::fetch::FetchFault;
 
 pub use connection::ConnectionArgs;
 
-use api::Api;
+pub(super) use api::Api;
+pub(super) use shown::{Column, Output, Shown, plain, text};
+
 use connection::SetupFault;
-use shown::{Output, Shown};
 
 /// A command against the API, with what it does there.
 #[derive(clap::Args)]
@@ -66,6 +69,15 @@ pub enum Fault {
     Unreachable { url: String, source: Box<FetchFault> },
     #[error("{url} answers {status}, and not as the admin API does")]
     Stranger { url: String, status: u16 },
+    /// A file that is at fault.
+    #[error("nothing was imported: {}", super::check::count(.0.len(), "problem", "problems"))]
+    Faulty(Problems),
+    /// A file that does not go together with what is there.
+    #[error("nothing was imported: {}", super::check::count(.0.len(), "conflict", "conflicts"))]
+    Conflicting(Problems),
+    /// A store that can't be written.
+    #[error("the store `{path}` takes no import")]
+    Store { path: String, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("standard output can't be written")]
     Output(#[from] std::io::Error),
 }
@@ -74,7 +86,7 @@ impl Fault {
     fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => EX_USAGE,
-            Self::Setup(_) => EX_CONFIG,
+            Self::Setup(_) | Self::Faulty(_) => EX_CONFIG,
             _ => 1,
         }
     }
@@ -82,7 +94,7 @@ impl Fault {
     /// What to do about it.
     fn way_out(&self) -> Option<String> {
         match self {
-            Self::Usage(_) | Self::Output(_) => None,
+            Self::Usage(_) | Self::Output(_) | Self::Faulty(_) | Self::Conflicting(_) | Self::Store { .. } => None,
             Self::Setup(fault) => fault.way_out(),
             Self::Refused { code, parameters, .. } => api::way_out(code, parameters),
             Self::Unreachable { source, .. } => Some(
@@ -120,13 +132,19 @@ pub fn run<C: Remote>(group: Group<C>) -> anyhow::Result<ExitCode> {
 }
 
 /// Prints what was answered, or why it was not.
-fn told(outcome: Result<Shown, Fault>, output: Output) -> anyhow::Result<ExitCode> {
+pub(super) fn told(outcome: Result<Shown, Fault>, output: Output) -> anyhow::Result<ExitCode> {
     match outcome.and_then(|shown| Ok(shown.print(output)?)) {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(Fault::Output(fault)) => Err(fault.into()),
         Err(fault) => {
             if let (Fault::Refused { body, .. }, Output::Json) = (&fault, output) {
                 writeln!(std::io::stdout(), "{body:#}")?;
+            }
+            if let Fault::Faulty(problems) | Fault::Conflicting(problems) = &fault {
+                match output {
+                    Output::Json => writeln!(std::io::stdout(), "{:#}", serde_json::json!({ "problems": problems }))?,
+                    Output::Table => eprintln!("{}\n", problems.render(std::io::stderr().is_terminal())),
+                }
             }
             let code = ExitCode::from(fault.exit_code());
             let way_out = fault.way_out();

@@ -18,8 +18,9 @@ use crate::access::id::Id;
 use crate::access::record::OrganizationRecord;
 use crate::access::role::Role;
 use crate::directory::Directory;
-use crate::directory::difference::{Action, Difference, Step, Subject, difference, held};
+use crate::directory::difference::{Action, Difference, Step, Subject, difference};
 use crate::directory::model::Organization;
+use crate::directory::stored;
 use crate::problem::{Code, Refusal};
 
 /// Most refusals that are told one by one.
@@ -187,7 +188,7 @@ impl Applying<'_> {
             // Not even whether the rest agrees is for others to know.
             Some(row) => {
                 self.rights.own(change.rows(), row.id)?;
-                Some(held(change.rows(), row)?)
+                Some(stored::whole(change.rows(), row)?)
             }
             None => None,
         };

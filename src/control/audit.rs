@@ -45,6 +45,7 @@ event_types! {
     ListNotRequired = "ORG_PUBLIC_API_ACCESS_LIST_NOT_REQUIRED";
     GroupCreated = "GROUP_CREATED";
     GroupDeleted = "GROUP_DELETED";
+    Imported = "DIRECTORY_IMPORTED";
     KeyCreated = "API_KEY_CREATED";
     KeyDeleted = "API_KEY_DELETED";
     KeyRolesChanged = "API_KEY_ROLES_CHANGED";

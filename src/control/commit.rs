@@ -77,6 +77,8 @@ pub(super) struct Change<'t> {
     revoked: Vec<(TokenId, Timestamp)>,
     /// What was counted of uses and is not in the store yet.
     unwritten: &'t mut Unwritten,
+    /// Every credential with this number and above is new.
+    new_from: Option<i64>,
     /// Something was written that nothing is decided by.
     wrote_aside: bool,
     signing: &'t Signing,
@@ -101,6 +103,11 @@ impl Desk {
 
     pub(super) fn snapshot(&self) -> &Arc<Snapshot> {
         &self.snapshot
+    }
+
+    /// What the store holds now.
+    pub(super) fn rows(&self) -> Rows<'_> {
+        self.store.rows()
     }
 
     pub(super) fn path(&self) -> &std::path::Path {
@@ -161,8 +168,14 @@ impl Desk {
             return Ok(Committed { value, revision: self.snapshot.revision() });
         }
         let gone = std::mem::take(&mut making.gone);
+        let new_from = making.new_from;
         let delta = making.finish()?;
-        let before = self.draft.apply(delta).map_err(|fault| Fault::Compile(fault.into()))?;
+        let before = self.draft.apply_with(delta, |adding| match new_from {
+            None => Ok(()),
+            Some(pk) => {
+                transaction.rows().credential_specs_from(pk, |spec| Ok::<_, CompileFault>(adding.credential(spec)?))
+            }
+        })?;
         let snapshot = Arc::new(self.draft.finish(revision));
         if let Err(fault) = transaction.commit() {
             // The answer may have been lost and not the change: the file says which.
@@ -201,6 +214,21 @@ impl Desk {
         let mut making = Change::new(&transaction, &actor, rules, about, &self.signing, &mut self.unwritten);
         let value = change(&mut making)?;
         Ok(Committed { value, revision })
+    }
+
+    /// The same for a change of very many rows.
+    pub(super) fn bulk_commit<T>(
+        &mut self,
+        actor: Actor,
+        rules: &Rules,
+        change: impl FnOnce(&mut Change<'_>) -> Result<T, Fault>,
+    ) -> Result<Committed<T>, Fault> {
+        self.store.prepare_for_bulk(true)?;
+        let done = self.commit(actor, rules, change);
+        if let Err(fault) = self.store.prepare_for_bulk(false) {
+            tracing::warn!(error = %fault, "the store keeps the memory of a bulk change");
+        }
+        done
     }
 
     /// Compiles anew where somebody else has written to the store, by hand or by a restored copy.
@@ -262,6 +290,7 @@ impl<'t> Change<'t> {
             gone: Vec::new(),
             revoked: Vec::new(),
             unwritten,
+            new_from: None,
             wrote_aside: false,
             signing,
             other_keys: None,
@@ -280,6 +309,10 @@ impl<'t> Change<'t> {
 
     pub(super) fn actor(&self) -> &'t Actor {
         self.actor
+    }
+
+    pub(super) fn rules(&self) -> &'t Rules {
+        self.rules
     }
 
     pub(super) fn limits(&self) -> Limits {
@@ -319,6 +352,11 @@ impl<'t> Change<'t> {
         }
         self.credentials.push(pk);
         Ok(())
+    }
+
+    /// Has every credential compiled that has this number or a greater one; all of them are new.
+    pub(super) fn add_credentials_from(&mut self, pk: i64) {
+        self.new_from = Some(pk);
     }
 
     /// Has an organization compiled again.
@@ -388,7 +426,10 @@ impl<'t> Change<'t> {
     }
 
     fn is_nothing(&self) -> bool {
-        self.events.is_empty() && self.credentials.is_empty() && self.organizations.is_empty()
+        self.new_from.is_none()
+            && self.events.is_empty()
+            && self.credentials.is_empty()
+            && self.organizations.is_empty()
     }
 
     /// Writes events and revision, and reads back what has to be compiled.

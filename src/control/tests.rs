@@ -18,9 +18,10 @@ use crate::access::snapshot::Snapshot;
 use crate::access::target::Target;
 use crate::clock::{Clock, Timestamp};
 use crate::directory;
-use crate::directory::difference::{difference, held};
+use crate::directory::difference::difference;
 use crate::directory::export::export;
 use crate::directory::sqlite::{self, Store, StoreFault};
+use crate::directory::stored;
 use crate::problem::{Code, Refusal};
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_795_392_000);
@@ -41,7 +42,7 @@ fn rules() -> super::Rules {
 }
 
 /// Everything that a snapshot decides by, in an order of its own.
-fn told(snapshot: &Snapshot) -> BTreeMap<String, String> {
+pub(super) fn told(snapshot: &Snapshot) -> BTreeMap<String, String> {
     let credential = |one: &std::sync::Arc<crate::access::credential::Credential>| {
         let mut keys: Vec<[u8; 32]> = one.fingerprints().map(|fingerprint| fingerprint.0).collect();
         keys.sort_unstable();
@@ -278,7 +279,7 @@ proptest! {
             let mut steps = Vec::new();
             for new in &file.organizations {
                 let row = rows.organization(new.id)?.unwrap();
-                steps.extend(difference(Some(&held(rows, &row)?), new, true).steps);
+                steps.extend(difference(Some(&stored::whole(rows, &row)?), new, true).steps);
             }
             Ok::<_, StoreFault>(steps)
         });

@@ -57,6 +57,7 @@ fn key(at: usize, id: u8, networks: &[Option<Network>]) -> Credential {
         fingerprints: vec![fingerprint::of_key(key.as_bytes())],
         digest: Vec::new(),
         account: None,
+        digest_of: Vec::new(),
         enabled: true,
         expires_at: Timestamp::NEVER,
         enforcement: Enforcement::Enforce,

@@ -4,8 +4,6 @@
 //! to be pruned; a thing that it names becomes exactly that, its list and secrets included.
 
 mod credentials;
-mod held;
-mod rendered;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,10 +12,6 @@ use super::model::{NetworkSet, Organization, Project};
 use crate::access::credential::{AccessListMode, CredentialKind};
 use crate::access::id::Id;
 use crate::access::network::Network;
-
-pub use credentials::list;
-pub use held::held;
-pub use rendered::{Unspeakable, rendered};
 
 /// What is done to a thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 //!
 //! Never holds a secret, only SHA-256 and HA1s of secrets; those have no `Debug` that tells either.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::access::credential::{AccessListMode, CredentialKind, Enforcement, Fingerprint, Grants};
@@ -81,6 +82,8 @@ pub struct Credential {
     pub digest: Vec<DigestSecret>,
     /// What a service account has besides; nothing for a key.
     pub account: Option<Account>,
+    /// Of which fingerprint each of them is, by its position.
+    pub digest_of: Vec<usize>,
     /// Whether it works.
     pub enabled: bool,
     /// When it stops working.
@@ -167,14 +170,7 @@ impl Organization {
     }
 
     fn credential_spec(&self, credential: &Credential) -> CredentialSpec {
-        let entry = |entry: &Entry| EntrySpec {
-            target: match entry.target {
-                Admits::Network(network) => Target::Network(network),
-                // Made by `resolve` from a position in this very list.
-                Admits::Set(at) => Target::Set(Arc::clone(&self.network_sets[at as usize].name)),
-            },
-            expires_at: entry.expires_at,
-        };
+        let entry = |entry: &Entry| EntrySpec { target: self.target(entry), expires_at: entry.expires_at };
         CredentialSpec {
             id: credential.id,
             kind: credential.kind,
@@ -189,6 +185,43 @@ impl Organization {
         }
     }
 
+    /// What an entry admits, by its name.
+    pub fn target(&self, entry: &Entry) -> Target {
+        match entry.target {
+            Admits::Network(network) => Target::Network(network),
+            // Made by `resolve` from a position in this very list.
+            Admits::Set(at) => Target::Set(Arc::clone(&self.network_sets[at as usize].name)),
+        }
+    }
+
+    /// A list by what its entries admit; of two for one thing, which list files may bring, the one that lasts longer.
+    pub fn list<'e>(&self, credential: &'e Credential) -> BTreeMap<Target, &'e Entry> {
+        let mut list: BTreeMap<Target, &Entry> = BTreeMap::new();
+        for entry in &credential.access_list {
+            let target = self.target(entry);
+            match list.get(&target) {
+                Some(known) if known.expires_at >= entry.expires_at => {}
+                _ => {
+                    list.insert(target, entry);
+                }
+            }
+        }
+        list
+    }
+
+    /// Leaves one entry for each thing that a list admits.
+    pub(super) fn keep_one_of_each(&mut self) {
+        let mut credentials = std::mem::take(&mut self.credentials);
+        for credential in &mut credentials {
+            let list = self.list(credential);
+            if list.len() < credential.access_list.len() {
+                let kept = list.into_values().cloned().collect();
+                credential.access_list = kept;
+            }
+        }
+        self.credentials = credentials;
+    }
+
     /// The networks that an entry admits.
     pub fn networks_of<'d>(&'d self, entry: &'d Entry) -> &'d [Network] {
         match &entry.target {
@@ -199,6 +232,16 @@ impl Organization {
 }
 
 impl Credential {
+    /// HA1s of the secret with this position.
+    pub fn digest_of(&self, secret: usize) -> Option<&DigestSecret> {
+        self.digests().find(|(of, _)| *of == secret).map(|(_, digest)| digest)
+    }
+
+    /// All HA1s, each with the position of the secret that it is of.
+    pub fn digests(&self) -> impl Iterator<Item = (usize, &DigestSecret)> {
+        self.digest_of.iter().copied().zip(&self.digest)
+    }
+
     /// Who it is in Digest; `None` where it has no HA1s.
     fn digest_user(&self) -> Option<DigestUser> {
         let name = self.public_key.as_deref().filter(|_| !self.digest.is_empty())?;

@@ -173,6 +173,9 @@ pub struct Digest {
     pub sha256: Option<String>,
     /// HA1 by MD5, 32 hexadecimal characters.
     pub md5: Option<String>,
+    /// Of which hash in `secret_sha256` it is, counted from 1. Default: its own position in the list.
+    #[schemars(range(min = 1, max = 2))]
+    pub secret: Option<u8>,
 }
 
 impl fmt::Debug for Digest {
@@ -344,7 +347,7 @@ impl<'de> Deserialize<'de> for Digests {
 }
 
 impl NetworkText {
-    fn of(text: &str) -> Self {
+    pub(super) fn of(text: &str) -> Self {
         Self(text.parse().map_err(|fault: crate::access::network::NetworkFault| fault.to_string().into()))
     }
 }

@@ -12,10 +12,11 @@ use std::sync::Arc;
 use super::model::{Directory, NetworkSet, Organization, Project};
 use super::raw;
 use super::source::{Reader, SourceFile};
+use super::text::Text;
 use crate::access::credential::{AccessListMode, Fingerprint};
 use crate::access::id::Id;
 use crate::access::network::Network;
-use crate::config::diagnostic::{Problems, Related};
+use crate::config::diagnostic::{Place, Problems, Related};
 use crate::config::document::{Finding, Path, Step, path};
 
 /// Entries of one list unless the directory says otherwise.
@@ -81,8 +82,21 @@ struct Resolve<'a> {
 pub(super) struct Judged {
     pub(super) directory: Directory,
     pub(super) problems: Problems,
+    /// Where each id stands.
+    pub(super) places: Places,
     /// Whether every organization is in the directory, however faulty.
     pub(super) complete: bool,
+}
+
+/// Where each thing stands that has an id.
+pub(super) struct Places(HashMap<Id, At>);
+
+impl Places {
+    /// The place of a thing in the files that were judged.
+    pub(super) fn of(&self, id: Id, files: &[SourceFile]) -> Option<Place> {
+        let spot = self.0.get(&id)?.spot([]);
+        Some(files[spot.file].document.place_of(&spot.path))
+    }
 }
 
 /// An organization with all the places that speak of it.
@@ -99,11 +113,26 @@ pub(super) fn resolve(files: &[SourceFile], reader: &mut Reader, mut problems: P
     let mut raws = Vec::with_capacity(files.len());
     let mut incomplete = !problems.is_empty();
     for file in files {
-        let (raw, found) = file.document.parse_mended::<raw::File>();
+        let (raw, found) = match &file.document {
+            Text::Yaml(document) => document.parse_mended::<raw::File>(),
+            // Read and judged by `resolve_raws`.
+            Text::Lines(_) => (None, Problems::default()),
+        };
         incomplete |= raw.is_none() || file.document.lost(&[Step::from("organizations")]);
         problems.append(found);
         raws.push(raw.unwrap_or_default());
     }
+    resolve_raws(files, raws, reader, problems, incomplete)
+}
+
+/// The same of files that were read already.
+pub(super) fn resolve_raws(
+    files: &[SourceFile],
+    mut raws: Vec<raw::File>,
+    reader: &mut Reader,
+    problems: Problems,
+    incomplete: bool,
+) -> Judged {
     let mut resolve = Resolve {
         files,
         reader,
@@ -118,7 +147,8 @@ pub(super) fn resolve(files: &[SourceFile], reader: &mut Reader, mut problems: P
     };
     let directory = resolve.directory(&mut raws);
     let complete = !resolve.incomplete;
-    Judged { directory, problems: resolve.located(), complete }
+    let places = Places(std::mem::take(&mut resolve.ids));
+    Judged { directory, problems: resolve.located(), places, complete }
 }
 
 impl Resolve<'_> {
@@ -396,7 +426,7 @@ impl Resolve<'_> {
             }
             let mut problem = document.locate(finding);
             problem.related = related.map(|(spot, message)| {
-                let place = self.files[spot.file].document.place_of(&spot.path, false);
+                let place = self.files[spot.file].document.place_of(&spot.path);
                 Box::new(Related { place, message: message.to_owned() })
             });
             by_file[file].push(problem);

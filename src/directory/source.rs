@@ -9,6 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use aws_lc_rs::digest::{Context, SHA256};
 use flate2::read::MultiGzDecoder;
 
+use super::text::{Lines, Text};
 use crate::config::diagnostic::{Place, Problem, Problems};
 use crate::config::document::Document;
 
@@ -17,7 +18,7 @@ const KUBERNETES_LINK: &str = "..data";
 
 /// A file of a directory, read.
 pub(super) struct SourceFile {
-    pub document: Document,
+    pub document: Text,
     /// Where its list files are.
     folder: PathBuf,
 }
@@ -32,8 +33,13 @@ pub(super) struct Reader {
 }
 
 impl SourceFile {
+    /// A text that was read already; it has no list files.
+    pub(super) fn of_lines(lines: Lines) -> Self {
+        Self { document: Text::Lines(lines), folder: PathBuf::new() }
+    }
+
     pub(super) fn of_text(name: &str, text: &str, folder: &Path) -> Self {
-        Self { document: Document::new(name, text), folder: folder.to_owned() }
+        Self { document: Text::Yaml(Document::new(name, text)), folder: folder.to_owned() }
     }
 }
 
@@ -96,7 +102,8 @@ impl Reader {
             let problem = Problem::error(Place::file(shown.display().to_string()), "the file is empty");
             return Err(problem.with_help("where nobody is to have access, write `organizations: []`").into());
         }
-        Ok(SourceFile { document: Document::new(shown.display().to_string(), text), folder: folder.to_owned() })
+        let document = Text::Yaml(Document::new(shown.display().to_string(), text));
+        Ok(SourceFile { document, folder: folder.to_owned() })
     }
 
     /// The text of a list file that `beside` names, and the name to show; or what is wrong with it.
@@ -119,7 +126,8 @@ impl Reader {
         }
     }
 
-    fn text(&mut self, shown: &Path, real: &Path) -> io::Result<String> {
+    /// The text of one file, inflated where its name ends in `.gz`.
+    pub(super) fn text(&mut self, shown: &Path, real: &Path) -> io::Result<String> {
         self.files.push(shown.to_owned());
         let file = fs::File::open(real)?;
         if !file.metadata()?.is_file() {

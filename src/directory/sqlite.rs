@@ -4,6 +4,7 @@
 //! by another process is refused: nothing is guessed and nothing repaired in passing.
 
 mod accounts;
+mod bulk;
 mod compile;
 mod credentials;
 mod entries;
@@ -27,6 +28,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use crate::access::snapshot::Snapshot;
 use crate::clock::Timestamp;
 
+pub use bulk::Inserter;
 pub use compile::CompileFault;
 pub use tokens::{PresentedSecret, SigningKeyRow};
 
@@ -185,6 +187,16 @@ pub fn read<T, E: From<StoreFault>>(path: &Path, read: impl FnOnce(Rows<'_>) -> 
         }
         read(rows).map(Some)
     })
+}
+
+/// Reads of a store that has nothing in it, and is kept nowhere.
+///
+/// # Errors
+/// What `read` says, or a [`StoreFault`].
+pub fn read_blank<T, E: From<StoreFault>>(now: Timestamp, read: impl FnOnce(Rows<'_>) -> Result<T, E>) -> Result<T, E> {
+    let mut connection = Connection::open_in_memory().map_err(StoreFault::from)?;
+    migrations::run(&mut connection, now)?;
+    read(Rows(&connection))
 }
 
 /// A connection that only reads.

@@ -7,7 +7,9 @@
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -15,6 +17,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, HOST, HeaderValue, IF_MATCH, USER_AGENT};
 use http::{Method, Request, Uri};
+use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -82,6 +85,14 @@ pub struct Call<'a> {
     pub if_match: Option<HeaderValue>,
 }
 
+/// A body that is made while it is sent, piece by piece, with its media type.
+pub struct Upload<I> {
+    /// The media type.
+    pub media_type: &'static str,
+    /// The pieces. What fails breaks the exchange: whoever receives it must not take it for whole.
+    pub pieces: I,
+}
+
 /// What a call was answered, whatever its status is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answered {
@@ -138,12 +149,44 @@ impl Fetcher {
     /// # Errors
     /// [`FetchFault`], never for a status.
     pub async fn call(&self, call: Call<'_>) -> Result<Answered, FetchFault> {
-        let uri = call.uri.clone();
-        let exchange = tokio::time::timeout(self.deadline, self.exchange(&call)).await;
-        exchange.unwrap_or(Err(FetchFault::Deadline { uri, deadline: self.deadline }))
+        let media_type = call.json.is_some().then_some("application/json");
+        let body = Full::new(call.json.clone().unwrap_or_default());
+        self.within_deadline(&call, media_type, body).await
     }
 
-    async fn exchange(&self, call: &Call<'_>) -> Result<Answered, FetchFault> {
+    /// Makes one call with a body that is sent as it is made, and reads what is answered.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub async fn upload<I>(&self, call: Call<'_>, upload: Upload<I>) -> Result<Answered, FetchFault>
+    where
+        I: Iterator<Item = io::Result<Bytes>> + Unpin + 'static,
+    {
+        self.within_deadline(&call, Some(upload.media_type), Pieces(upload.pieces)).await
+    }
+
+    async fn within_deadline<B>(
+        &self,
+        call: &Call<'_>,
+        media_type: Option<&'static str>,
+        body: B,
+    ) -> Result<Answered, FetchFault>
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
+    {
+        let exchange = tokio::time::timeout(self.deadline, self.exchange(call, media_type, body)).await;
+        exchange.unwrap_or(Err(FetchFault::Deadline { uri: call.uri.clone(), deadline: self.deadline }))
+    }
+
+    async fn exchange<B>(
+        &self,
+        call: &Call<'_>,
+        media_type: Option<&'static str>,
+        body: B,
+    ) -> Result<Answered, FetchFault>
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
+    {
         let uri = &call.uri;
         let (Some(host), Some(authority)) = (uri.host(), uri.authority()) else {
             return Err(FetchFault::Address(uri.clone()));
@@ -156,7 +199,7 @@ impl Fetcher {
             _ => return Err(FetchFault::Address(uri.clone())),
         };
         let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
-        let request = request(call)?;
+        let request = request(call, media_type, body)?;
 
         let named = || authority.as_str().to_owned();
         let connected = TcpStream::connect((host, port)).await;
@@ -171,7 +214,7 @@ impl Fetcher {
     }
 }
 
-fn request(call: &Call<'_>) -> Result<Request<Full<Bytes>>, FetchFault> {
+fn request<B>(call: &Call<'_>, media_type: Option<&'static str>, body: B) -> Result<Request<B>, FetchFault> {
     let uri = &call.uri;
     let address = || FetchFault::Address(uri.clone());
     let target = uri.path_and_query().map_or("/", |target| target.as_str());
@@ -182,10 +225,10 @@ fn request(call: &Call<'_>) -> Result<Request<Full<Bytes>>, FetchFault> {
         .header(HOST, host.ok_or_else(address)?)
         .header(USER_AGENT, concat!("portcullis/", env!("CARGO_PKG_VERSION")))
         .header(ACCEPT, "application/jwk-set+json, application/json")
-        .body(Full::new(call.json.clone().unwrap_or_default()))
+        .body(body)
         .map_err(|_| address())?;
-    if call.json.is_some() {
-        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(media_type) = media_type {
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     }
     if let Some(version) = &call.if_match {
         request.headers_mut().insert(IF_MATCH, version.clone());
@@ -203,9 +246,22 @@ fn request(call: &Call<'_>) -> Result<Request<Full<Bytes>>, FetchFault> {
     Ok(request)
 }
 
-async fn send<S>(stream: S, request: Request<Full<Bytes>>, uri: &Uri) -> Result<Answered, FetchFault>
+/// A body from an iterator. It has no length: it ends with its last piece.
+struct Pieces<I>(I);
+
+impl<I: Iterator<Item = io::Result<Bytes>> + Unpin> Body for Pieces<I> {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        Poll::Ready(self.0.next().map(|piece| piece.map(Frame::data)))
+    }
+}
+
+async fn send<S, B>(stream: S, request: Request<B>, uri: &Uri) -> Result<Answered, FetchFault>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
 {
     let broken = |source| FetchFault::Exchange { uri: uri.clone(), source };
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;

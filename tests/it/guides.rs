@@ -102,6 +102,16 @@ fn without_chance(text: &str) -> String {
 }
 
 #[test]
+fn the_guide_to_import_shows_what_is_printed() {
+    assert_eq!(follow("docs/guides/import.md"), 7);
+}
+
+#[test]
+fn the_guide_to_backup_shows_what_is_printed() {
+    assert_eq!(follow("docs/guides/backup.md"), 5);
+}
+
+#[test]
 fn the_guide_to_manage_shows_what_is_printed() {
     let office = Office::open();
     let variables = [

@@ -17,6 +17,7 @@ mod framing;
 mod guides;
 mod hot_swap;
 mod http2;
+mod import;
 mod layering;
 mod life_cycle;
 mod limits;

@@ -2,12 +2,10 @@
 //! published as a new revision. The cost of a change is the change's, not the directory's.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
 
-use hashbrown::HashTable;
-
 use super::digests::Digests;
+use super::interner::Interner;
 use super::{CHUNK, SHARDS, Seed, Shard, Snapshot, shard_of};
 use crate::access::credential::{
     AccessListMode, Credential, CredentialKind, Enforcement, Fingerprint, Grants, NetworkSet, Organization,
@@ -108,6 +106,27 @@ pub struct Before {
     snapshot: Snapshot,
     organizations: Vec<(Id, Option<u32>)>,
     digest_users: Vec<(Id, Option<Fingerprint>)>,
+}
+
+/// Adds credentials to a draft, so that they can be taken back.
+#[derive(Debug)]
+pub struct Adding<'d> {
+    draft: &'d mut Draft,
+    /// Users of Digest that come, and what stood under their ids.
+    users: Vec<(Id, Option<Fingerprint>)>,
+}
+
+impl Adding<'_> {
+    /// Adds one.
+    ///
+    /// # Errors
+    /// A [`DraftFault`].
+    pub fn credential(&mut self, spec: CredentialSpec) -> Result<(), DraftFault> {
+        if spec.digest.is_some() {
+            self.users.push((spec.id, self.draft.digest_users.get(&spec.id).copied()));
+        }
+        self.draft.credential(spec)
+    }
 }
 
 /// Why something can't be part of a snapshot. Never names a secret.
@@ -290,13 +309,29 @@ impl Draft {
     /// # Errors
     /// A [`DraftFault`]; the draft is as it was.
     pub fn apply(&mut self, delta: Delta) -> Result<Before, DraftFault> {
+        self.apply_with(delta, |_| Ok(()))
+    }
+
+    /// The same, with any number of further credentials that come one by one, behind those of the delta.
+    ///
+    /// # Errors
+    /// A [`DraftFault`], or what `further` says; the draft is as it was.
+    pub fn apply_with<E: From<DraftFault>>(
+        &mut self,
+        delta: Delta,
+        further: impl FnOnce(&mut Adding<'_>) -> Result<(), E>,
+    ) -> Result<Before, E> {
         let ids = delta.organizations.iter().map(|one| one.id).chain(delta.removed_organizations.iter().copied());
         let organizations = ids.map(|id| (id, self.organizations.get(&id).copied())).collect();
         let removed = delta.removed.iter().filter_map(|fingerprint| self.snapshot.find(fingerprint)).map(|one| one.id);
         let credentials = removed.chain(delta.credentials.iter().map(|one| one.id));
         let digest_users = credentials.map(|id| (id, self.digest_users.get(&id).copied())).collect();
-        let before = Before { snapshot: self.snapshot.clone(), organizations, digest_users };
-        match self.apply_in_order(delta) {
+        let mut before = Before { snapshot: self.snapshot.clone(), organizations, digest_users };
+        let applied = self.apply_in_order(delta).map_err(E::from);
+        let mut adding = Adding { draft: self, users: Vec::new() };
+        let applied = applied.and_then(|()| further(&mut adding));
+        before.digest_users.append(&mut adding.users);
+        match applied {
             Ok(()) => Ok(before),
             Err(fault) => {
                 self.undo(before);
@@ -422,71 +457,5 @@ impl Draft {
         }
         let list = AccessList::compile(networks, references);
         Ok(self.lists.share(list))
-    }
-}
-
-/// Hands out one shared value for equal values.
-#[derive(Debug)]
-struct Interner<T> {
-    held: HashTable<T>,
-    hasher: RandomState,
-    /// Size after the last sweep: the next one comes when it has doubled.
-    swept: usize,
-    bytes: usize,
-}
-
-impl<T> Default for Interner<T> {
-    fn default() -> Self {
-        Self { held: HashTable::new(), hasher: RandomState::new(), swept: 0, bytes: 0 }
-    }
-}
-
-/// A handle to something that equals may share.
-trait Handle: Clone + Eq + Hash {
-    /// How many handles there are.
-    fn holders(&self) -> usize;
-    /// What is shared, in bytes, and the interner's slot.
-    fn bytes(&self) -> usize;
-}
-
-impl Handle for AccessList {
-    fn holders(&self) -> usize {
-        AccessList::holders(self)
-    }
-
-    fn bytes(&self) -> usize {
-        self.heap_bytes() + size_of::<Self>() * 3 / 2
-    }
-}
-
-impl Handle for Arc<Grants> {
-    fn holders(&self) -> usize {
-        Arc::strong_count(self)
-    }
-
-    fn bytes(&self) -> usize {
-        size_of::<Grants>() + self.roles.len() + self.projects.len() + size_of::<Self>() * 4
-    }
-}
-
-impl<T: Handle> Interner<T> {
-    fn share(&mut self, value: T) -> T {
-        let hash = self.hasher.hash_one(&value);
-        if let Some(held) = self.held.find(hash, |held| *held == value) {
-            return held.clone();
-        }
-        self.bytes += value.bytes();
-        self.held.insert_unique(hash, value.clone(), |held| self.hasher.hash_one(held));
-        value
-    }
-
-    /// Lets go of what nobody else holds, once enough has gathered for that to pay.
-    fn sweep(&mut self) {
-        if self.held.len() < 2 * self.swept + 1_024 {
-            return;
-        }
-        self.held.retain(|held| held.holders() > 1);
-        self.swept = self.held.len();
-        self.bytes = self.held.iter().map(Handle::bytes).sum();
     }
 }

@@ -1,5 +1,7 @@
 //! Calls of the admin API: one at a time, all pages of what comes in pages, refusals as faults.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderValue, Method};
 use serde_json::{Value, json};
@@ -7,7 +9,7 @@ use serde_json::{Value, json};
 use super::Fault;
 use super::connection::Connection;
 use crate::access::id::Id;
-use crate::net::fetch::{Answered, Call, FetchFault, Fetcher, Proof};
+use crate::net::fetch::{Answered, Call, FetchFault, Fetcher, Proof, Upload};
 
 /// Items of a page; as many as the API gives.
 pub(super) const PAGE: u64 = 500;
@@ -19,14 +21,14 @@ pub struct Api {
 }
 
 impl Api {
-    pub(super) fn new(connection: Connection) -> Result<Self, Fault> {
+    pub(in crate::cli) fn new(connection: Connection) -> Result<Self, Fault> {
         let fetcher = Fetcher::new(connection.ca.as_deref());
         let fetcher = fetcher.map_err(|fault| unreachable(&connection.url.to_string(), fault))?;
         Ok(Self { connection, fetcher })
     }
 
     /// The same, for calls that take long.
-    pub(super) fn patient(self, deadline: std::time::Duration) -> Self {
+    pub(in crate::cli) fn patient(self, deadline: Duration) -> Self {
         Self { fetcher: self.fetcher.within(deadline), ..self }
     }
 
@@ -43,16 +45,31 @@ impl Api {
         body: Option<&Value>,
         if_match: Option<HeaderValue>,
     ) -> Result<(Value, Option<HeaderValue>), Fault> {
-        let url = self.connection.url.to_string();
-        let wrong = || Fault::Usage(format!("`{path}` is no path of {url}"));
-        let call = Call {
-            method,
-            uri: format!("{url}/api/v1{path}").parse().map_err(|_| wrong())?,
-            proof: Some(Proof::Basic(self.connection.key.basic())),
-            json: body.map(|body| Bytes::from(body.to_string())),
-            if_match,
-        };
+        let json = body.map(|body| Bytes::from(body.to_string()));
+        let call = Call { json, if_match, ..self.prepared(method, path)? };
         let answered = self.fetcher.call(call).await;
+        self.understood(answered)
+    }
+
+    /// The same with a body that is sent as it is made.
+    pub(super) async fn upload<I>(&self, path: &str, upload: Upload<I>) -> Result<Value, Fault>
+    where
+        I: Iterator<Item = std::io::Result<Bytes>> + Unpin + 'static,
+    {
+        let call = self.prepared(Method::POST, path)?;
+        let answered = self.fetcher.upload(call, upload).await;
+        self.understood(answered).map(|(value, _)| value)
+    }
+
+    fn prepared(&self, method: Method, path: &str) -> Result<Call<'_>, Fault> {
+        let url = &self.connection.url;
+        let wrong = |_| Fault::Usage(format!("`{path}` is no path of {url}"));
+        let uri = format!("{url}/api/v1{path}").parse().map_err(wrong)?;
+        Ok(Call { method, uri, proof: Some(Proof::Basic(self.connection.key.basic())), json: None, if_match: None })
+    }
+
+    fn understood(&self, answered: Result<Answered, FetchFault>) -> Result<(Value, Option<HeaderValue>), Fault> {
+        let url = self.connection.url.to_string();
         let Answered { status, body, version } = answered.map_err(|fault| unreachable(&url, fault))?;
         let value = match body.is_empty() {
             true => Some(Value::Null),
@@ -151,7 +168,7 @@ impl Api {
         page["results"].as_array().cloned().ok_or_else(|| self.stranger())
     }
 
-    fn stranger(&self) -> Fault {
+    pub(super) fn stranger(&self) -> Fault {
         Fault::Stranger { url: self.connection.url.to_string(), status: 200 }
     }
 }

@@ -16,8 +16,7 @@ use super::connection::ConnectionArgs;
 use super::shown::{Column, Output, Shown, plain, text};
 use super::{Fault, told};
 use crate::cli::EX_CONFIG;
-use crate::directory::difference::rendered;
-use crate::directory::{LoadOptions, load};
+use crate::directory::{LoadOptions, document as written, load};
 
 /// From the first byte of the directory to the last of the answer.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -110,7 +109,7 @@ fn document(path: &Path, output: Output) -> anyhow::Result<Option<Value>> {
             if !loaded.warnings.is_empty() {
                 eprintln!("{}\n", loaded.warnings.render(std::io::stderr().is_terminal()));
             }
-            Ok(Some(rendered(&loaded.directory)?))
+            Ok(Some(written(&loaded.directory)?))
         }
         Err(problems) => {
             if output == Output::Json {

@@ -112,12 +112,12 @@ impl SetupFault {
 
 impl ConnectionArgs {
     /// The form of the answer.
-    pub(super) fn output(&self) -> Output {
+    pub(in crate::cli) fn output(&self) -> Output {
         self.output
     }
 
     /// What is asked by which key.
-    pub(super) fn connect(&self) -> Result<Connection, SetupFault> {
+    pub(in crate::cli) fn connect(&self) -> Result<Connection, SetupFault> {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         self.resolve(variable, || Profiles::read(&super::profiles::path()?))
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// Form of an answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Output {
+pub enum Output {
     /// For people: aligned columns.
     #[default]
     Table,
@@ -23,7 +23,7 @@ pub struct Column {
 }
 
 impl Column {
-    pub(super) const fn new(title: &'static str, text: fn(&Value) -> String) -> Self {
+    pub(in crate::cli) const fn new(title: &'static str, text: fn(&Value) -> String) -> Self {
         Self { title, text }
     }
 }
@@ -75,7 +75,7 @@ impl Shown {
 }
 
 /// A text without what a terminal would obey.
-pub(super) fn plain(text: &str) -> String {
+pub(in crate::cli) fn plain(text: &str) -> String {
     let is_sly = |letter: char| {
         letter.is_control()
             || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -100,7 +100,7 @@ fn aligned(rows: impl Iterator<Item = Vec<String>>) -> String {
 }
 
 /// An attribute as text; nothing where it is missing.
-pub(super) fn text(value: &Value, name: &str) -> String {
+pub(in crate::cli) fn text(value: &Value, name: &str) -> String {
     match &value[name] {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),

@@ -196,7 +196,7 @@ pub(super) fn update_credential(
 }
 
 fn access_list(change: &Change<'_>, of: &Organization, new: &Credential) -> Vec<EntryRecord> {
-    let entries = crate::directory::difference::list(of, new).into_iter();
+    let entries = of.list(new).into_iter();
     entries
         .map(|(target, entry)| EntryRecord {
             target,
@@ -217,7 +217,7 @@ fn secrets(change: &mut Change<'_>, row: &CredentialRecord, new: &Credential) ->
 
 fn key_secrets(change: &mut Change<'_>, row: &CredentialRecord, new: &Credential) -> Result<bool, Fault> {
     let whole = |one: &DigestSecret| one.sha256.is_some() && one.md5.is_some();
-    if !new.digest.iter().all(whole) || new.digest.len() > new.fingerprints.len() {
+    if !new.digest.iter().all(whole) || new.digests().any(|(of, _)| of >= new.fingerprints.len()) {
         let wrong =
             "a store keeps both HA1s of a secret, and none without a secret; `portcullis hash --digest` makes them";
         return Err(Refusal::field(Code::InvalidAttribute, "digest", wrong).into());
@@ -228,11 +228,10 @@ fn key_secrets(change: &mut Change<'_>, row: &CredentialRecord, new: &Credential
         let wrong = format!("its HA1s are of another realm than `{realm}`, which is configured; make them anew");
         return Err(Refusal::field(Code::InvalidAttribute, "digest", wrong).into());
     }
-    let digest_of = |at: usize| new.digest.get(at);
     let held = change.rows().secrets(row.pk)?;
     let stays = |one: &SecretRecord| {
         let at = new.fingerprints.iter().position(|fingerprint| fingerprint.0 == one.fingerprint.0);
-        at.is_some_and(|at| digest_of(at) == one.digest.as_ref())
+        at.is_some_and(|at| new.digest_of(at) == one.digest.as_ref())
     };
     let (kept, gone): (Vec<SecretRecord>, Vec<SecretRecord>) = held.into_iter().partition(stays);
     let comes = |fingerprint: &crate::access::credential::Fingerprint| {
@@ -251,7 +250,7 @@ fn key_secrets(change: &mut Change<'_>, row: &CredentialRecord, new: &Credential
         let secret = SecretRecord {
             id: secret_id(at)?,
             fingerprint: new.fingerprints[at],
-            digest: digest_of(at).cloned(),
+            digest: new.digest_of(at).cloned(),
             shown: UNSEEN.to_owned(),
             created_at: change.now(),
         };

@@ -2,15 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
-use std::sync::Arc;
 
-use super::super::model::{Admits, ClientSecret, Credential, Entry, Organization};
+use super::super::model::{ClientSecret, Credential, Organization};
 use super::{Action, Difference, Step, Subject, changed, turned};
 use crate::access::credential::{CredentialKind, Enforcement};
 use crate::access::digest_secret::DigestSecret;
 use crate::access::id::Id;
 use crate::access::role::Role;
-use crate::access::target::Target;
 use crate::clock::Timestamp;
 
 /// Adds what comes and what changes; returns what would go where it is pruned.
@@ -68,7 +66,7 @@ fn conflict(old: &Credential, new: &Credential) -> Option<String> {
 /// What is worth telling of a new one.
 fn coming(of: &Organization, new: &Credential) -> Vec<String> {
     let roles: Vec<String> = new.roles.iter().map(|one| format!("+{}", role(of, one))).collect();
-    let entries: Vec<String> = new.access_list.iter().map(|entry| format!("+{}", target(of, entry))).collect();
+    let entries: Vec<String> = new.access_list.iter().map(|entry| format!("+{}", of.target(entry))).collect();
     changed("roles", &roles).into_iter().chain(changed("access_list", &entries)).collect()
 }
 
@@ -135,7 +133,7 @@ fn secrets(of: &Credential) -> BTreeSet<[u8; 32]> {
 
 /// HA1s, each with the secret that it is of.
 pub(super) fn digests(of: &Credential) -> BTreeMap<[u8; 32], &DigestSecret> {
-    of.fingerprints.iter().map(|one| one.0).zip(&of.digest).collect()
+    of.digests().filter_map(|(at, digest)| Some((of.fingerprints.get(at)?.0, digest))).collect()
 }
 
 /// How many secrets of one account another does not have. An id that a file does not name is any.
@@ -166,32 +164,8 @@ fn roles((of_old, old): (&Organization, &Credential), (of_new, new): (&Organizat
     came.chain(went).collect()
 }
 
-/// What an entry admits, by its name.
-pub(super) fn target(of: &Organization, entry: &Entry) -> Target {
-    match entry.target {
-        Admits::Network(network) => Target::Network(network),
-        // A position in this very list.
-        Admits::Set(at) => Target::Set(Arc::clone(&of.network_sets[at as usize].name)),
-    }
-}
-
-/// Entries by what they admit; of two for one thing, which list files may bring, the one that lasts longer.
-pub fn list<'e>(of: &Organization, credential: &'e Credential) -> BTreeMap<Target, &'e Entry> {
-    let mut list: BTreeMap<Target, &Entry> = BTreeMap::new();
-    for entry in &credential.access_list {
-        let target = target(of, entry);
-        match list.get(&target) {
-            Some(known) if known.expires_at >= entry.expires_at => {}
-            _ => {
-                list.insert(target, entry);
-            }
-        }
-    }
-    list
-}
-
 fn entries((of_old, old): (&Organization, &Credential), (of_new, new): (&Organization, &Credential)) -> Vec<String> {
-    let (before, after) = (list(of_old, old), list(of_new, new));
+    let (before, after) = (of_old.list(old), of_new.list(new));
     let sign = |sign: char, target: &dyn Display| format!("{sign}{target}");
     let mut signs: Vec<String> = Vec::new();
     for (target, entry) in &after {

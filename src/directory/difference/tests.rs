@@ -1,7 +1,7 @@
 //! What differs is told in an order that works, and nothing else is told.
 
 use super::*;
-use crate::directory::{Directory, parse, parse_alone};
+use crate::directory::{Directory, document, parse, parse_alone};
 use std::path::Path;
 
 const HASH: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0";
@@ -140,7 +140,7 @@ fn what_can_not_become_another_is_a_conflict() {
 fn what_is_rendered_is_read_as_the_same() {
     for text in [EMPTY, FULL] {
         let whole = directory(text);
-        let sent = rendered(&whole).unwrap().to_string();
+        let sent = document(&whole).unwrap().to_string();
         let (read, _) = parse_alone("the body", &sent).unwrap_or_else(|problems| panic!("{}", problems.render(false)));
         let found = difference(Some(&read.organizations[0]), &whole.organizations[0], true);
         assert_eq!(found, Difference::default());

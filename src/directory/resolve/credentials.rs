@@ -33,7 +33,9 @@ impl Resolve<'_> {
             self.public_key(at, text);
         }
         let fingerprints = self.secrets(at, &raw.secret_sha256);
-        let digest = raw.digest.as_ref().map_or_else(Vec::new, |digests| self.digests(at, digests));
+        let secrets = fingerprints.len();
+        let digests = raw.digest.as_ref().map_or_else(Vec::new, |digests| self.digests(at, digests, secrets));
+        let (digest, digest_of) = digests.into_iter().unzip();
         if raw.digest.is_some() && public_key.is_none() && !self.lost_at(&at.key("public_key")) {
             self.fault(
                 at.key("digest"),
@@ -49,7 +51,7 @@ impl Resolve<'_> {
             access_list: raw.access_list,
         };
         self.credential(of, at, (id, CredentialKind::ApiKey), (name, public_key, fingerprints), shared)
-            .map(|credential| Credential { digest, ..credential })
+            .map(|credential| Credential { digest, digest_of, ..credential })
     }
 
     pub(super) fn service_account(&mut self, of: &Gathered, at: At, raw: raw::ServiceAccount) -> Option<Credential> {
@@ -153,6 +155,7 @@ impl Resolve<'_> {
             fingerprints,
             digest: Vec::new(),
             account: None,
+            digest_of: Vec::new(),
             enabled: shared.enabled.unwrap_or(true),
             expires_at,
             enforcement,

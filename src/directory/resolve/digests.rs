@@ -8,9 +8,28 @@ use crate::access::digest_secret::{DigestSecret, MOST_SECRETS, REALM_FORM, is_re
 use crate::config::document::Step;
 
 impl Resolve<'_> {
-    pub(super) fn digests(&mut self, at: At, raw: &raw::Digests) -> Vec<DigestSecret> {
+    /// HA1s, each with the position of the secret that it is of; `secrets` is how many there are.
+    pub(super) fn digests(&mut self, at: At, raw: &raw::Digests, secrets: usize) -> Vec<(DigestSecret, usize)> {
+        let made = self.ha1s(at, raw);
+        let mut taken: Vec<(DigestSecret, usize)> = Vec::with_capacity(made.len());
+        for (position, digest, named) in made {
+            let of = named.map_or(position, |number| usize::from(number).wrapping_sub(1));
+            // Where no number is given, a file may hold HA1s of a secret that is no more.
+            let is_there = named.is_none() || of < secrets;
+            if !is_there || taken.iter().any(|(_, other)| *other == of) {
+                let message = "`secret` is the number of a hash in `secret_sha256`, from 1, and no two HA1s are of one";
+                self.fault(at.key("digest"), message);
+            }
+            taken.push((digest, of));
+        }
+        taken
+    }
+
+    fn ha1s(&mut self, at: At, raw: &raw::Digests) -> Vec<(usize, DigestSecret, Option<u8>)> {
         match raw {
-            raw::Digests::One(digest) => self.digest(at, None, digest).into_iter().collect(),
+            raw::Digests::One(one) => {
+                self.digest(at, None, one).map(|digest| (0, digest, one.secret)).into_iter().collect()
+            }
             raw::Digests::Several(digests) => {
                 if !(1..=MOST_SECRETS).contains(&digests.len()) {
                     self.fault(
@@ -18,7 +37,8 @@ impl Resolve<'_> {
                         "`digest` is one pair of HA1s, or two while a secret is being replaced",
                     );
                 }
-                digests.iter().enumerate().filter_map(|(index, one)| self.digest(at, Some(index), one)).collect()
+                let made = digests.iter().enumerate();
+                made.filter_map(|(index, one)| Some((index, self.digest(at, Some(index), one)?, one.secret))).collect()
             }
         }
     }

@@ -38,6 +38,14 @@ impl From<rusqlite::Error> for CompileFault {
     }
 }
 
+/// Which credentials are meant.
+#[derive(Clone, Copy)]
+enum Which {
+    All,
+    One(i64),
+    From(i64),
+}
+
 /// Rows that belong to credentials, in the order of credentials, taken as far as one is concerned.
 struct Merged<'s, T> {
     rows: Cursor<'s>,
@@ -109,7 +117,7 @@ impl Rows<'_> {
             let network_sets = sets.map(|set| NetworkSetSpec { name: set.name, networks: set.networks }).collect();
             draft.organization(OrganizationSpec { network_sets, ..organization(&row) })?;
         }
-        self.each_credential(None, |spec| Ok(draft.credential(spec)?))?;
+        self.each_credential(Which::All, |spec| Ok(draft.credential(spec)?))?;
         // Those that have ended are refused for that, and forgotten with the next one.
         draft.revoke(Revoked { tokens: self.revoked_tokens()?, now: Timestamp::from_unix_seconds(i64::MIN) });
         Ok(draft)
@@ -141,24 +149,37 @@ impl Rows<'_> {
     /// A [`CompileFault`].
     pub fn credential_spec(&self, pk: i64) -> Result<Option<CredentialSpec>, CompileFault> {
         let mut found = None;
-        self.each_credential(Some(pk), |spec| {
+        self.each_credential(Which::One(pk), |spec| {
             found = Some(spec);
             Ok(())
         })?;
         Ok(found)
     }
 
-    /// Goes through all credentials, or looks at one.
+    /// What a draft takes of the credentials with this number and above.
+    ///
+    /// # Errors
+    /// A [`CompileFault`], or what `take` says.
+    pub fn credential_specs_from(
+        &self,
+        pk: i64,
+        take: impl FnMut(CredentialSpec) -> Result<(), CompileFault>,
+    ) -> Result<(), CompileFault> {
+        self.each_credential(Which::From(pk), take)
+    }
+
+    /// Goes through credentials.
     fn each_credential(
         &self,
-        one: Option<i64>,
+        which: Which,
         mut take: impl FnMut(CredentialSpec) -> Result<(), CompileFault>,
     ) -> Result<(), CompileFault> {
-        let (own, of) = match one {
-            Some(_) => ("WHERE credential.pk = ?1", "WHERE credential = ?1"),
-            None => ("", ""),
+        let (own, of, number) = match which {
+            Which::All => ("", "", None),
+            Which::One(pk) => ("WHERE credential.pk = ?1", "WHERE credential = ?1", Some(pk)),
+            Which::From(pk) => ("WHERE credential.pk >= ?1", "WHERE credential >= ?1", Some(pk)),
         };
-        let only = rusqlite::params_from_iter(one);
+        let only = rusqlite::params_from_iter(number);
         let mut credentials = self.0.prepare_cached(&format!(
             "SELECT credential.pk, credential.id, kind, organization.id, enabled, expires_at, enforcement, public_key
              FROM credential JOIN organization ON organization.pk = credential.organization {own} ORDER BY credential.pk"

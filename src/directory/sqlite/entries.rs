@@ -30,6 +30,17 @@ impl Rows<'_> {
         Ok(rows)
     }
 
+    /// Entries of the longest list of all, or networks of the largest set.
+    ///
+    /// # Errors
+    /// A [`StoreFault`].
+    pub fn longest_list(&self) -> Result<usize, StoreFault> {
+        let longest = "SELECT coalesce(max(length), 0) FROM (
+            SELECT count(*) AS length FROM entry GROUP BY credential
+            UNION ALL SELECT count(*) FROM network_set_network GROUP BY network_set)";
+        Ok(self.0.query_row(longest, [], |row| row.get(0))?)
+    }
+
     /// One page of it, and how many entries there are in all.
     ///
     /// # Errors

@@ -1,0 +1,141 @@
+//! An import by the admin API: its lines are sent as they are made, and what is refused is told by the places in the file.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::Fault;
+use super::api::Api;
+use crate::access::credential::AccessListMode;
+use crate::access::id::Id;
+use crate::config::diagnostic::Problems;
+use crate::directory::bulk::Bulk;
+use crate::directory::model::{NetworkSet, Organization, Project};
+use crate::net::fetch::Upload;
+
+/// From the first byte to the answer: a million keys take minutes.
+const PATIENCE: Duration = Duration::from_secs(60 * 60);
+
+/// Bytes of a piece.
+const PIECE: usize = 1 << 16;
+
+impl Api {
+    /// Every organization that the caller sees, with its projects and network sets.
+    pub(in crate::cli) async fn organizations(&self) -> Result<Vec<Organization>, Fault> {
+        let mut seen = Vec::new();
+        for one in self.items("/orgs").await? {
+            let id = self.id_of(&one)?;
+            let settings = self.get(&format!("/orgs/{id}/settings")).await?;
+            let mode = match settings["apiAccessListMode"].as_str() {
+                Some("off") => AccessListMode::Off,
+                Some("report") => AccessListMode::Report,
+                Some("required") => AccessListMode::Required,
+                _ => return Err(self.stranger()),
+            };
+            let mut projects = Vec::new();
+            for project in self.items(&format!("/orgs/{id}/groups")).await? {
+                let name = project["name"].as_str().unwrap_or_default().into();
+                projects.push(Project { id: self.id_of(&project)?, name });
+            }
+            let sets = self.items(&format!("/orgs/{id}/networkSets")).await?;
+            let network_sets = sets.iter().map(network_set).collect::<Option<_>>().ok_or_else(|| self.stranger())?;
+            let name = one["name"].as_str().unwrap_or_default().into();
+            seen.push(Organization { id, name, mode, projects, network_sets, credentials: Vec::new() });
+        }
+        Ok(seen)
+    }
+
+    async fn items(&self, path: &str) -> Result<Vec<Value>, Fault> {
+        Ok(self.all(path, "", None).await?["results"].as_array().cloned().unwrap_or_default())
+    }
+
+    fn id_of(&self, one: &Value) -> Result<Id, Fault> {
+        one["id"].as_str().and_then(|id| id.parse().ok()).ok_or_else(|| self.stranger())
+    }
+
+    /// Sends all of it; `sent` hears how many lines were.
+    pub(in crate::cli) async fn import(
+        self,
+        bulk: &Rc<Bulk>,
+        is_rehearsal: bool,
+        sent: impl FnMut(u64) + Unpin + 'static,
+    ) -> Result<Value, Fault> {
+        let path = if is_rehearsal { "/import?dryRun=true" } else { "/import" };
+        let pieces = Pieces { bulk: Rc::clone(bulk), organization: 0, key: None, lines: 0, sent };
+        let upload = Upload { media_type: "application/x-ndjson", pieces };
+        match self.patient(PATIENCE).upload(path, upload).await {
+            Err(Fault::Refused { code, body, .. }) if code == "IMPORT_REFUSED" => {
+                Err(Fault::Conflicting(located(bulk, &body)))
+            }
+            answered => answered,
+        }
+    }
+}
+
+/// A network set as it is shown.
+fn network_set(shown: &Value) -> Option<NetworkSet> {
+    let text = |name: &str| shown[name].as_str().map(Into::into);
+    let networks = shown["networks"].as_array()?.iter();
+    Some(NetworkSet {
+        name: Arc::from(shown["name"].as_str()?),
+        networks: networks.map(|one| one.as_str()?.parse().ok()).collect::<Option<_>>()?,
+        owner: text("owner"),
+        comment: text("comment"),
+    })
+}
+
+/// What was refused, at its places in the file.
+fn located(bulk: &Bulk, body: &Value) -> Problems {
+    let ids: Vec<Id> = bulk.in_order().collect();
+    let fields = body["badRequestDetail"]["fields"].as_array().into_iter().flatten();
+    let problem = |field: &Value| {
+        let line = field["field"].as_str()?.strip_prefix("line ")?.parse::<usize>().ok()?;
+        let message = super::shown::plain(field["description"].as_str()?);
+        Some(bulk.problem(*ids.get(line.checked_sub(1)?)?, message))
+    };
+    fields.filter_map(problem).collect::<Problems>().sorted()
+}
+
+/// The lines of an import in pieces of about [`PIECE`] bytes.
+struct Pieces<F> {
+    bulk: Rc<Bulk>,
+    organization: usize,
+    /// The next key of the organization; `None` is the organization itself.
+    key: Option<usize>,
+    lines: u64,
+    sent: F,
+}
+
+impl<F: FnMut(u64)> Iterator for Pieces<F> {
+    type Item = std::io::Result<Bytes>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut piece = String::with_capacity(PIECE + 1024);
+        while piece.len() < PIECE {
+            let Some(organization) = self.bulk.directory.organizations.get(self.organization) else { break };
+            let line = match self.key {
+                None => Ok(self.bulk.line_of_organization(organization)),
+                Some(at) => match organization.credentials.get(at) {
+                    Some(key) => self.bulk.line_of_credential(organization, key),
+                    None => {
+                        self.organization += 1;
+                        self.key = None;
+                        continue;
+                    }
+                },
+            };
+            self.key = Some(self.key.map_or(0, |at| at + 1));
+            self.lines += 1;
+            match line {
+                Ok(line) => piece.push_str(&line),
+                Err(fault) => return Some(Err(std::io::Error::other(fault))),
+            }
+            piece.push('\n');
+        }
+        (self.sent)(self.lines);
+        (!piece.is_empty()).then(|| Ok(piece.into()))
+    }
+}

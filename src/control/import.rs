@@ -1,0 +1,231 @@
+//! Organizations, projects and keys in bulk: one transaction, one revision, all or nothing.
+//!
+//! An import adds, and never changes or removes what is there: what is there already and the same is passed over, what is there
+//! and different is a conflict. First everything is compared with the store, so that all conflicts are told at once; then it is
+//! written. Goes through `commit` like every change.
+
+mod compared;
+mod feed;
+mod written;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::commit::Desk;
+use super::rights::Rights;
+use super::{Actor, Committed, Control, Fault, Limits, OpenFault, Rules};
+use crate::access::id::Id;
+use crate::clock::Clock;
+use crate::config::diagnostic::Problems;
+use crate::directory::bulk::{Bulk, ReceiveFault, receive};
+use crate::directory::sqlite::{self, Rows, Store};
+use crate::problem::{Code, Refusal};
+
+pub use feed::{Feed, Feeder, feed};
+
+/// Most bytes of an import.
+pub const LARGEST_IMPORT: u64 = 1 << 30;
+
+/// Most faults of an import that are told one by one.
+const MOST_TOLD: usize = 1_000;
+
+/// How many of something come, and how many were there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Count {
+    /// Come with the import.
+    pub added: u64,
+    /// Are there, and the same.
+    pub unchanged: u64,
+}
+
+impl Count {
+    fn tell(&mut self, is_new: bool) {
+        *(if is_new { &mut self.added } else { &mut self.unchanged }) += 1;
+    }
+}
+
+/// What an import brought, or would bring.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Organizations.
+    pub organizations: Count,
+    /// Projects.
+    pub projects: Count,
+    /// Network sets.
+    pub network_sets: Count,
+    /// API keys.
+    pub keys: Count,
+    /// Service accounts.
+    pub accounts: Count,
+    /// Entries of the lists of those credentials.
+    pub entries: Count,
+    /// What comes, as far as anybody would read it.
+    pub first: Vec<Added>,
+}
+
+/// Something that comes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Added {
+    /// `organization`, `project`, `network_set`, `api_key` or `service_account`.
+    pub kind: &'static str,
+    /// Its id; of a network set that of its organization.
+    pub id: Id,
+    /// What people call it.
+    pub name: String,
+}
+
+impl Imported {
+    fn comes(&mut self, kind: &'static str, id: Id, name: &str) {
+        if self.first.len() < MOST_TOLD {
+            self.first.push(Added { kind, id, name: name.to_owned() });
+        }
+    }
+}
+
+/// Something that keeps an import from being made, and what it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// The organization or key.
+    pub id: Id,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// Hears how many keys were written.
+pub type Progress<'p> = &'p mut dyn FnMut(u64);
+
+impl Control {
+    /// Refuses whoever owns no organization, before anything is received.
+    ///
+    /// # Errors
+    /// `INSUFFICIENT_ROLE`.
+    pub async fn may_import(self: &Arc<Self>, actor: &Actor) -> Result<(), Fault> {
+        let actor = actor.clone();
+        self.read(move |rows| Rights::of(rows, &actor)?.make_organizations()).await
+    }
+
+    /// Adds what is received, or only tells what it would be. Imports are received one after the other.
+    ///
+    /// # Errors
+    /// `IMPORT_REFUSED` with every line that is at fault, or another [`Fault`].
+    pub async fn import(
+        self: &Arc<Self>,
+        actor: &Actor,
+        input: Feed,
+        is_rehearsal: bool,
+    ) -> Result<Committed<Imported>, Fault> {
+        // Each holds all that it received in memory.
+        let _turn = self.importing.lock().await;
+        let received = tokio::task::spawn_blocking(move || receive(std::io::BufReader::with_capacity(1 << 16, input)));
+        let bulk = received.await.map_err(|_| Fault::Stopping)?.map_err(refused)?;
+        if is_rehearsal {
+            let (actor, rules) = (actor.clone(), Arc::clone(&self.rules));
+            return self
+                .read(move |rows| {
+                    let plan = compared::plan(rows, &actor, &rules, &bulk)?;
+                    let plan = plan.map_err(|conflicts| told(&bulk, &conflicts))?;
+                    Ok(Committed { value: plan.imported, revision: rows.revision()? })
+                })
+                .await;
+        }
+        self.bulk_change(actor, move |change| {
+            let plan = compared::plan(change.rows(), change.actor(), change.rules(), &bulk)?;
+            let plan = plan.map_err(|conflicts| told(&bulk, &conflicts))?;
+            written::write(change, &bulk, plan, &mut |_| {})
+        })
+        .await
+    }
+}
+
+/// Why nothing was imported into a store that nobody serves.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportFault {
+    /// It can't be opened, or somebody serves it.
+    #[error(transparent)]
+    Open(#[from] OpenFault),
+    /// The store does not take it.
+    #[error(transparent)]
+    Failed(#[from] Fault),
+    /// It does not go together with what is there.
+    #[error("{0}")]
+    Refused(Problems),
+}
+
+/// Adds to a store that nobody serves, making it where there is none, or only tells what would be added. The limits of the
+/// configuration are not asked: who may write the file may do more than that.
+///
+/// # Errors
+/// An [`ImportFault`]; then the store is as it was.
+pub fn import_into(
+    path: &Path,
+    bulk: &Bulk,
+    is_rehearsal: bool,
+    clock: &Clock,
+    progress: Progress<'_>,
+) -> Result<Committed<Imported>, ImportFault> {
+    let limits = Limits {
+        entries_per_list: usize::MAX,
+        api_keys_per_organization: u64::MAX,
+        service_accounts_per_organization: u64::MAX,
+        network_sets_per_organization: u64::MAX,
+    };
+    let rules = Rules { limits, ..Rules::default() };
+    let actor = Actor::system("import");
+    let refused = |conflicts: Vec<Conflict>| {
+        let problems = conflicts.into_iter().map(|one| bulk.problem(one.id, one.message));
+        ImportFault::Refused(problems.collect::<Problems>().sorted())
+    };
+    if is_rehearsal {
+        let look = |rows: Rows<'_>| -> Result<_, Fault> {
+            Ok((compared::plan(rows, &actor, &rules, bulk)?, rows.revision()?))
+        };
+        // A look makes no file.
+        let (plan, revision) = match path.exists() {
+            true => sqlite::read(path, look)?.ok_or(Fault::Stopping)?,
+            false => sqlite::read_blank(clock.now(), look)?,
+        };
+        return Ok(Committed { value: plan.map_err(refused)?.imported, revision });
+    }
+    let store = Store::open(path, clock.now()).map_err(OpenFault::from)?;
+    let mut desk = Desk::new(store, clock.clone())?;
+    // Nobody else writes: this process holds the store's lock.
+    let plan = compared::plan(desk.rows(), &actor, &rules, bulk)?.map_err(refused)?;
+    Ok(desk.bulk_commit(actor.clone(), &rules, |change| written::write(change, bulk, plan, progress))?)
+}
+
+fn refused(fault: ReceiveFault) -> Fault {
+    match fault {
+        ReceiveFault::Broken(fault) => match fault.get_ref().and_then(|inner| inner.downcast_ref::<Refusal>()) {
+            Some(refusal) => refusal.clone().into(),
+            None => Refusal::new(Code::InvalidJson, "The import ended early; nothing was imported.").into(),
+        },
+        ReceiveFault::Faulty(problems) => {
+            let lines = problems.iter().map(|one| (one.place.line, one.message.clone()));
+            faults_in_lines(lines.collect()).into()
+        }
+    }
+}
+
+fn told(bulk: &Bulk, conflicts: &[Conflict]) -> Fault {
+    let lines = conflicts.iter().map(|one| (bulk.problem(one.id, "").place.line, one.message.clone()));
+    faults_in_lines(lines.collect()).into()
+}
+
+/// Each line that is at fault, as far as an answer holds them.
+fn faults_in_lines(mut lines: Vec<(usize, String)>) -> Refusal {
+    lines.sort();
+    let detail = match lines.len() {
+        1 => "One line of the import is at fault; nothing was imported.".to_owned(),
+        count if count > MOST_TOLD => {
+            format!(
+                "{count} lines of the import are at fault, of which the first {MOST_TOLD} are named; nothing was imported."
+            )
+        }
+        count => format!("{count} lines of the import are at fault; nothing was imported."),
+    };
+    let fields = lines.into_iter().take(MOST_TOLD).map(|(line, message)| (format!("line {line}"), message));
+    Refusal { fields: fields.collect(), ..Refusal::new(Code::ImportRefused, detail) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,391 @@
+//! What an import would add to a store, or everything that keeps it from being added. Reads, and writes nothing.
+
+use super::super::actor::{Actor, ActorKind};
+use super::super::rights::Rights;
+use super::super::{Fault, Rules};
+use super::{Conflict, Imported};
+use crate::access::credential::{AccessListMode, CredentialKind, Fingerprint};
+use crate::access::digest_secret::DigestSecret;
+use crate::access::id::Id;
+use crate::access::network::Network;
+use crate::access::record::{CredentialName, CredentialRecord, OrganizationRecord, TokenSubject};
+use crate::access::role::Role;
+use crate::access::target::Target;
+use crate::clock::Timestamp;
+use crate::directory::bulk::Bulk;
+use crate::directory::model::{Account, Credential, NetworkSet, Organization};
+use crate::directory::sqlite::Rows;
+use crate::directory::stored;
+
+/// What is to be added.
+pub(super) struct Plan {
+    /// For each organization of the import, in its order.
+    pub(super) organizations: Vec<Planned>,
+    pub(super) imported: Imported,
+}
+
+/// What is to be added of one organization.
+#[derive(Default)]
+pub(super) struct Planned {
+    /// `None` where it is new.
+    pub(super) row: Option<OrganizationRecord>,
+    /// Positions of new projects.
+    pub(super) projects: Vec<usize>,
+    /// Positions of new network sets.
+    pub(super) network_sets: Vec<usize>,
+    /// Positions of new keys and service accounts.
+    pub(super) credentials: Vec<usize>,
+}
+
+struct Comparing<'r> {
+    rows: Rows<'r>,
+    rights: Rights,
+    actor: &'r Actor,
+    rules: &'r Rules,
+    bulk: &'r Bulk,
+    /// Nothing of a key has to be looked for in a store that has none.
+    has_keys: bool,
+    conflicts: Vec<Conflict>,
+    imported: Imported,
+}
+
+/// Compares everything.
+///
+/// # Errors
+/// The store can't be read, or the actor is nobody any more.
+pub(super) fn plan(
+    rows: Rows<'_>,
+    actor: &Actor,
+    rules: &Rules,
+    bulk: &Bulk,
+) -> Result<Result<Plan, Vec<Conflict>>, Fault> {
+    let rights = Rights::of(rows, actor)?;
+    rights.make_organizations()?;
+    let has_keys = rows.has_credentials()?;
+    let (conflicts, imported) = (Vec::new(), Imported::default());
+    let mut comparing = Comparing { rows, rights, actor, rules, bulk, has_keys, conflicts, imported };
+    let mut organizations = Vec::with_capacity(bulk.directory.organizations.len());
+    for organization in &bulk.directory.organizations {
+        organizations.push(comparing.organization(organization)?);
+    }
+    let Comparing { conflicts, imported, .. } = comparing;
+    Ok(if conflicts.is_empty() { Ok(Plan { organizations, imported }) } else { Err(conflicts) })
+}
+
+impl Comparing<'_> {
+    fn conflict(&mut self, id: Id, message: impl Into<String>) {
+        self.conflicts.push(Conflict { id, message: message.into() });
+    }
+
+    fn organization(&mut self, new: &Organization) -> Result<Planned, Fault> {
+        let row = self.rows.organization(new.id)?;
+        self.imported.organizations.tell(row.is_none());
+        match &row {
+            Some(row) => match self.rights.own(self.rows, new.id) {
+                Ok(_) => self.settings(new, row),
+                // Not even whether the rest agrees is for the caller to know.
+                Err(Fault::Refused(refusal)) => {
+                    self.conflict(new.id, refusal.detail);
+                    return Ok(Planned::default());
+                }
+                Err(fault) => return Err(fault),
+            },
+            None => {
+                self.imported.comes("organization", new.id, &new.name);
+                self.manageable(new);
+            }
+        }
+        let there = row.as_ref().map(|row| stored::organization(self.rows, row)).transpose()?;
+        let projects = self.projects(new, row.as_ref())?;
+        let network_sets = self.network_sets(new, there.as_ref());
+        let (mut credentials, mut keys) = (Vec::new(), 0);
+        for (at, key) in new.credentials.iter().enumerate() {
+            let is_new = self.credential(new, there.as_ref(), key)?;
+            let (count, kind) = match key.kind {
+                CredentialKind::ApiKey => (&mut self.imported.keys, "api_key"),
+                CredentialKind::ServiceAccount => (&mut self.imported.accounts, "service_account"),
+            };
+            count.tell(is_new);
+            key.access_list.iter().for_each(|_| self.imported.entries.tell(is_new));
+            if is_new {
+                credentials.push(at);
+                keys += u64::from(key.kind == CredentialKind::ApiKey);
+                self.imported.comes(kind, key.id, &key.name);
+            }
+        }
+        let accounts = credentials.len() as u64 - keys;
+        let limits = self.rules.limits;
+        self.limit(new.id, row.as_ref(), CredentialKind::ApiKey, (keys, limits.api_keys_per_organization))?;
+        let most = limits.service_accounts_per_organization;
+        self.limit(new.id, row.as_ref(), CredentialKind::ServiceAccount, (accounts, most))?;
+        Ok(Planned { row, projects, network_sets, credentials })
+    }
+
+    fn limit(
+        &mut self,
+        organization: Id,
+        row: Option<&OrganizationRecord>,
+        kind: CredentialKind,
+        (added, most): (u64, u64),
+    ) -> Result<(), Fault> {
+        let held = row.map_or(Ok(0), |row| self.rows.count_credentials(row.pk, kind))?;
+        if added > 0 && held.saturating_add(added) > most {
+            let (what, key) = match kind {
+                CredentialKind::ApiKey => ("API keys", "api_keys_per_organization"),
+                CredentialKind::ServiceAccount => ("service accounts", "service_accounts_per_organization"),
+            };
+            let would = held + added;
+            let message = format!(
+                "organization {organization} would have {would} {what}, more than the {most} that `admin.{key}` allows"
+            );
+            self.conflict(organization, message);
+        }
+        Ok(())
+    }
+
+    fn settings(&mut self, new: &Organization, row: &OrganizationRecord) {
+        let different = [("name", row.name != *new.name), ("require_access_list", row.mode != new.mode)];
+        if let Some(names) = named(&different) {
+            self.conflict(new.id, format!("organization {} is there with another {names}; {WAY_OUT}", new.id));
+        }
+    }
+
+    /// A credential can't manage another organization than its own: a key that owns the new one has to come with it.
+    fn manageable(&mut self, new: &Organization) {
+        if !matches!(self.actor.kind, ActorKind::Credential { .. }) {
+            return;
+        }
+        let owns = |key: &Credential| {
+            key.enabled
+                && key.roles.contains(&Role::Organization("ORG_OWNER"))
+                && (new.mode != AccessListMode::Required || !key.access_list.is_empty())
+        };
+        if !new.credentials.iter().any(owns) {
+            let message = format!(
+                "organization {} is new and nobody could manage it; add an enabled key with the role ORG_OWNER, and with \
+                 an access list where the organization requires lists",
+                new.id
+            );
+            self.conflict(new.id, message);
+        }
+    }
+
+    fn projects(&mut self, new: &Organization, row: Option<&OrganizationRecord>) -> Result<Vec<usize>, Fault> {
+        let mut added = Vec::new();
+        for (at, project) in new.projects.iter().enumerate() {
+            let found = self.rows.project(project.id)?;
+            self.imported.projects.tell(found.is_none());
+            match found {
+                Some(found) if found.organization == new.id && found.name == *project.name => {}
+                Some(found) if found.organization == new.id => {
+                    self.conflict(project.id, format!("project {} is there with another name; {WAY_OUT}", project.id));
+                }
+                Some(_) => self.conflict(project.id, format!("id {} is taken; give the project its own", project.id)),
+                None => {
+                    if row.map_or(Ok(false), |row| self.rows.has_project(row.pk, &project.name))? {
+                        let message =
+                            format!("the organization has a project `{}` under another id; {WAY_OUT}", project.name);
+                        self.conflict(project.id, message);
+                    }
+                    added.push(at);
+                    self.imported.comes("project", project.id, &project.name);
+                }
+            }
+        }
+        Ok(added)
+    }
+
+    fn network_sets(&mut self, new: &Organization, there: Option<&Organization>) -> Vec<usize> {
+        let mut added = Vec::new();
+        let known = there.map_or(&[][..], |there| &there.network_sets);
+        for (at, set) in new.network_sets.iter().enumerate() {
+            let found = known.iter().find(|one| one.name == set.name);
+            self.imported.network_sets.tell(found.is_none());
+            match found {
+                Some(found) => {
+                    let different = [
+                        ("networks", sorted_networks(found) != sorted_networks(set)),
+                        ("owner", found.owner != set.owner),
+                        ("comment", found.comment != set.comment),
+                    ];
+                    if let Some(names) = named(&different) {
+                        let message = format!("network set `{}` is there with another {names}; {WAY_OUT}", set.name);
+                        self.conflict(new.id, message);
+                    }
+                }
+                None => {
+                    let (has, most) = (set.networks.len(), self.rules.limits.entries_per_list);
+                    if has > most {
+                        let message = format!(
+                            "network set `{}` has {has} networks, more than the {most} that `admin.entries_per_list` allows",
+                            set.name
+                        );
+                        self.conflict(new.id, message);
+                    }
+                    added.push(at);
+                    self.imported.comes("network_set", new.id, &set.name);
+                }
+            }
+        }
+        let (would, most) = ((known.len() + added.len()) as u64, self.rules.limits.network_sets_per_organization);
+        if !added.is_empty() && would > most {
+            let message = format!(
+                "organization {} would have {would} network sets, more than the {most} that are allowed",
+                new.id
+            );
+            self.conflict(new.id, message);
+        }
+        added
+    }
+
+    /// Whether a credential is new.
+    fn credential(&mut self, of: &Organization, place: Option<&Organization>, new: &Credential) -> Result<bool, Fault> {
+        if new.access_list.len() > self.rules.limits.entries_per_list {
+            let (has, most) = (new.access_list.len(), self.rules.limits.entries_per_list);
+            let message =
+                format!("the list has {has} entries, more than the {most} that `admin.entries_per_list` allows");
+            self.conflict(new.id, message);
+        }
+        if let Some(realm) = &self.rules.digest_realm
+            && new.digest.iter().any(|digest| *digest.realm != **realm)
+        {
+            let message = format!("its HA1s are of another realm than `{realm}`, which is configured; make them anew");
+            self.conflict(new.id, message);
+        }
+        if !self.has_keys {
+            return Ok(true);
+        }
+        if let Some(row) = self.found(new)? {
+            match place {
+                Some(place) if row.organization == of.id => self.compare((of, place), new, &row)?,
+                _ => self.conflict(new.id, format!("id {} is taken; give it its own", new.id)),
+            }
+            return Ok(false);
+        }
+        if let Some(public_key) = new.public_key.as_deref()
+            && self.rows.has_public_key(public_key)?
+        {
+            self.conflict(new.id, format!("public key `{public_key}` is another key's; give each its own"));
+        }
+        // Whose it is, is for nobody to learn who does not own it.
+        for secret in secrets(new) {
+            if self.rows.credential_by_secret(&secret)?.is_some() {
+                self.conflict(new.id, "its secret is another credential's already; make a new one");
+            }
+        }
+        if let Some(subject) = new.account.as_ref().and_then(|account| account.about.subject.as_ref())
+            && self.rows.has_subject(subject)?
+        {
+            self.conflict(new.id, "the issuer and subject of its `token` are another service account's already");
+        }
+        Ok(true)
+    }
+
+    /// The key that is meant, where it is there.
+    fn found(&self, new: &Credential) -> Result<Option<CredentialRecord>, Fault> {
+        if !self.bulk.is_drawn(new.id) {
+            return Ok(self.rows.credential(CredentialName { kind: new.kind, id: new.id })?);
+        }
+        let Some(first) = new.fingerprints.first() else { return Ok(None) };
+        let found = self.rows.credential_by_secret(first)?;
+        let found = found.map_or(Ok(None), |pk| self.rows.credential_by_pk(pk))?;
+        // In another organization it is not the key that is meant, but one with the same secret.
+        let owned = found.filter(|row| self.rights.own(self.rows, row.organization).is_ok());
+        Ok(owned)
+    }
+
+    fn compare(
+        &mut self,
+        (of, place): (&Organization, &Organization),
+        new: &Credential,
+        row: &CredentialRecord,
+    ) -> Result<(), Fault> {
+        let there = stored::credential(self.rows, place, row)?;
+        let accounts = (there.account.as_ref(), new.account.as_ref());
+        let different = [
+            (if new.account.is_none() { "description" } else { "name" }, there.name != new.name),
+            ("description", accounts.0.map(described) != accounts.1.map(described)),
+            ("token", accounts.0.map(subject) != accounts.1.map(subject)),
+            ("secrets", client_secrets(&there) != client_secrets(new)),
+            ("public_key", there.public_key != new.public_key),
+            ("secret_sha256", new.account.is_none() && sorted(&there.fingerprints) != sorted(&new.fingerprints)),
+            ("digest", digests(&there) != digests(new)),
+            ("enabled", there.enabled != new.enabled),
+            ("expires_at", there.expires_at != new.expires_at),
+            ("enforcement", there.enforcement != new.enforcement),
+            ("roles", roles(&there) != roles(new)),
+            ("access_list", entries(place, &there) != entries(of, new)),
+        ];
+        if let Some(names) = named(&different) {
+            let what = if new.account.is_none() { "API key" } else { "service account" };
+            self.conflict(new.id, format!("{what} {} is there with another {names}; {WAY_OUT}", row.credential()));
+        }
+        Ok(())
+    }
+}
+
+/// What to do about something that is there and different.
+const WAY_OUT: &str = "an import changes nothing that is there: leave it out, or make it the same";
+
+/// The names of what is different.
+fn named(different: &[(&str, bool)]) -> Option<String> {
+    let names: Vec<String> =
+        different.iter().filter(|(_, differs)| *differs).map(|(name, _)| format!("`{name}`")).collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+fn described(account: &Account) -> &str {
+    &account.about.description
+}
+
+fn subject(account: &Account) -> Option<&TokenSubject> {
+    account.about.subject.as_ref()
+}
+
+/// The secrets of a service account: what is exchanged, and until when.
+fn client_secrets(of: &Credential) -> Vec<([u8; 32], Timestamp)> {
+    let secrets = of.account.iter().flat_map(|account| &account.secrets);
+    let mut all: Vec<_> = secrets.map(|one| (one.sha256.0, one.expires_at)).collect();
+    all.sort_unstable();
+    all
+}
+
+/// What no other credential may have.
+fn secrets(of: &Credential) -> Vec<Fingerprint> {
+    match &of.account {
+        None => of.fingerprints.clone(),
+        Some(account) => account.secrets.iter().map(|one| one.sha256).collect(),
+    }
+}
+
+fn sorted_networks(set: &NetworkSet) -> Vec<Network> {
+    let mut networks = set.networks.clone();
+    networks.sort_unstable();
+    networks.dedup();
+    networks
+}
+
+fn sorted(fingerprints: &[Fingerprint]) -> Vec<[u8; 32]> {
+    let mut bytes: Vec<[u8; 32]> = fingerprints.iter().map(|one| one.0).collect();
+    bytes.sort_unstable();
+    bytes
+}
+
+/// HA1s, each with the secret that it is of.
+fn digests(of: &Credential) -> Vec<(Option<[u8; 32]>, &DigestSecret)> {
+    let secret = |at: usize| of.fingerprints.get(at).map(|one| one.0);
+    let mut all: Vec<_> = of.digests().map(|(at, digest)| (secret(at), digest)).collect();
+    all.sort_unstable_by_key(|(secret, _)| *secret);
+    all
+}
+
+fn roles(of: &Credential) -> Vec<&Role> {
+    let mut roles: Vec<&Role> = of.roles.iter().collect();
+    roles.sort_unstable();
+    roles
+}
+
+fn entries<'c>(of: &Organization, one: &'c Credential) -> Vec<(Target, Timestamp, Option<&'c str>)> {
+    let list = of.list(one).into_iter();
+    list.map(|(target, entry)| (target, entry.expires_at, entry.comment.as_deref())).collect()
+}
