@@ -187,8 +187,8 @@ impl Running {
         self.access_log.close();
         self.runtime.shutdown_timeout(Duration::from_secs(1));
         // Nobody counts any more.
-        if let Some(control) = self.control.get() {
-            control.close_usage();
+        if let Some(control) = self.control.into_inner() {
+            control.close();
         }
         tracing::info!(seconds = begin.elapsed().as_secs_f64(), "stopped");
     }

@@ -33,6 +33,7 @@ mod tokens;
 mod usage;
 
 use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
@@ -183,7 +184,7 @@ pub enum ServeFault {
 /// The control plane of one store.
 #[derive(Debug)]
 pub struct Control {
-    desk: std::sync::mpsc::Sender<commit::Job>,
+    desk: Sender<commit::Job>,
     readers: Mutex<Vec<Reader>>,
     path: std::path::PathBuf,
     clock: Clock,
@@ -195,6 +196,8 @@ pub struct Control {
     refused: refused_calls::RefusedCalls,
     /// Held by the one import that is received.
     importing: tokio::sync::Mutex<()>,
+    /// Hangs up when the store is closed.
+    closed: Mutex<Receiver<()>>,
 }
 
 /// A store that was read and compiled, and that nobody serves yet.
@@ -242,7 +245,7 @@ impl Opened {
     ) -> Result<Arc<Control>, ServeFault> {
         let Self { desk, reader, rules, .. } = self;
         let (path, clock) = (desk.path().to_owned(), desk.clock().clone());
-        let desk = desk.serve(Arc::clone(&published), told, usage, (issuer, &rules))?;
+        let (desk, closed) = desk.serve(Arc::clone(&published), told, usage, (issuer, &rules))?;
         Ok(Arc::new(Control {
             desk,
             readers: Mutex::new(vec![reader]),
@@ -255,6 +258,7 @@ impl Opened {
             published,
             refused: refused_calls::RefusedCalls::default(),
             importing: tokio::sync::Mutex::new(()),
+            closed: Mutex::new(closed),
         }))
     }
 }

@@ -4,7 +4,7 @@
 //! what is enforced is stored. Never publishes what may not be on the disk.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
 
 use super::actor::Actor;
@@ -123,25 +123,31 @@ impl Desk {
         (&mut self.store, &mut self.unwritten)
     }
 
-    /// Makes changes on a thread of its own until nobody can ask for any. Tokens are signed in the issuer's name.
+    /// Makes changes on a thread of its own until nobody can ask for any; then the store is closed, and what is returned
+    /// beside the desk hangs up. Tokens are signed in the issuer's name.
     pub(super) fn serve(
         mut self,
         published: Arc<Published>,
         told: SnapshotSeen,
         usage: UsageSource,
         (issuer, rules): (&str, &Rules),
-    ) -> Result<Sender<Job>, ServeFault> {
+    ) -> Result<(Sender<Job>, Receiver<()>), ServeFault> {
         self.published = Some((published, told));
         self.unwritten = Unwritten::new(usage);
         self.signing = Signing::empty(issuer.to_owned());
         self.commit(Actor::system("start"), rules, signing::tend)?;
         let (sender, jobs) = channel::<Job>();
+        let (open, closed) = channel();
         std::thread::Builder::new().name("control".into()).spawn(move || {
             for job in jobs {
                 job(&mut self);
             }
+            if let Err(fault) = self.store.close() {
+                tracing::warn!(error = %fault, "the newest changes stay in the `-wal` file beside the store; keep both together");
+            }
+            drop(open);
         })?;
-        Ok(sender)
+        Ok((sender, closed))
     }
 
     /// Makes one change. Whatever fails, the store and what is enforced are as they were, and agree.

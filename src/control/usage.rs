@@ -3,7 +3,8 @@
 //! Written aside from all changes, in transactions of its own and a part at a time, so that no change waits for long. A crash
 //! loses what was counted since the last writing, and nothing else.
 
-use std::sync::Arc;
+use std::sync::mpsc::RecvTimeoutError;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -125,8 +126,27 @@ impl Control {
         }
     }
 
-    /// Writes the rest, at an orderly stop. Blocks.
-    pub fn close_usage(&self) {
+    /// Writes the rest and closes the store, at an orderly stop, when nobody else asks for anything any more. Blocks.
+    pub fn close(self: Arc<Self>) {
+        self.write_last_uses();
+        // The readers first: the store is closed whole by whoever leaves it last.
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let own = Arc::into_inner(self);
+        let is_closed = own.is_some_and(|own| {
+            let Self { desk, closed, .. } = own;
+            drop(desk);
+            let closed = closed.into_inner().unwrap_or_else(PoisonError::into_inner);
+            // Nothing is ever sent: the other end goes away.
+            closed.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Disconnected)
+        });
+        if !is_closed {
+            tracing::warn!(
+                "the store is still in use; its newest changes stay in the `-wal` file beside it, keep both together"
+            );
+        }
+    }
+
+    fn write_last_uses(&self) {
         let (answer, answered) = std::sync::mpsc::sync_channel(1);
         let job: Job = Box::new(move |desk| {
             while let Ok(true) = desk.write_usage() {}

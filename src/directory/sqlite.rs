@@ -137,6 +137,15 @@ impl Store {
         &self.path
     }
 
+    /// Closes it, so that the file alone holds everything: what lies in the `-wal` beside it is brought in.
+    ///
+    /// # Errors
+    /// A [`StoreFault`]; then nothing is lost, and whoever opens the store next brings it in.
+    pub fn close(self) -> Result<(), StoreFault> {
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        self.connection.close().map_err(|(_, fault)| fault.into())
+    }
+
     /// What it holds now.
     pub fn rows(&self) -> Rows<'_> {
         Rows(&self.connection)

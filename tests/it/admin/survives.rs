@@ -21,6 +21,29 @@ fn a_restart_enforces_what_was_answered() {
     assert_eq!(office.call(OWNER, "GET", "/orgs", "").json()["totalCount"], 1);
 }
 
+/// Whoever stops the program and copies the file has everything.
+#[test]
+fn a_store_that_was_closed_is_one_file() {
+    let office = Office::open();
+    let key = office.key("[]");
+    assert_eq!(office.through(&key).0, 200);
+    // A connection that is kept open holds nothing up.
+    let mut kept = office.connect();
+    kept.send(super::office::request(OWNER, "GET", "/api/v1/orgs", "", ""));
+    let folder = office.close();
+    for beside in ["store.db-wal", "store.db-shm"] {
+        assert!(!folder.path().join(beside).exists(), "{beside} is left");
+    }
+    let alone = tempfile::tempdir().unwrap();
+    for file in ["store.db", "portcullis.yaml"] {
+        std::fs::copy(folder.path().join(file), alone.path().join(file)).unwrap();
+    }
+    let office = Office::again(alone);
+    assert_eq!(office.through(&key).0, 200);
+    let used = office.own("GET", &format!("/apiKeys/{}", key.id), "").json();
+    assert!(used["lastUsed"].is_string(), "{used:#}");
+}
+
 #[test]
 fn one_process_serves_a_store() {
     let office = Office::open();
