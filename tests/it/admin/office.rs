@@ -1,9 +1,10 @@
 //! A served store with an owner's key, and calls of its admin API.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread::JoinHandle;
 
 use serde_json::Value;
 
@@ -123,6 +124,20 @@ impl Office {
 
     /// The thread that makes changes gets SIGKILL at its n-th call of these kinds. Returns when strace is attached.
     pub fn injected(&mut self, calls: &str, at: usize) -> Running {
+        self.traced(calls, &["-e", &format!("inject={calls}:signal=KILL:when={at}")]).0
+    }
+
+    /// Each call of these kinds fails for the thread that makes changes. Returns when strace is attached.
+    pub fn failing(&mut self, calls: &str, error: &str) -> Running {
+        self.traced(calls, &["-e", &format!("inject={calls}:error={error}")]).0
+    }
+
+    /// The calls of these kinds that the thread of changes makes from now on, until the tracer is ended.
+    pub fn counted(&mut self, calls: &str) -> (Running, JoinHandle<String>) {
+        self.traced(calls, &[])
+    }
+
+    fn traced(&mut self, calls: &str, inject: &[&str]) -> (Running, JoinHandle<String>) {
         let process = self.served.id();
         let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap().flatten();
         let is_control = |task: &std::fs::DirEntry| {
@@ -130,22 +145,20 @@ impl Office {
         };
         let task = tasks.into_iter().find(is_control).unwrap().file_name().into_string().unwrap();
         let mut command = Command::new(program("strace"));
-        command.args([
-            "-p",
-            &task,
-            "-e",
-            &format!("trace={calls}"),
-            "-e",
-            &format!("inject={calls}:signal=KILL:when={at}"),
-        ]);
+        command.args(["-p", &task, "-e", &format!("trace={calls}")]).args(inject);
         let mut tracer = Running::start(command.stdout(Stdio::null()).stderr(Stdio::piped()));
         let mut told = BufReader::new(tracer.child().stderr.take().unwrap());
         let mut line = String::new();
         told.read_line(&mut line).unwrap();
         assert!(line.contains("attached"), "{line}");
         // Whoever writes to a pipe that nobody reads is killed for it.
-        std::thread::spawn(move || std::io::copy(&mut told, &mut std::io::sink()));
-        tracer
+        let told = std::thread::spawn(move || {
+            let mut calls = String::new();
+            // What can't be read is not counted.
+            let _ = told.read_to_string(&mut calls);
+            calls
+        });
+        (tracer, told)
     }
 
     /// Starts again after the program was killed.

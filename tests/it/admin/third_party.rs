@@ -3,12 +3,13 @@
 
 mod clients;
 mod conformance;
+mod crashes;
 
 use std::io::{BufRead as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Output};
 
-use super::office::{Key, OWNER, Office};
+use super::office::{OWNER, Office};
 use crate::programs::{PORTCULLIS, output, program};
 use crate::stage::wait_for;
 
@@ -39,6 +40,37 @@ fn a_store_that_cannot_be_written_refuses_changes_and_leaves_traffic_alone() {
     let meant = format!("{list}?force=true");
     wait_for("the file to be free", || office.own("POST", &meant, r#"[{"cidrBlock":"203.0.113.0/24"}]"#).status == 200);
     assert_eq!(office.through(&key).0, 403);
+}
+
+/// A full disk, as the system tells it.
+#[test]
+fn a_full_disk_refuses_changes_and_imports_and_leaves_traffic_alone() {
+    program("strace");
+    let mut office = Office::open();
+    let key = office.key("[]");
+    let list = format!("/apiKeys/{}/accessList?force=true", key.id);
+    let organization = &office.organization;
+    let lines = format!(
+        "{{\"organization\":{{\"id\":\"{organization}\",\"name\":\"acme\",\"require_access_list\":false}}}}\n\
+         {{\"api_key\":{{\"id\":\"5f0000000000000000000021\",\"secret_sha256\":\"{:064}\"}}}}\n",
+        1
+    );
+    let import =
+        |office: &Office| office.raw(OWNER, "POST", "/api/v1/import", &lines, "Content-Type: application/x-ndjson\r\n");
+    let mut tracer = office.failing("pwrite64", "ENOSPC");
+    let refused = [office.own("PUT", &list, r#"[{"cidrBlock":"203.0.113.0/24"}]"#), import(&office)];
+    for answer in refused {
+        assert_eq!((answer.status, answer.json()["errorCode"].as_str()), (503, Some("STORE_UNAVAILABLE")));
+    }
+    assert_eq!(office.through(&key).0, 200);
+    assert_eq!(office.own("GET", &list.replace("?force=true", ""), "").json()["totalCount"], 0);
+    let _ = output(Command::new("kill").arg(tracer.child().id().to_string()));
+    let _ = tracer.child().wait();
+    // Nothing of it is left, and everything goes on.
+    assert_eq!(sqlite(&office.path("store.db"), "PRAGMA integrity_check"), "ok");
+    assert_eq!(office.own("PUT", &list, r#"[{"cidrBlock":"203.0.113.0/24"}]"#).status, 200);
+    assert_eq!(office.through(&key).0, 403);
+    assert_eq!(import(&office).json()["apiKeys"]["added"], 1);
 }
 
 #[test]
@@ -88,52 +120,6 @@ fn sqlite(store: &Path, sql: &str) -> String {
     let done = output(Command::new(program("sqlite3")).arg(store).arg(sql));
     assert!(done.status.success(), "{done:?}");
     String::from_utf8_lossy(&done.stdout).trim().to_owned()
-}
-
-/// Kills the program at the n-th call of a kind that the thread of changes makes, for every n until the change goes through.
-#[track_caller]
-fn killed_at_each(call: &str) {
-    program("strace");
-    let mut office = Office::open();
-    let key = office.key("[]");
-    let list = format!("/apiKeys/{}/accessList", key.id);
-    let mut deaths = 0;
-    for at in 1..=60 {
-        // Each change replaces the list by one network that tells which change it was.
-        let network = format!("127.{at}.0.0/16");
-        let body = format!("[{{\"cidrBlock\":\"{network}\"}}]");
-        let before = office.own("GET", &list, "").json()["results"].clone();
-        let mut tracer = office.injected(call, at);
-        let answer = office.own("PUT", &format!("{list}?force=true"), &body);
-        // Ending strace leaves the program running.
-        let _ = output(Command::new("kill").arg(tracer.child().id().to_string()));
-        let _ = tracer.child().wait();
-        if answer.status == 200 {
-            break;
-        }
-        assert_eq!(answer.status, 0, "{}", answer.text());
-        deaths += 1;
-        office = office.revived();
-        assert_eq!(sqlite(&office.path("store.db"), "PRAGMA integrity_check"), "ok", "{call} {at}");
-        let after = office.own("GET", &list, "").json()["results"].clone();
-        let is_whole = after[0]["cidrBlock"] == network && after.as_array().unwrap().len() == 1;
-        assert!(is_whole || after == before, "{call} {at}: neither whole nor absent: {after:#}");
-        // What is stored is what is enforced: 127.0.0.1 is in no 127.N.0.0/16 but on an empty list.
-        let expected = if after.as_array().unwrap().is_empty() { 200 } else { 403 };
-        assert_eq!(office.through(&Key { id: key.id.clone(), pair: key.pair.clone() }).0, expected, "{call} {at}");
-    }
-    assert!(deaths > 0, "no {call} was ever met");
-    assert!(deaths < 60, "the change never went through");
-}
-
-#[test]
-fn l10_killed_at_each_write_a_change_is_whole_or_absent() {
-    killed_at_each("pwrite64");
-}
-
-#[test]
-fn l10_killed_at_each_sync_a_change_is_whole_or_absent() {
-    killed_at_each("fdatasync,fsync");
 }
 
 #[test]
