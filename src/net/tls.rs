@@ -98,16 +98,27 @@ pub type ClientSide = Arc<ClientConfig>;
 /// The name that an upstream's certificate must have.
 pub type VerifiedName = ServerName<'static>;
 
-/// Shakes hands with an upstream.
+/// Shakes hands with an upstream. `http2` is asked for alone, and has to be agreed on then.
 ///
 /// # Errors
-/// The handshake failed, or the certificate is not good for the name.
+/// The handshake failed, the certificate is not good for the name, or the upstream does not speak HTTP/2.
 pub async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
     config: ClientSide,
     name: VerifiedName,
+    http2: bool,
     stream: S,
 ) -> std::io::Result<ClientStream<S>> {
-    TlsConnector::from(config).connect(name, stream).await
+    let connector = TlsConnector::from(config);
+    if !http2 {
+        return connector.connect(name, stream).await;
+    }
+    let stream = connector.with_alpn(vec![HTTP_2.to_vec()]).connect(name, stream).await?;
+    match stream.get_ref().1.alpn_protocol() == Some(HTTP_2) {
+        true => Ok(stream),
+        false => {
+            Err(std::io::Error::other("it does not agree on HTTP/2 (ALPN `h2`); write `https://` in place of `h2://`"))
+        }
+    }
 }
 
 /// Certificates as their file has them, in its order.

@@ -271,6 +271,7 @@ fn failure_of(fault: &SendFault) -> Failure {
         }
         SendFault::Failed(_) => (Code::UpstreamProtocolError, "the upstream closed the connection without an answer"),
         SendFault::Unacceptable(why) => (Code::UpstreamProtocolError, *why),
+        SendFault::Unaddressed => (Code::InternalError, "the request names no host that HTTP/2 could say"),
         SendFault::UpstreamSlow => (Code::UpstreamTimeout, "the upstream did not answer in time"),
         SendFault::TotalPassed => (Code::UpstreamTimeout, "there was no answer within the upstream's total_timeout"),
         SendFault::ClientSlow => (Code::RequestTimeout, "the client's body did not come in time"),

@@ -14,10 +14,23 @@ use super::connection::{LINGER, LINGER_BYTES};
 pub(super) use reply::ReplyBody;
 pub(super) use request::{Progress, RequestBody, Rules};
 
-/// Why a body ended before its end. The reason is in the ledger; hyper only has to close the connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// Why a body ended before its end. The reason is in the ledger; hyper only has to close the connection, or to reset the
+/// stream for the reason that it finds here.
+#[derive(Debug, thiserror::Error)]
 #[error("the body was cut off")]
-pub(super) struct CutOff;
+pub(super) struct CutOff(#[source] h2::Error);
+
+impl CutOff {
+    /// A request that nobody wants to be answered any more.
+    fn of_request() -> Self {
+        Self(h2::Reason::CANCEL.into())
+    }
+
+    /// An answer that can't be told to its end.
+    fn of_answer() -> Self {
+        Self(h2::Reason::INTERNAL_ERROR.into())
+    }
+}
 
 /// Reads on for a moment what nobody wants.
 pub(super) async fn discard(mut body: Incoming) {

@@ -42,7 +42,11 @@ pub(super) async fn forward(permit: Permit<'_>, outgoing: Outgoing, mut ledger: 
     };
     ledger.goes_to(&upstream);
 
-    let upgrade = headers::wanted_upgrade(&head, permit.route());
+    // A stream of HTTP/2 can't become another protocol by a 101 (RFC 9113 §8.6).
+    let upgrade = match upstream.rules.speaks_http2() {
+        true => None,
+        false => headers::wanted_upgrade(&head, permit.route()),
+    };
     let identity = match permit.grant() {
         Grant::Credential { credential, organization, .. } => Some(Identity { credential, organization }),
         Grant::Public => None,
@@ -80,7 +84,12 @@ pub(super) async fn forward(permit: Permit<'_>, outgoing: Outgoing, mut ledger: 
         Ok(Sent::Answered(answer, lease)) => {
             context.watch.upstream.clear();
             if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-                return tunnel::switch(answer, lease, ledger);
+                if let Some(upstream) = lease.into_tunnel() {
+                    return tunnel::switch(answer, upstream, ledger);
+                }
+                // `link` has refused it already.
+                ledger.failed(Code::UpstreamProtocolError, Some("a stream of HTTP/2 can't become another protocol"));
+                return reply::refuse(Code::UpstreamProtocolError, settings, ledger, false);
             }
             let (mut head, body) = answer.into_parts();
             headers::clean_answer(&mut head.headers);
@@ -93,8 +102,7 @@ pub(super) async fn forward(permit: Permit<'_>, outgoing: Outgoing, mut ledger: 
                 // would keep the rest of its own request from being sent.
                 Some(progress) => {
                     progress.answer_began();
-                    lease.detach(progress, upstream.rules.idle_timeout);
-                    None
+                    lease.detach(progress, upstream.rules.idle_timeout)
                 }
                 None => Some(lease),
             };

@@ -335,7 +335,7 @@ fn tls_is_spoken_on_both_sides() {
     let secured = |server_name: &str| {
         let Endpoint::Net { host, port, authority, .. } = to(address) else { unreachable!() };
         let (ca, server_name) = (Some(ca.clone()), Some(server_name.to_owned()));
-        gateway(vec![Endpoint::Net { https: true, host, port, authority }], |settings| {
+        gateway(vec![Endpoint::Net { https: true, http2: false, host, port, authority }], |settings| {
             settings.upstreams[0].tls = settings::UpstreamTls { ca, server_name };
         })
     };

@@ -24,7 +24,7 @@ use super::client_io::ClientIo;
 use super::context::{Context, Ending};
 use super::headers;
 use super::ledger::Ledger;
-use super::upstream::{Lease, UpstreamSide};
+use super::upstream::UpstreamSide;
 use frames::Frames;
 
 /// Bytes that are read at once.
@@ -48,7 +48,11 @@ pub(super) struct Switched {
 }
 
 /// Passes the upstream's 101 on; the tunnel begins when hyper has written it.
-pub(super) fn switch(answer: Response<Incoming>, lease: Lease, mut ledger: Box<Ledger>) -> Response<ReplyBody> {
+pub(super) fn switch(
+    answer: Response<Incoming>,
+    upstream: UpstreamSide,
+    mut ledger: Box<Ledger>,
+) -> Response<ReplyBody> {
     let (mut head, _no_body) = answer.into_parts();
     // `link` has compared it with what was asked.
     let protocol = head.headers.get(UPGRADE).cloned();
@@ -64,7 +68,7 @@ pub(super) fn switch(answer: Response<Incoming>, lease: Lease, mut ledger: Box<L
     let context = Rc::clone(ledger.context());
     // What an answer may take is no measure for a tunnel.
     context.watch.total.clear();
-    context.switch(Switched { upstream: lease.into_tunnel(), ledger, is_websocket });
+    context.switch(Switched { upstream, ledger, is_websocket });
     Response::from_parts(head, ReplyBody::whole(Bytes::new(), None))
 }
 

@@ -29,7 +29,7 @@ use balance::{Dice, Lasting};
 pub(super) use balance::{Tried, Upstream};
 use budget::Budget;
 pub(super) use client_tls::ClientTls;
-pub(super) use connect::{Target, open};
+pub(super) use connect::{Stream, Target, open};
 pub(super) use echo::echo;
 use endpoint::Home;
 pub(super) use endpoint::{Endpoint, Lease, Slot, UpstreamSide, literal};

@@ -2,6 +2,8 @@
 
 mod client;
 mod third_party;
+mod towards_upstreams;
+mod upstream;
 
 use std::time::Duration;
 

@@ -176,6 +176,12 @@ fn each_fault_is_refused_at_its_place() {
         ("gateway:\n  upstreams:\n    a: {endpoints: [\"http://a:0\"]}", "3:21", "is not an endpoint"),
         ("gateway:\n  upstreams:\n    a: {endpoints: [\"http://a b\"]}", "3:21", "is not an endpoint"),
         ("gateway:\n  upstreams:\n    a: {endpoints: [\"echo:\", \"http://a\"]}", "3:20", "mixes `echo:`"),
+        (
+            "gateway:\n  upstreams:\n    a: {endpoints: [\"h2c://b\", \"http://a\"]}",
+            "3:20",
+            "mixes endpoints of HTTP/2",
+        ),
+        ("gateway:\n  upstreams:\n    a: {endpoints: [\"grpc://b\"]}", "3:21", "is not an endpoint"),
         ("gateway:\n  upstreams:\n    a: {endpoints: [\"http://a\", \"http://a/\"]}", "3:33", "listed twice"),
         ("gateway:\n  upstreams:\n    a: {endpoints: [\"http://a\"], connect_timeout: 5}", "3:51", "is not a duration"),
         ("gateway:\n  upstreams:\n    a: {endpoints: [\"http://a\"], tls: {ca: nowhere.pem}}", "3:44", "can't be read"),

@@ -56,7 +56,15 @@ impl Resolve<'_> {
         }
         let echoes = endpoints.iter().filter(|one| **one == Endpoint::Echo).count();
         if echoes > 0 && endpoints.len() > echoes {
-            self.error(place, format!("upstream `{name}` mixes `echo:` with real endpoints; keep one kind"));
+            self.error(place.clone(), format!("upstream `{name}` mixes `echo:` with real endpoints; keep one kind"));
+        }
+        let speaks_http2 = |one: &&Endpoint| matches!(one, Endpoint::Net { http2: true, .. });
+        let of_http2 = endpoints.iter().filter(speaks_http2).count();
+        if of_http2 > 0 && of_http2 < endpoints.len() && echoes == 0 {
+            let message = format!(
+                "upstream `{name}` mixes endpoints of HTTP/2 (`h2://`, `h2c://`) with others; make two upstreams of it"
+            );
+            self.error(place, message);
         }
         let tls_place = step(at, "tls");
         let ca = self.optional_file(step(&tls_place, "ca"), raw.tls.ca.as_deref());
@@ -177,11 +185,16 @@ fn endpoint(text: &str) -> Result<Endpoint, String> {
         return Err("the endpoint has a user name or password in it; leave them out".into());
     }
     let fault = || {
-        format!("`{}` is not an endpoint; write it like http://127.0.0.1:3000 or https://api.example.com", shown(text))
+        format!(
+            "`{}` is not an endpoint; write it like http://127.0.0.1:3000, https://api.example.com or, of HTTP/2, h2c://127.0.0.1:50051",
+            shown(text)
+        )
     };
-    let (https, rest) = match text.split_once("://") {
-        Some(("http", rest)) => (false, rest),
-        Some(("https", rest)) => (true, rest),
+    let (https, http2, rest) = match text.split_once("://") {
+        Some(("http", rest)) => (false, false, rest),
+        Some(("https", rest)) => (true, false, rest),
+        Some(("h2c", rest)) => (false, true, rest),
+        Some(("h2", rest)) => (true, true, rest),
         _ => return Err(fault()),
     };
     let authority = rest.strip_suffix('/').unwrap_or(rest);
@@ -199,7 +212,7 @@ fn endpoint(text: &str) -> Result<Endpoint, String> {
     let legal = rustls_pki_types::ServerName::try_from(host).is_ok();
     let sent = HeaderValue::from_str(authority);
     match (port, sent, legal) {
-        (Some(port), Ok(sent), true) => Ok(Endpoint::Net { https, host: host.into(), port, authority: sent }),
+        (Some(port), Ok(sent), true) => Ok(Endpoint::Net { https, http2, host: host.into(), port, authority: sent }),
         _ => Err(fault()),
     }
 }

@@ -93,10 +93,12 @@ pub struct HealthCheck {
 /// One address of an upstream.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Endpoint {
-    /// `http://host:port` or `https://host:port`.
+    /// `http://host:port` or `https://host:port`; `h2c://` and `h2://` are the same with HTTP/2.
     Net {
         /// Whether TLS is spoken.
         https: bool,
+        /// Whether HTTP/2 is spoken, and nothing else.
+        http2: bool,
         /// Host name or address literal without brackets.
         host: Arc<str>,
         /// Port.
@@ -117,12 +119,24 @@ pub struct UpstreamTls {
     pub server_name: Option<String>,
 }
 
+impl Upstream {
+    /// Whether HTTP/2 is spoken with its endpoints: with all of them or with none.
+    pub fn speaks_http2(&self) -> bool {
+        matches!(self.endpoints.first(), Some(Endpoint::Net { http2: true, .. }))
+    }
+}
+
 impl fmt::Display for Endpoint {
     /// As metrics and log name it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Net { https, authority, .. } => {
-                let scheme = if *https { "https" } else { "http" };
+            Self::Net { https, http2, authority, .. } => {
+                let scheme = match (https, http2) {
+                    (false, false) => "http",
+                    (true, false) => "https",
+                    (false, true) => "h2c",
+                    (true, true) => "h2",
+                };
                 write!(f, "{scheme}://{}", authority.to_str().unwrap_or_default())
             }
             Self::Echo => f.write_str("echo:"),

@@ -87,7 +87,7 @@ impl Streaming {
     /// The next piece. Where the connection is driven here, nobody else can make the body's channel ready: its waker need not
     /// be told, and this task is not woken by its own doing.
     fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Some(lease) = &mut self.lease else {
+        let Some(lease) = self.lease.as_mut().filter(|lease| lease.is_driven_here()) else {
             return Pin::new(&mut self.incoming).poll_frame(cx);
         };
         let mut blind = task::Context::from_waker(task::Waker::noop());
@@ -187,7 +187,7 @@ impl Body for ReplyBody {
         open.failed(cut.0, Some(cut.1));
         *ledger = None;
         streaming.lease = None;
-        Poll::Ready(Some(Err(CutOff)))
+        Poll::Ready(Some(Err(CutOff::of_answer())))
     }
 
     fn is_end_stream(&self) -> bool {

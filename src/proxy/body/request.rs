@@ -132,7 +132,7 @@ impl Streaming {
 
     fn fail(&self, code: Code) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
         self.progress.fault.set(Some(code));
-        Poll::Ready(Some(Err(CutOff)))
+        Poll::Ready(Some(Err(CutOff::of_request())))
     }
 
     fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {

@@ -28,8 +28,13 @@ fn answers_in_a_row_change_the_health_and_the_first_decides_alone() {
 
 #[test]
 fn names_are_looked_up_and_addresses_only_checked() {
-    let endpoint =
-        |host: &str| Endpoint::Net { https: false, host: host.into(), port: 80, authority: host.parse().unwrap() };
+    let endpoint = |host: &str| Endpoint::Net {
+        https: false,
+        http2: false,
+        host: host.into(),
+        port: 80,
+        authority: host.parse().unwrap(),
+    };
     let endpoints = vec![endpoint("api.internal"), endpoint("192.0.2.1"), Endpoint::Echo];
     let mut settings = crate::proxy::tests::harness::gateway(endpoints, |_| {});
     let names = |settings: &Gateway| {

@@ -11,6 +11,7 @@ use crate::live::endpoints::{Address, Place};
 fn a_name_follows_its_addresses_and_their_health() {
     let name = Endpoint::Net {
         https: false,
+        http2: false,
         host: "nobody.invalid".into(),
         port: 80,
         authority: "nobody.invalid".parse().unwrap(),

@@ -88,6 +88,7 @@ pub(in crate::proxy) fn gateway(endpoints: Vec<Endpoint>, change: impl FnOnce(&m
 pub(super) fn to(address: SocketAddr) -> Endpoint {
     Endpoint::Net {
         https: false,
+        http2: false,
         host: address.ip().to_string().into(),
         port: address.port(),
         authority: address.to_string().parse().unwrap(),

@@ -54,6 +54,7 @@ pub(in crate::proxy) enum Target<'a> {
 pub(in crate::proxy) async fn open(
     target: Target<'_>,
     tls: Option<(ClientSide, VerifiedName)>,
+    http2: bool,
 ) -> Result<Stream, ConnectFault> {
     let stream = match target {
         Target::Address(address) => TcpStream::connect(address).await.map_err(ConnectFault::Tcp)?,
@@ -67,7 +68,7 @@ pub(in crate::proxy) async fn open(
     match tls {
         None => Ok(Stream::Plain(stream)),
         Some((config, name)) => {
-            let stream = tls::connect(config, name, stream).await.map_err(ConnectFault::Tls)?;
+            let stream = tls::connect(config, name, http2, stream).await.map_err(ConnectFault::Tls)?;
             Ok(Stream::Tls(Box::new(stream)))
         }
     }

@@ -15,7 +15,7 @@ use http::HeaderValue;
 
 use super::ClientTls;
 use super::connect::{self, ConnectFault, Stream, Target};
-use super::link::Link;
+use super::link::{Link, Own, Shared};
 use super::queue::Queue;
 use super::standing::Standing;
 use crate::config::settings::{self, Upstream, UpstreamTls};
@@ -40,6 +40,12 @@ pub(in crate::proxy) struct Endpoint {
     max_idle: usize,
     idle_ms: u64,
     idle: RefCell<Vec<Idle>>,
+    /// The connection that new streams are opened on, where HTTP/2 is spoken.
+    shared: RefCell<Option<Shared>>,
+    /// When a stream of it was last begun or ended.
+    shared_at: Cell<u64>,
+    /// Held by whoever makes such a connection: others wait for it rather than to make another one.
+    opening: tokio::sync::Mutex<()>,
     /// Kept connections that were good when they were needed, since the last that was not.
     kept_well: Cell<u32>,
     in_use: Cell<usize>,
@@ -50,7 +56,7 @@ pub(in crate::proxy) struct Endpoint {
 
 #[derive(Debug)]
 struct Idle {
-    link: Box<Link>,
+    link: Box<Own>,
     since: u64,
 }
 
@@ -64,9 +70,10 @@ pub(in crate::proxy) struct Slot {
 /// A connection taken out of the pool for one exchange. Dropping it closes the connection.
 #[derive(Debug)]
 pub(in crate::proxy) struct Lease {
-    pub(in crate::proxy) link: Box<Link>,
+    pub(in crate::proxy) link: Link,
     slot: Slot,
-    /// The coarse time at which it was put away; `None` for a fresh one.
+    /// The coarse time at which it was put away; `None` for a fresh one. A shared one is as old as can be: it may be closed
+    /// at any time.
     pub(in crate::proxy) idle_since: Option<u64>,
     ticks: Rc<Ticks>,
 }
@@ -110,6 +117,9 @@ impl Endpoint {
             max_idle: home.upstream.pool_max_idle,
             idle_ms: u64::try_from(home.upstream.pool_idle_timeout.as_millis()).unwrap_or(u64::MAX),
             idle: RefCell::default(),
+            shared: RefCell::default(),
+            shared_at: Cell::new(0),
+            opening: tokio::sync::Mutex::default(),
             kept_well: Cell::new(0),
             in_use: Cell::new(0),
             standing: Standing::new(),
@@ -130,6 +140,20 @@ impl Endpoint {
 
     pub(in crate::proxy) fn is_echo(&self) -> bool {
         self.address == settings::Endpoint::Echo
+    }
+
+    fn speaks_http2(&self) -> bool {
+        matches!(self.address, settings::Endpoint::Net { http2: true, .. })
+    }
+
+    /// The connection that streams are opened on, if there is one that takes them.
+    fn shared(&self, now: u64) -> Option<Shared> {
+        let mut held = self.shared.borrow_mut();
+        held.take_if(|shared| !shared.is_open());
+        if held.is_some() {
+            self.shared_at.set(now);
+        }
+        held.clone()
     }
 
     pub(super) fn is_https(&self) -> bool {
@@ -178,9 +202,12 @@ impl Endpoint {
         let mut idle = self.idle.borrow_mut();
         let stale = idle.iter().take_while(|idle| idle.since.saturating_add(self.idle_ms) <= now).count();
         idle.drain(..stale);
+        if self.in_use.get() == 0 && self.shared_at.get().saturating_add(self.idle_ms) <= now {
+            *self.shared.borrow_mut() = None;
+        }
     }
 
-    fn put(&self, link: Box<Link>, now: u64) {
+    fn put(&self, link: Box<Own>, now: u64) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < self.max_idle {
             idle.push(Idle { link, since: now });
@@ -196,6 +223,15 @@ impl Slot {
     /// A waiting connection that is still good, the one used last; the slot comes back where there is none.
     pub(in crate::proxy) fn take(self, ticks: &Rc<Ticks>, cx: &mut task::Context<'_>) -> Result<Lease, Self> {
         let endpoint = &self.endpoint;
+        if endpoint.speaks_http2() {
+            return match endpoint.shared(ticks.now()) {
+                Some(shared) => {
+                    let link = Link::Shared(shared);
+                    Ok(Lease { link, slot: self, idle_since: Some(0), ticks: Rc::clone(ticks) })
+                }
+                None => Err(self),
+            };
+        }
         loop {
             let Some(Idle { mut link, since }) = endpoint.idle.borrow_mut().pop() else { break };
             let is_young = since.saturating_add(endpoint.idle_ms) > ticks.now();
@@ -205,7 +241,12 @@ impl Slot {
                 endpoint.kept_well.set(0);
             }
             if is_young && is_clean {
-                return Ok(Lease { link, slot: self, idle_since: Some(since), ticks: Rc::clone(ticks) });
+                return Ok(Lease {
+                    link: Link::Own(link),
+                    slot: self,
+                    idle_since: Some(since),
+                    ticks: Rc::clone(ticks),
+                });
             }
         }
         Err(self)
@@ -213,8 +254,8 @@ impl Slot {
 
     /// A fresh connection.
     pub(in crate::proxy) async fn connect(self, ticks: &Rc<Ticks>) -> Result<Lease, ConnectFault> {
-        let endpoint = &self.endpoint;
-        let settings::Endpoint::Net { https, host, port, .. } = &endpoint.address else {
+        let endpoint = Rc::clone(&self.endpoint);
+        let settings::Endpoint::Net { https, http2, host, port, .. } = &endpoint.address else {
             return Err(ConnectFault::NotNet);
         };
         let tls = match https {
@@ -225,9 +266,23 @@ impl Slot {
             false => None,
         };
         let target = endpoint.at.map_or(Target::Name(host, *port), Target::Address);
-        let stream = connect::open(target, tls).await?;
-        let link = Link::open(stream).await.map_err(ConnectFault::Handshake)?;
-        Ok(Lease { link: Box::new(link), slot: self, idle_since: None, ticks: Rc::clone(ticks) })
+        let ticks = Rc::clone(ticks);
+        if !http2 {
+            let stream = connect::open(target, tls, false).await?;
+            let link = Own::open(stream).await.map_err(ConnectFault::Handshake)?;
+            return Ok(Lease { link: Link::Own(Box::new(link)), slot: self, idle_since: None, ticks });
+        }
+        let _alone = endpoint.opening.lock().await;
+        let shared = match endpoint.shared(ticks.now()) {
+            Some(shared) => shared,
+            None => {
+                let stream = connect::open(target, tls, true).await?;
+                let shared = Shared::open(stream).await.map_err(ConnectFault::Handshake)?;
+                *endpoint.shared.borrow_mut() = Some(shared.clone());
+                shared
+            }
+        };
+        Ok(Lease { link: Link::Shared(shared), slot: self, idle_since: None, ticks })
     }
 }
 
@@ -251,9 +306,17 @@ impl Drop for Slot {
 }
 
 impl Lease {
+    /// Whether the connection moves only while [`Self::poll_drive`] is called.
+    pub(in crate::proxy) fn is_driven_here(&self) -> bool {
+        self.link.is_driven_here()
+    }
+
     /// Drives the connection; `Ready` once it has ended.
     pub(in crate::proxy) fn poll_drive(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
-        self.link.poll_drive(cx)
+        match &mut self.link {
+            Link::Own(own) => own.poll_drive(cx),
+            Link::Shared(_) => Poll::Pending,
+        }
     }
 
     /// Closes the connection; what it may have used stays taken.
@@ -263,23 +326,36 @@ impl Lease {
 
     /// Back into the pool, where the exchange left it in a state to be used again.
     pub(in crate::proxy) fn give_back(self) {
-        let Self { mut link, slot, ticks, .. } = self;
-        if link.is_reusable() {
-            slot.endpoint.put(link, ticks.now());
+        let Self { link, slot, ticks, .. } = self;
+        match link {
+            Link::Own(mut own) => {
+                if own.is_reusable() {
+                    slot.endpoint.put(own, ticks.now());
+                }
+            }
+            Link::Shared(_) => slot.endpoint.shared_at.set(ticks.now()),
         }
     }
 
-    /// Hands the connection over to a tunnel, after a 101.
-    pub(in crate::proxy) fn into_tunnel(self) -> UpstreamSide {
+    /// Hands the connection over to a tunnel, after a 101; `None` where it is not this exchange's own.
+    pub(in crate::proxy) fn into_tunnel(self) -> Option<UpstreamSide> {
         let Self { link, slot, .. } = self;
-        let (stream, ahead) = link.into_stream();
-        UpstreamSide { stream, ahead, _slot: slot }
+        let Link::Own(own) = link else { return None };
+        let (stream, ahead) = own.into_stream();
+        Some(UpstreamSide { stream, ahead, _slot: slot })
     }
 
-    /// Lets the connection run on by itself until its exchange is over; it is not used again.
-    pub(in crate::proxy) fn detach(self, progress: Rc<Progress>, patience: Duration) {
-        let Self { link, slot, .. } = self;
-        link.detach(progress, patience, slot);
+    /// Lets a connection that was driven here run on by itself until its exchange is over; it is not used again. One that
+    /// does so anyway is kept by whoever reads the answer.
+    pub(in crate::proxy) fn detach(self, progress: Rc<Progress>, patience: Duration) -> Option<Self> {
+        let Self { link, slot, idle_since, ticks } = self;
+        match link {
+            Link::Own(own) => {
+                own.detach(progress, patience, slot);
+                None
+            }
+            Link::Shared(_) => Some(Self { link, slot, idle_since, ticks }),
+        }
     }
 }
 

@@ -1,7 +1,9 @@
-//! One connection to an upstream, driven by whoever waits for it.
+//! What a request goes to an upstream on: a connection of HTTP/1.1, driven by whoever waits for it, or a stream of HTTP/2.
 //!
 //! hyper's connection future is polled on the exchange's own task: no second task, no wake-up between the two
-//! (`docs/decisions`, PERFORMANCE). Never used for two exchanges at once.
+//! (`docs/decisions`, PERFORMANCE). Never used for two exchanges at once; `shared` has the one that is.
+
+mod shared;
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -22,6 +24,7 @@ use super::endpoint::Slot;
 use crate::proxy::body::{Progress, RequestBody};
 use crate::proxy::context::Context;
 use crate::proxy::headers;
+pub(super) use shared::Shared;
 
 /// Room for the heads of answers.
 const MAX_HEAD: usize = 64 * 1024;
@@ -30,9 +33,37 @@ const MAX_FIELDS: usize = 100;
 /// Most bytes that are read or kept back at once.
 const MAX_BUFFER: usize = 256 * 1024;
 
+/// What carries one exchange: a connection of its own, or a stream of one that many share.
+#[derive(Debug)]
+pub(in crate::proxy) enum Link {
+    /// HTTP/1.1.
+    Own(Box<Own>),
+    /// HTTP/2.
+    Shared(Shared),
+}
+
+impl Link {
+    /// Whether whoever waits for the exchange drives the connection; a shared one runs by itself.
+    pub(super) fn is_driven_here(&self) -> bool {
+        matches!(self, Self::Own(_))
+    }
+
+    /// Sends a request and waits for the head of its answer.
+    pub(in crate::proxy) async fn send(
+        &mut self,
+        request: Request<RequestBody>,
+        context: &Context,
+    ) -> Result<Response<Incoming>, SendFault> {
+        match self {
+            Self::Own(own) => own.send(request, context).await,
+            Self::Shared(shared) => Box::pin(shared.send(request, context)).await,
+        }
+    }
+}
+
 /// A connection and its sender.
 #[derive(Debug)]
-pub(in crate::proxy) struct Link {
+pub(in crate::proxy) struct Own {
     sender: SendRequest<RequestBody>,
     connection: Connection<TokioIo<Stream>, RequestBody>,
     ended: bool,
@@ -56,12 +87,15 @@ pub(in crate::proxy) enum SendFault {
     /// All of it took too long, whoever was slow.
     #[error("the exchange did not end in time")]
     TotalPassed,
+    /// It names no host that HTTP/2 could say.
+    #[error("the request names no host that HTTP/2 could say")]
+    Unaddressed,
     /// The client was too slow with its body.
     #[error("the client's body did not come in time")]
     ClientSlow,
 }
 
-impl Link {
+impl Own {
     pub(super) async fn open(stream: Stream) -> Result<Self, hyper::Error> {
         let (sender, connection) = Builder::new()
             .max_buf_size(MAX_BUFFER)
@@ -119,8 +153,7 @@ impl Link {
         (parts.io.into_inner(), parts.read_buf)
     }
 
-    /// Sends a request and waits for the head of its answer.
-    pub(in crate::proxy) async fn send(
+    async fn send(
         &mut self,
         request: Request<RequestBody>,
         context: &Context,
@@ -146,19 +179,27 @@ impl Link {
                 }
                 Poll::Pending => {}
             }
-            let now = context.worker.ticks.now();
-            if context.watch.upstream.has_passed(now) {
-                Poll::Ready(Err(SendFault::UpstreamSlow))
-            } else if context.watch.read.has_passed(now) {
-                Poll::Ready(Err(SendFault::ClientSlow))
-            } else if context.watch.total.has_passed(now) {
-                Poll::Ready(Err(SendFault::TotalPassed))
-            } else {
-                Poll::Pending
+            match overdue(context) {
+                Some(fault) => Poll::Ready(Err(fault)),
+                None => Poll::Pending,
             }
         })
         .await?;
         accept(response, asked.as_ref())
+    }
+}
+
+/// Whose time is over.
+fn overdue(context: &Context) -> Option<SendFault> {
+    let now = context.worker.ticks.now();
+    if context.watch.upstream.has_passed(now) {
+        Some(SendFault::UpstreamSlow)
+    } else if context.watch.read.has_passed(now) {
+        Some(SendFault::ClientSlow)
+    } else if context.watch.total.has_passed(now) {
+        Some(SendFault::TotalPassed)
+    } else {
+        None
     }
 }
 

@@ -1,10 +1,12 @@
-//! Clients of others: curl, nghttp and h2load (nghttp2), as they come.
+//! Clients of others: curl, nghttp and h2load (nghttp2), and gRPC on both sides, as they come.
 
-use std::process::Command;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use super::setting;
-use crate::programs::{program, succeed};
-use crate::stage::{KEY, Stage};
+use crate::programs::{Running, eventually, free_port, package, program, succeed};
+use crate::stage::{KEY, KEY_WITHOUT_LIST, Stage};
 use crate::tls::{certificate, secured};
 
 fn key() -> String {
@@ -64,4 +66,80 @@ fn nghttp_reads_limits_and_answers() {
         assert!(told.contains(told_so), "{told}");
     }
     assert!(!told.contains("recv RST_STREAM") && !told.contains("recv GOAWAY"), "{told}");
+}
+
+/// gRPC's own client and server: calls of every kind, large messages, statuses, deadlines, cancellation and refusals.
+#[test]
+fn grpc_passes_through() {
+    let script = package().join("tests/clients/grpc-calls.py");
+    let mut command = Command::new(program("http-clients-python"));
+    let mut server = Running::start(command.arg(&script).arg("serve").stdin(Stdio::piped()).stdout(Stdio::piped()));
+    let mut address = String::new();
+    BufReader::new(server.child().stdout.take().unwrap()).read_line(&mut address).unwrap();
+    let upstream = format!("upstreams: {{ api: {{ endpoints: [\"h2c://{}\"] }} }}", address.trim());
+    let stage = setting().gateway(&upstream).workers(2).set();
+    let mut command = Command::new(program("http-clients-python"));
+    let gateway = stage.gateway().to_string();
+    let told = succeed(command.arg(&script).args(["call", &gateway, KEY, KEY_WITHOUT_LIST]));
+    let expected = [
+        "unary b'hello' 5",
+        "large True",
+        "counts b'499'",
+        "adds b'6'",
+        "echoes 20 b'19'",
+        "fails ('FAILED_PRECONDITION', 'not today: ä', 'test')",
+        "deadline DEADLINE_EXCEEDED",
+        "noticed b'yes'",
+        "told b'x-forwarded-for,x-forwarded-host,x-forwarded-proto,x-portcullis-client-address,\
+         x-portcullis-credential,x-portcullis-credential-type,x-portcullis-org,x-portcullis-projects,\
+         x-portcullis-request-id,x-portcullis-roles'",
+        "no key UNAUTHENTICATED",
+        "stranger PERMISSION_DENIED",
+        "unknown UNIMPLEMENTED",
+    ];
+    assert_eq!(told.lines().collect::<Vec<_>>(), expected);
+}
+
+/// nginx as an upstream of HTTP/2 with TLS, and as one that can't.
+#[test]
+fn nginx_speaks_http2_behind_tls_where_it_is_asked_to() {
+    let made = certificate(&["localhost"]);
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().display();
+    std::fs::write(folder.path().join("tls.crt"), made.cert.pem()).unwrap();
+    std::fs::write(folder.path().join("tls.key"), made.signing_key.serialize_pem()).unwrap();
+    let (able, unable) = (free_port(), free_port());
+    let server = |listen: &str| {
+        format!(
+            "server {{ listen {listen}; ssl_certificate {at}/tls.crt; ssl_certificate_key {at}/tls.key;\n\
+             location / {{ return 200 \"$server_protocol $host\"; }} }}\n"
+        )
+    };
+    let text = format!(
+        "daemon off; master_process off; pid {at}/pid; error_log {at}/error.log;\nevents {{}}\nhttp {{\n access_log off;\n\
+         client_body_temp_path {at}/b; proxy_temp_path {at}/p; fastcgi_temp_path {at}/f; uwsgi_temp_path {at}/u; \
+         scgi_temp_path {at}/s;\n{}{} }}\n",
+        server(&format!("127.0.0.1:{able} ssl http2")),
+        server(&format!("127.0.0.1:{unable} ssl"))
+    );
+    std::fs::write(folder.path().join("nginx.conf"), text).unwrap();
+    let mut command = Command::new(program("nginx"));
+    command.arg("-p").arg(folder.path()).arg("-e").arg(folder.path().join("start.log"));
+    let _nginx = Running::start(command.arg("-c").arg(folder.path().join("nginx.conf")).stderr(Stdio::null()));
+    for port in [able, unable] {
+        eventually("nginx listens", Duration::from_secs(20), || {
+            std::net::TcpStream::connect(("127.0.0.1", port)).map(drop)
+        });
+    }
+    let before = |port: u16| {
+        let endpoint = format!("endpoints: [\"h2://127.0.0.1:{port}\"], tls: {{ ca: ca.crt, server_name: localhost }}");
+        setting().file("ca.crt", made.cert.pem()).gateway(&format!("upstreams: {{ api: {{ {endpoint} }} }}")).set()
+    };
+    let stage = before(able);
+    for _ in 0..2 {
+        let answer = stage.get("/", &[&key()]);
+        assert_eq!((answer.status, answer.text().as_str()), (200, "HTTP/2.0 api.example.com"));
+    }
+    let answer = before(unable).get("/", &[&key()]);
+    assert_eq!(answer.status, 502, "{}", answer.text());
 }
