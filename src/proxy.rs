@@ -134,7 +134,7 @@ pub fn start(parts: ProxyParts<'_>) -> Result<Running, StartFault> {
         let source = match &listen.tls {
             Some(files) => {
                 let config = parts.tls.certificates.of(files);
-                let config = config.ok_or_else(|| TlsFault::Unread { certificate: files.certificate.clone() })?;
+                let config = config.ok_or_else(|| TlsFault::Unread { address: listen.address })?;
                 Some(Arc::new(TlsAcceptorSource::new(config, listen.http2)))
             }
             None => None,

@@ -71,16 +71,28 @@ pub struct Listen {
     pub http2: Option<Toggle>,
 }
 
-/// Certificate and key of a listener.
+/// Certificates and keys of a listener.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListenTls {
     /// PEM file with the chain, leaf first. Relative to this file.
+    pub certificate: Option<String>,
+    /// PEM file with the private key. Relative to this file.
+    pub private_key: Option<String>,
+    /// Several in place of one: clients are shown the one that has the name they ask for, or the first. Default: one.
+    pub certificates: Option<Vec<CertificateFiles>>,
+    /// Certificates of clients. Not in this version: refused.
+    pub client_ca: Option<String>,
+}
+
+/// Certificate and key.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CertificateFiles {
+    /// PEM file with the chain, leaf first. Relative to this file.
     pub certificate: String,
     /// PEM file with the private key. Relative to this file.
     pub private_key: String,
-    /// Certificates of clients. Not in this version: refused.
-    pub client_ca: Option<String>,
 }
 
 /// Who may, and must, send a PROXY protocol header.

@@ -63,9 +63,16 @@ pub struct Listen {
     pub http2: bool,
 }
 
-/// Certificate chain and key of a listener, PEM files.
+/// What a listener speaks TLS with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenTls {
+    /// At least one; the first is for clients that ask for no name that any of them has.
+    pub certificates: Vec<CertificateFiles>,
+}
+
+/// Certificate chain and key, PEM files.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CertificateFiles {
     /// Chain, leaf first.
     pub certificate: PathBuf,
     /// PKCS#8, PKCS#1 or SEC1.

@@ -2,18 +2,22 @@
 //!
 //! TLS 1.2 and 1.3 only, no early data (threats.md F7), ALPN `h2` and `http/1.1`. Never turns the verification of an upstream off.
 
+mod by_name;
 pub mod files;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, InvalidDnsNameError, PrivateKeyDer, ServerName};
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use crate::config::settings::{ListenTls, UpstreamTls};
+use self::by_name::ByName;
+use crate::config::settings::{CertificateFiles, ListenTls, UpstreamTls};
 
 /// TLS can't be set up as configured.
 #[derive(Debug, thiserror::Error)]
@@ -29,8 +33,10 @@ pub enum TlsFault {
     Pair { certificate: PathBuf, private_key: PathBuf, source: rustls::Error },
     #[error("certificate file `{}` holds one that can't be an authority", path.display())]
     Authority { path: PathBuf, source: rustls::Error },
-    #[error("certificate `{}` was not read before it was needed", certificate.display())]
-    Unread { certificate: PathBuf },
+    #[error("certificate file `{}` begins with one that is no certificate of a server (X.509 version 3)", path.display())]
+    Leaf { path: PathBuf, source: webpki::Error },
+    #[error("the certificates of listener {address} were not read before they were needed")]
+    Unread { address: SocketAddr },
     #[error("server name `{name}` of an upstream is neither a host name nor an address")]
     ServerName { name: String, source: InvalidDnsNameError },
     #[error("TLS can't be set up")]
@@ -124,29 +130,40 @@ pub async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
 /// Certificates as their file has them, in its order.
 pub type Chain = Vec<CertificateDer<'static>>;
 
-/// Reads certificate and key of a listener.
+/// Reads certificates and keys of a listener.
 ///
 /// # Errors
 /// [`TlsFault`] naming the file.
-pub fn server_config(files: &ListenTls) -> Result<(Chain, Arc<ServerConfig>), TlsFault> {
-    let chain = certificates(&files.certificate)?;
-    let key = PrivateKeyDer::from_pem_file(&files.private_key)
-        .map_err(|source| TlsFault::PrivateKey { path: files.private_key.clone(), source })?;
-    let pair = |source| TlsFault::Pair {
-        certificate: files.certificate.clone(),
-        private_key: files.private_key.clone(),
-        source,
-    };
-    let mut config = ServerConfig::builder_with_provider(provider())
+pub fn server_config(files: &ListenTls) -> Result<(Vec<Chain>, Arc<ServerConfig>), TlsFault> {
+    let provider = provider();
+    let mut by_name = ByName::default();
+    let mut chains = Vec::new();
+    for files in &files.certificates {
+        let (chain, key) = pair(files)?;
+        let certified = CertifiedKey::from_der(chain.clone(), key, &provider).map_err(|source| TlsFault::Pair {
+            certificate: files.certificate.clone(),
+            private_key: files.private_key.clone(),
+            source,
+        })?;
+        by_name.add(certified, &files.certificate)?;
+        chains.push(chain);
+    }
+    let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .map_err(|source| TlsFault::Setup { source })?
         .with_no_client_auth()
-        .with_single_cert(chain.clone(), key)
-        .map_err(pair)?;
+        .with_cert_resolver(Arc::new(by_name));
     config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).into();
     config.max_early_data_size = 0;
     config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().map_err(|source| TlsFault::Setup { source })?;
-    Ok((chain, Arc::new(config)))
+    Ok((chains, Arc::new(config)))
+}
+
+/// Certificate and key as their files have them.
+fn pair(files: &CertificateFiles) -> Result<(Chain, PrivateKeyDer<'static>), TlsFault> {
+    let key = PrivateKeyDer::from_pem_file(&files.private_key)
+        .map_err(|source| TlsFault::PrivateKey { path: files.private_key.clone(), source });
+    Ok((certificates(&files.certificate)?, key?))
 }
 
 /// How an upstream is verified: by `ca` alone where it is given, otherwise by the system's roots, and by Mozilla's where the

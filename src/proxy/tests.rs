@@ -325,12 +325,17 @@ fn new_settings_serve_at_once() {
 fn tls_is_spoken_on_both_sides() {
     let folder = tempfile::tempdir().unwrap();
     let made = rcgen::generate_simple_self_signed(vec!["api.internal".to_owned()]).unwrap();
-    let files = ListenTls { certificate: folder.path().join("tls.crt"), private_key: folder.path().join("tls.key") };
+    let files = settings::CertificateFiles {
+        certificate: folder.path().join("tls.crt"),
+        private_key: folder.path().join("tls.key"),
+    };
     std::fs::write(&files.certificate, made.cert.pem()).unwrap();
     std::fs::write(&files.private_key, made.signing_key.serialize_pem()).unwrap();
     let upstream = Upstream::new(|_| OK.into());
     let ca = files.certificate.clone();
-    let inner = Harness::listening(gateway(vec![to(upstream.address)], |_| {}), |listen| listen.tls = Some(files));
+    let inner = Harness::listening(gateway(vec![to(upstream.address)], |_| {}), |listen| {
+        listen.tls = Some(ListenTls { certificates: vec![files] });
+    });
     let address = inner.running.as_ref().unwrap().local_addresses()[0];
     let secured = |server_name: &str| {
         let Endpoint::Net { host, port, authority, .. } = to(address) else { unreachable!() };

@@ -1,5 +1,6 @@
 //! TLS on both sides, through rustls as a client would use it.
 
+mod names;
 mod renewal;
 
 use std::io::{Read as _, Write as _};
@@ -46,7 +47,11 @@ fn connect(stage: &Stage, config: &Arc<ClientConfig>) -> Tls {
 }
 
 fn connect_to(gateway: SocketAddr, config: &Arc<ClientConfig>) -> Tls {
-    let name = ServerName::try_from("api.example.com").unwrap();
+    connect_as("api.example.com", gateway, config)
+}
+
+fn connect_as(name: &str, gateway: SocketAddr, config: &Arc<ClientConfig>) -> Tls {
+    let name = ServerName::try_from(name.to_owned()).unwrap();
     let stream = TcpStream::connect(gateway).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     StreamOwned::new(ClientConnection::new(Arc::clone(config), name).unwrap(), stream)

@@ -336,7 +336,8 @@ fn named_by(settings: &Settings) -> Vec<PathBuf> {
         paths.push(path.clone());
     }
     let listeners = settings.sockets.listen.iter().filter_map(|listen| listen.tls.as_ref());
-    paths.extend(listeners.flat_map(|tls| [tls.certificate.clone(), tls.private_key.clone()]));
+    let certificates = listeners.flat_map(|tls| &tls.certificates);
+    paths.extend(certificates.flat_map(|files| [files.certificate.clone(), files.private_key.clone()]));
     paths.extend(settings.gateway.upstreams.iter().filter_map(|upstream| upstream.tls.ca.clone()));
     let digest = settings.gateway.credentials.digest.as_ref();
     paths.extend(digest.and_then(|digest| digest.nonce_key.as_ref()).map(|key| key.file.clone()));

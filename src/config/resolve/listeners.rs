@@ -8,7 +8,7 @@ use super::{Resolve, names, step};
 use crate::access::network::Networks;
 use crate::config::document::{Finding, Path, path};
 use crate::config::raw;
-use crate::config::settings::{AddressHeader, ClientAddressRule, Listen, ListenTls, Sockets};
+use crate::config::settings::{AddressHeader, CertificateFiles, ClientAddressRule, Listen, ListenTls, Sockets};
 
 /// More workers than any machine has cores.
 const MOST_WORKERS: usize = 4096;
@@ -73,11 +73,7 @@ impl Resolve<'_> {
                     let message = "certificates of clients are not verified by this version; take `client_ca` out";
                     self.findings.push(Finding::error(step(&place, "client_ca"), message).at_key());
                 }
-                let certificate = self.readable_file(step(&place, "certificate"), &tls.certificate);
-                let private_key = self.readable_file(step(&place, "private_key"), &tls.private_key);
-                certificate
-                    .zip(private_key)
-                    .map(|(certificate, private_key)| Some(ListenTls { certificate, private_key }))
+                self.certificates(&place, tls).map(|certificates| Some(ListenTls { certificates }))
             }
         };
         let proxy_protocol = raw.proxy_protocol.as_ref().map(|proxy| {
@@ -94,6 +90,40 @@ impl Resolve<'_> {
         });
         let http2 = raw.http2.map_or(raw.tls.is_some(), |toggle| toggle.0);
         Some(Listen { address: address?, tls: tls?, proxy_protocol, http2 })
+    }
+
+    /// One certificate, or several.
+    fn certificates(&mut self, at: &Path, raw: &raw::ListenTls) -> Option<Vec<CertificateFiles>> {
+        let one = (raw.certificate.as_deref(), raw.private_key.as_deref());
+        match (&raw.certificates, one) {
+            (None, (Some(certificate), Some(private_key))) => {
+                self.certificate(at, certificate, private_key).map(|files| vec![files])
+            }
+            (Some(several), (None, None)) if !several.is_empty() => {
+                let place = step(at, "certificates");
+                let mut read = Vec::new();
+                for (index, files) in several.iter().enumerate() {
+                    read.push(self.certificate(&step(&place, index), &files.certificate, &files.private_key));
+                }
+                read.into_iter().collect()
+            }
+            (None, (Some(_), None)) => {
+                self.missing(at, "`private_key` is missing; name the file of the certificate's key")
+            }
+            (None, (None, Some(_))) => self.missing(at, "`certificate` is missing; name the file with the key's chain"),
+            _ => self.missing(at, "write either `certificate` and `private_key`, or a list of `certificates`"),
+        }
+    }
+
+    fn missing<T>(&mut self, at: &Path, message: &str) -> Option<T> {
+        self.error(at.clone(), message);
+        None
+    }
+
+    fn certificate(&mut self, at: &Path, certificate: &str, private_key: &str) -> Option<CertificateFiles> {
+        let certificate = self.readable_file(step(at, "certificate"), certificate);
+        let private_key = self.readable_file(step(at, "private_key"), private_key);
+        Some(CertificateFiles { certificate: certificate?, private_key: private_key? })
     }
 
     pub(super) fn socket_address(&mut self, at: Path, text: &str) -> Option<SocketAddr> {

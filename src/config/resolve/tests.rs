@@ -65,6 +65,17 @@ fn each_fault_is_refused_at_its_place() {
             "`private_key` is missing",
         ),
         (
+            "gateway:\n  listen:\n    - {address: 127.0.0.1:1, tls: {private_key: Cargo.toml}}",
+            "3:35",
+            "`certificate` is missing",
+        ),
+        ("gateway:\n  listen:\n    - {address: 127.0.0.1:1, tls: {certificates: []}}", "3:35", "write either"),
+        (
+            "gateway:\n  listen:\n    - {address: 127.0.0.1:1, tls: {certificate: Cargo.toml, certificates: []}}",
+            "3:35",
+            "write either",
+        ),
+        (
             "gateway:\n  listen:\n    - {address: 127.0.0.1:1, tls: {certificate: missing.crt, private_key: Cargo.toml}}",
             "3:49",
             "can't be read",

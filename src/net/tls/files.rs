@@ -26,13 +26,13 @@ pub enum FileFault {
 /// What was read of a file, and what it is used as.
 #[derive(Debug)]
 struct Used<C> {
-    chain: Chain,
+    chains: Vec<Chain>,
     config: Arc<C>,
 }
 
 impl<C> Clone for Used<C> {
     fn clone(&self) -> Self {
-        Self { chain: self.chain.clone(), config: Arc::clone(&self.config) }
+        Self { chains: self.chains.clone(), config: Arc::clone(&self.config) }
     }
 }
 
@@ -40,7 +40,7 @@ impl<C> Used<C> {
     /// The same value as before where the certificates are: a key is as good as another for one certificate.
     fn or_before(self, before: Option<&Self>) -> Self {
         match before {
-            Some(before) if before.chain == self.chain => before.clone(),
+            Some(before) if before.chains == self.chains => before.clone(),
             _ => self,
         }
     }
@@ -80,8 +80,13 @@ impl Certificates {
         for listen in &sockets.listen {
             let Some(files) = &listen.tls else { continue };
             match super::server_config(files) {
-                Ok((chain, config)) => {
-                    read.push((files.clone(), Used { chain, config }.or_before(before.used(files))));
+                Ok((chains, config)) => {
+                    let before = before.used(files);
+                    let config = match before {
+                        Some(before) => with_tickets_of(config, &before.config),
+                        None => config,
+                    };
+                    read.push((files.clone(), Used { chains, config }.or_before(before)));
                 }
                 Err(source) => faults.push(FileFault::Listener { address: listen.address, source }),
             }
@@ -106,6 +111,13 @@ impl Certificates {
     }
 }
 
+/// Clients resume their sessions where a certificate was renewed: what their tickets are sealed with stays. It changes by itself
+/// every few hours, and nobody else has it.
+fn with_tickets_of(mut config: Arc<ServerConfig>, before: &ServerConfig) -> Arc<ServerConfig> {
+    Arc::make_mut(&mut config).ticketer = Arc::clone(&before.ticketer);
+    config
+}
+
 impl Authorities {
     /// Reads the CA files of the upstreams. The system's authorities are not among them.
     ///
@@ -117,7 +129,7 @@ impl Authorities {
             let Some(path) = &upstream.tls.ca else { continue };
             match super::authority(path) {
                 Ok((chain, config)) => {
-                    read.insert(path.clone(), Used { chain, config }.or_before(before.0.get(path)));
+                    read.insert(path.clone(), Used { chains: vec![chain], config }.or_before(before.0.get(path)));
                 }
                 Err(source) => faults.push(FileFault::Upstream { name: Arc::clone(&upstream.name), source }),
             }

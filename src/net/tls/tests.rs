@@ -2,22 +2,26 @@
 
 use super::*;
 
-fn files(folder: &Path) -> ListenTls {
+fn files(folder: &Path) -> CertificateFiles {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    let files = ListenTls { certificate: folder.join("tls.crt"), private_key: folder.join("tls.key") };
+    let files = CertificateFiles { certificate: folder.join("tls.crt"), private_key: folder.join("tls.key") };
     std::fs::write(&files.certificate, made.cert.pem()).unwrap();
     std::fs::write(&files.private_key, made.signing_key.serialize_pem()).unwrap();
     files
 }
 
+fn one(files: CertificateFiles) -> ListenTls {
+    ListenTls { certificates: vec![files] }
+}
+
 #[test]
 fn a_pair_is_read_and_early_data_is_off() {
     let folder = tempfile::tempdir().unwrap();
-    let (_, config) = server_config(&files(folder.path())).unwrap();
+    let (_, config) = server_config(&one(files(folder.path()))).unwrap();
     assert_eq!(config.max_early_data_size, 0);
     assert_eq!(config.alpn_protocols, [b"h2".to_vec(), b"http/1.1".to_vec()]);
     let source = TlsAcceptorSource::new(Arc::clone(&config), true);
-    let (_, other) = server_config(&files(folder.path())).unwrap();
+    let (_, other) = server_config(&one(files(folder.path()))).unwrap();
     source.replace(Arc::clone(&other));
     assert!(Arc::ptr_eq(&source.current(), &other));
     let alone = TlsAcceptorSource::new(config, false);
@@ -30,17 +34,19 @@ fn a_pair_is_read_and_early_data_is_off() {
 fn faults_name_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let good = files(folder.path());
-    let absent = ListenTls { certificate: folder.path().join("absent.crt"), ..good.clone() };
+    let absent = one(CertificateFiles { certificate: folder.path().join("absent.crt"), ..good.clone() });
     assert!(server_config(&absent).unwrap_err().to_string().contains("absent.crt"));
     let empty = folder.path().join("empty.crt");
     std::fs::write(&empty, "").unwrap();
     assert!(matches!(
-        server_config(&ListenTls { certificate: empty, ..good.clone() }),
+        server_config(&one(CertificateFiles { certificate: empty, ..good.clone() })),
         Err(TlsFault::NoCertificate { .. })
     ));
     let other = tempfile::tempdir().unwrap();
-    let foreign = ListenTls { private_key: files(other.path()).private_key, ..good };
+    let foreign = one(CertificateFiles { private_key: files(other.path()).private_key, ..good.clone() });
     assert!(matches!(server_config(&foreign), Err(TlsFault::Pair { .. })));
+    let second = ListenTls { certificates: vec![good, foreign.certificates[0].clone()] };
+    assert!(matches!(server_config(&second), Err(TlsFault::Pair { .. })));
 }
 
 #[test]

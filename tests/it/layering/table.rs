@@ -121,6 +121,7 @@ pub const HOMES: &[(&str, Home)] = &[
     ("tokio_util", FromFloor(1)),
     ("tracing", FromFloor(1)),
     ("tracing_subscriber", Only(&["telemetry"])),
+    ("webpki", Only(&["net"])),
     ("webpki_roots", Only(&["net"])),
 ];
 
