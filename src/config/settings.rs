@@ -20,7 +20,7 @@ use crate::access::id::Id;
 use crate::access::network::Networks;
 use crate::access::route::RouteTable;
 pub use clients::{ClientLimits, FailureBudget, Pace, RequestRate};
-pub use upstream::{Ejection, Endpoint, HealthCheck, Queue, Retries, Upstream, UpstreamTls};
+pub use upstream::{Ejection, Endpoint, HealthCheck, Queue, Retries, Upstream, UpstreamFiles, UpstreamTls};
 
 /// Everything that one `portcullis serve` needs to know.
 #[derive(Debug, Clone)]

@@ -27,7 +27,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::tls::{self, TlsFault};
-use crate::config::settings::UpstreamTls;
+use crate::config::settings::{UpstreamFiles, UpstreamTls};
 
 /// From the look-up of the name to the last byte, where nothing else is said.
 pub const DEADLINE: Duration = Duration::from_secs(10);
@@ -117,8 +117,8 @@ impl Fetcher {
     /// # Errors
     /// [`FetchFault::Tls`] naming the file.
     pub fn new(ca: Option<&Path>) -> Result<Self, FetchFault> {
-        let settings = UpstreamTls { ca: ca.map(Path::to_owned), server_name: None };
-        Ok(Self { tls: tls::client_config(&settings)?, deadline: DEADLINE })
+        let files = UpstreamFiles { ca: ca.map(Path::to_owned), certificate: None };
+        Ok(Self { tls: tls::client_side(&files)?.1, deadline: DEADLINE })
     }
 
     /// The same with another deadline.

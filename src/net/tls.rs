@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use self::by_name::ByName;
-use crate::config::settings::{CertificateFiles, ListenTls, UpstreamTls};
+use crate::config::settings::{CertificateFiles, ListenTls, UpstreamFiles, UpstreamTls};
 
 /// TLS can't be set up as configured.
 #[derive(Debug, thiserror::Error)]
@@ -140,11 +140,8 @@ pub fn server_config(files: &ListenTls) -> Result<(Vec<Chain>, Arc<ServerConfig>
     let mut chains = Vec::new();
     for files in &files.certificates {
         let (chain, key) = pair(files)?;
-        let certified = CertifiedKey::from_der(chain.clone(), key, &provider).map_err(|source| TlsFault::Pair {
-            certificate: files.certificate.clone(),
-            private_key: files.private_key.clone(),
-            source,
-        })?;
+        let certified =
+            CertifiedKey::from_der(chain.clone(), key, &provider).map_err(|source| mismatch(files, source))?;
         by_name.add(certified, &files.certificate)?;
         chains.push(chain);
     }
@@ -159,6 +156,10 @@ pub fn server_config(files: &ListenTls) -> Result<(Vec<Chain>, Arc<ServerConfig>
     Ok((chains, Arc::new(config)))
 }
 
+fn mismatch(files: &CertificateFiles, source: rustls::Error) -> TlsFault {
+    TlsFault::Pair { certificate: files.certificate.clone(), private_key: files.private_key.clone(), source }
+}
+
 /// Certificate and key as their files have them.
 fn pair(files: &CertificateFiles) -> Result<(Chain, PrivateKeyDer<'static>), TlsFault> {
     let key = PrivateKeyDer::from_pem_file(&files.private_key)
@@ -166,44 +167,44 @@ fn pair(files: &CertificateFiles) -> Result<(Chain, PrivateKeyDer<'static>), Tls
     Ok((certificates(&files.certificate)?, key?))
 }
 
-/// How an upstream is verified: by `ca` alone where it is given, otherwise by the system's roots, and by Mozilla's where the
-/// system has none (an image FROM scratch).
+/// Reads the files of an upstream, and how it is spoken to by them. It is verified by `ca` alone where there is one, otherwise by
+/// the system's roots, and by Mozilla's where the system has none (an image FROM scratch).
 ///
 /// # Errors
 /// [`TlsFault`] naming the file.
-pub fn client_config(settings: &UpstreamTls) -> Result<ClientSide, TlsFault> {
-    if let Some(path) = &settings.ca {
-        return authority(path).map(|(_, config)| config);
-    }
+pub fn client_side(files: &UpstreamFiles) -> Result<(Vec<Chain>, ClientSide), TlsFault> {
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if roots.is_empty() {
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    let mut chains = Vec::new();
+    match &files.ca {
+        Some(path) => {
+            let chain = certificates(path)?;
+            for certificate in &chain {
+                let authority = |source| TlsFault::Authority { path: path.to_owned(), source };
+                roots.add(certificate.clone()).map_err(authority)?;
+            }
+            chains.push(chain);
+        }
+        None => {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            if roots.is_empty() {
+                roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+            }
+        }
     }
-    verified_by(roots)
-}
-
-/// Reads a CA file: how an upstream is verified by it alone.
-///
-/// # Errors
-/// [`TlsFault`] naming the file.
-pub fn authority(path: &Path) -> Result<(Chain, ClientSide), TlsFault> {
-    let mut roots = RootCertStore::empty();
-    let chain = certificates(path)?;
-    for certificate in &chain {
-        roots.add(certificate.clone()).map_err(|source| TlsFault::Authority { path: path.to_owned(), source })?;
-    }
-    Ok((chain, verified_by(roots)?))
-}
-
-fn verified_by(roots: RootCertStore) -> Result<ClientSide, TlsFault> {
-    let mut config = ClientConfig::builder_with_provider(provider())
+    let builder = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .map_err(|source| TlsFault::Setup { source })?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .with_root_certificates(roots);
+    let mut config = match &files.certificate {
+        None => builder.with_no_client_auth(),
+        Some(files) => {
+            let (chain, key) = pair(files)?;
+            chains.push(chain.clone());
+            builder.with_client_auth_cert(chain, key).map_err(|source| mismatch(files, source))?
+        }
+    };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    Ok((chains, Arc::new(config)))
 }
 
 /// The name that an upstream's certificate must have.

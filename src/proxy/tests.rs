@@ -341,7 +341,8 @@ fn tls_is_spoken_on_both_sides() {
         let Endpoint::Net { host, port, authority, .. } = to(address) else { unreachable!() };
         let (ca, server_name) = (Some(ca.clone()), Some(server_name.to_owned()));
         gateway(vec![Endpoint::Net { https: true, http2: false, host, port, authority }], |settings| {
-            settings.upstreams[0].tls = settings::UpstreamTls { ca, server_name };
+            settings.upstreams[0].tls =
+                settings::UpstreamTls { files: settings::UpstreamFiles { ca, certificate: None }, server_name };
         })
     };
     // One gateway in front of another: the outer is the inner's client.

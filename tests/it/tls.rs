@@ -2,6 +2,7 @@
 
 mod names;
 mod renewal;
+mod shown;
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};

@@ -102,12 +102,16 @@ pub struct HealthCheck {
     pub unhealthy_after: Option<u32>,
 }
 
-/// How `https` endpoints are verified.
+/// How `https` endpoints are verified, and what they are shown.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct UpstreamTls {
     /// PEM file with CA certificates. Default: the system's.
     pub ca: Option<String>,
+    /// PEM file with a certificate and its chain, leaf first, for upstreams that ask who we are. Default: none is shown.
+    pub certificate: Option<String>,
+    /// PEM file with its private key. Default: none.
+    pub private_key: Option<String>,
     /// Name to ask for and to verify. Default: the endpoint's host.
     pub server_name: Option<String>,
 }

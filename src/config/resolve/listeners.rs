@@ -115,12 +115,12 @@ impl Resolve<'_> {
         }
     }
 
-    fn missing<T>(&mut self, at: &Path, message: &str) -> Option<T> {
+    pub(super) fn missing<T>(&mut self, at: &Path, message: &str) -> Option<T> {
         self.error(at.clone(), message);
         None
     }
 
-    fn certificate(&mut self, at: &Path, certificate: &str, private_key: &str) -> Option<CertificateFiles> {
+    pub(super) fn certificate(&mut self, at: &Path, certificate: &str, private_key: &str) -> Option<CertificateFiles> {
         let certificate = self.readable_file(step(at, "certificate"), certificate);
         let private_key = self.readable_file(step(at, "private_key"), private_key);
         Some(CertificateFiles { certificate: certificate?, private_key: private_key? })

@@ -213,6 +213,11 @@ fn each_fault_is_refused_at_its_place() {
         ("admin: { client_address: { trusted_proxies: [0.0.0.0/0] } }", "1:28", "whole address family"),
         ("admin: { entries_per_list: 0 }", "1:28", "not between 1 and 100000"),
         ("admin: { api_keys_per_organization: 0 }", "1:37", "not between 1 and"),
+        (
+            "gateway: {upstreams: {a: {endpoints: ['http://a:1'], tls: {certificate: Cargo.toml}}}}",
+            "1:59",
+            "`private_key` is missing",
+        ),
         ("directory: { sqlite: '' }", "1:22", "name of a file is missing"),
         ("directory: { file: a, sqlite: b }", "1:23", "exclude each other"),
         ("directory: { sqlite: a, demonstration: true }", "1:25", "exclude each other"),

@@ -11,7 +11,7 @@ use http::uri::{Authority, PathAndQuery};
 use super::{Resolve, step};
 use crate::config::document::{Finding, Path, path};
 use crate::config::raw::{self, Choice};
-use crate::config::settings::{Ejection, Endpoint, HealthCheck, Queue, Retries, Upstream, UpstreamTls};
+use crate::config::settings::{Ejection, Endpoint, HealthCheck, Queue, Retries, Upstream, UpstreamFiles, UpstreamTls};
 use crate::config::units;
 
 /// Name and address of the built-in upstream.
@@ -68,6 +68,14 @@ impl Resolve<'_> {
         }
         let tls_place = step(at, "tls");
         let ca = self.optional_file(step(&tls_place, "ca"), raw.tls.ca.as_deref());
+        let certificate = match (raw.tls.certificate.as_deref(), raw.tls.private_key.as_deref()) {
+            (None, None) => Some(None),
+            (Some(certificate), Some(key)) => self.certificate(&tls_place, certificate, key).map(Some),
+            (Some(_), None) => {
+                self.missing(&tls_place, "`private_key` is missing; name the file of the certificate's key")
+            }
+            (None, Some(_)) => self.missing(&tls_place, "`certificate` is missing; name the file with the key's chain"),
+        };
         let server_name = raw.tls.server_name.clone();
         if let Some(wanted) = &server_name
             && rustls_pki_types::ServerName::try_from(wanted.as_str()).is_err()
@@ -90,7 +98,7 @@ impl Resolve<'_> {
         Some(Upstream {
             name: Arc::from(name),
             endpoints,
-            tls: UpstreamTls { ca: ca?, server_name },
+            tls: UpstreamTls { files: UpstreamFiles { ca: ca?, certificate: certificate? }, server_name },
             preserve_host: raw.preserve_host.unwrap_or(true),
             connect_timeout: connect_timeout?,
             first_byte_timeout: first_byte_timeout?,

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::CertificateFiles;
+
 /// A named backend.
 #[derive(Debug, Clone)]
 pub struct Upstream {
@@ -110,11 +112,11 @@ pub enum Endpoint {
     Echo,
 }
 
-/// How `https` endpoints are verified.
+/// How `https` endpoints are verified, and what we show them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UpstreamTls {
-    /// CA certificates (PEM) in place of the system's.
-    pub ca: Option<PathBuf>,
+    /// The files of it.
+    pub files: UpstreamFiles,
     /// Name to verify and to send as SNI in place of the endpoint's host.
     pub server_name: Option<String>,
 }
@@ -123,6 +125,28 @@ impl Upstream {
     /// Whether HTTP/2 is spoken with its endpoints: with all of them or with none.
     pub fn speaks_http2(&self) -> bool {
         matches!(self.endpoints.first(), Some(Endpoint::Net { http2: true, .. }))
+    }
+}
+
+/// Files that TLS is spoken with to an upstream.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct UpstreamFiles {
+    /// CA certificates (PEM) in place of the system's.
+    pub ca: Option<PathBuf>,
+    /// What we show to an upstream that asks who we are.
+    pub certificate: Option<CertificateFiles>,
+}
+
+impl UpstreamFiles {
+    /// Whether there are none: the system's authorities, and nothing to show.
+    pub fn is_empty(&self) -> bool {
+        self.ca.is_none() && self.certificate.is_none()
+    }
+
+    /// Their paths.
+    pub fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        let pair = self.certificate.iter().flat_map(|files| [&files.certificate, &files.private_key]);
+        self.ca.iter().chain(pair)
     }
 }
 

@@ -5,13 +5,12 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::ServerConfig;
 
 use super::{Chain, ClientSide, TlsFault};
-use crate::config::settings::{Gateway, ListenTls, Sockets};
+use crate::config::settings::{Gateway, ListenTls, Sockets, UpstreamFiles};
 
 /// A file that can't be used, and what needs it.
 #[derive(Debug, thiserror::Error)]
@@ -50,9 +49,9 @@ impl<C> Used<C> {
 #[derive(Debug, Clone, Default)]
 pub struct Certificates(Vec<(ListenTls, Used<ServerConfig>)>);
 
-/// Authorities that upstreams are verified by.
+/// Authorities that upstreams are verified by, and certificates that they are shown.
 #[derive(Debug, Clone, Default)]
-pub struct Authorities(HashMap<PathBuf, Used<rustls::ClientConfig>>);
+pub struct Authorities(HashMap<UpstreamFiles, Used<rustls::ClientConfig>>);
 
 /// Both.
 #[derive(Debug, Clone, Default)]
@@ -119,17 +118,20 @@ fn with_tickets_of(mut config: Arc<ServerConfig>, before: &ServerConfig) -> Arc<
 }
 
 impl Authorities {
-    /// Reads the CA files of the upstreams. The system's authorities are not among them.
+    /// Reads the files of the upstreams. The system's authorities by themselves are not among them.
     ///
     /// # Errors
     /// Every upstream whose file can't be used.
     pub fn read(gateway: &Gateway, before: &Self) -> Result<Self, Vec<FileFault>> {
         let (mut read, mut faults) = (HashMap::new(), Vec::new());
         for upstream in &gateway.upstreams {
-            let Some(path) = &upstream.tls.ca else { continue };
-            match super::authority(path) {
-                Ok((chain, config)) => {
-                    read.insert(path.clone(), Used { chains: vec![chain], config }.or_before(before.0.get(path)));
+            let files = &upstream.tls.files;
+            if files.is_empty() {
+                continue;
+            }
+            match super::client_side(files) {
+                Ok((chains, config)) => {
+                    read.insert(files.clone(), Used { chains, config }.or_before(before.0.get(files)));
                 }
                 Err(source) => faults.push(FileFault::Upstream { name: Arc::clone(&upstream.name), source }),
             }
@@ -137,19 +139,19 @@ impl Authorities {
         if faults.is_empty() { Ok(Self(read)) } else { Err(faults) }
     }
 
-    /// How upstreams with this file are verified, where it was read.
-    pub fn of(&self, path: &Path) -> Option<ClientSide> {
-        self.0.get(path).map(|used| Arc::clone(&used.config))
+    /// How upstreams with these files are spoken to, where they were read.
+    pub fn of(&self, files: &UpstreamFiles) -> Option<ClientSide> {
+        self.0.get(files).map(|used| Arc::clone(&used.config))
     }
 
     /// Whether another reading found something else in a file of this one.
     pub fn differs(&self, other: &Self) -> bool {
         self.0
             .iter()
-            .any(|(path, used)| other.0.get(path).is_some_and(|known| !Arc::ptr_eq(&used.config, &known.config)))
+            .any(|(files, used)| other.0.get(files).is_some_and(|known| !Arc::ptr_eq(&used.config, &known.config)))
     }
 
     fn is_same(&self, other: &Self) -> bool {
-        self.0.len() == other.0.len() && self.0.keys().all(|path| other.0.contains_key(path)) && !self.differs(other)
+        self.0.len() == other.0.len() && self.0.keys().all(|files| other.0.contains_key(files)) && !self.differs(other)
     }
 }

@@ -53,10 +53,24 @@ fn faults_name_the_file() {
 fn upstreams_are_verified_by_their_own_ca_alone() {
     let folder = tempfile::tempdir().unwrap();
     let ca = files(folder.path()).certificate;
-    assert!(client_config(&UpstreamTls { ca: Some(ca), server_name: None }).is_ok());
-    assert!(client_config(&UpstreamTls::default()).is_ok());
-    let named = UpstreamTls { ca: None, server_name: Some("api.internal".to_owned()) };
+    assert!(client_side(&UpstreamFiles { ca: Some(ca), certificate: None }).is_ok());
+    let (chains, config) = client_side(&UpstreamFiles::default()).unwrap();
+    assert!(chains.is_empty() && !config.client_auth_cert_resolver.has_certs());
+    let named = UpstreamTls { server_name: Some("api.internal".to_owned()), ..UpstreamTls::default() };
     assert_eq!(server_name(&named, "10.0.0.1").unwrap().to_str(), "api.internal");
     assert_eq!(server_name(&UpstreamTls::default(), "10.0.0.1").unwrap().to_str(), "10.0.0.1");
     assert!(server_name(&UpstreamTls::default(), "not a name").is_err());
+}
+
+#[test]
+fn an_upstream_is_shown_a_certificate_that_goes_with_its_key() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let good = files(folder.path());
+    let shown = |certificate: &CertificateFiles| {
+        client_side(&UpstreamFiles { ca: Some(good.certificate.clone()), certificate: Some(certificate.clone()) })
+    };
+    let (chains, config) = shown(&good).unwrap();
+    assert!(chains.len() == 2 && config.client_auth_cert_resolver.has_certs());
+    let foreign = CertificateFiles { private_key: files(other.path()).private_key, ..good.clone() };
+    assert!(matches!(shown(&foreign), Err(TlsFault::Pair { .. })));
 }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::config::settings::UpstreamTls;
+use crate::config::settings::{UpstreamFiles, UpstreamTls};
 use crate::net::tls::files::Authorities;
 use crate::net::tls::{self, ClientSide, TlsFault};
 
@@ -22,18 +22,18 @@ pub(in crate::proxy) struct ClientTls {
 struct Known {
     authorities: Authorities,
     /// The system's roots, and files that settings name and nobody has handed over yet.
-    found: HashMap<Option<std::path::PathBuf>, ClientSide>,
+    found: HashMap<UpstreamFiles, ClientSide>,
 }
 
 impl ClientTls {
     pub(in crate::proxy) fn config(&self, settings: &UpstreamTls) -> Result<ClientSide, TlsFault> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let handed = settings.ca.as_ref().and_then(|path| known.authorities.of(path));
-        if let Some(config) = handed.or_else(|| known.found.get(&settings.ca).cloned()) {
+        let files = &settings.files;
+        if let Some(config) = known.authorities.of(files).or_else(|| known.found.get(files).cloned()) {
             return Ok(config);
         }
-        let config = tls::client_config(settings)?;
-        known.found.insert(settings.ca.clone(), Arc::clone(&config));
+        let (_, config) = tls::client_side(files)?;
+        known.found.insert(files.clone(), Arc::clone(&config));
         Ok(config)
     }
 
@@ -41,8 +41,8 @@ impl ClientTls {
     pub(in crate::proxy) fn replace(&self, fresh: Authorities) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         // What was found by somebody who could not wait may be another state of its file.
-        let changed = fresh.differs(&known.authorities) || known.found.keys().any(Option::is_some);
-        known.found.retain(|path, _| path.is_none());
+        let changed = fresh.differs(&known.authorities) || known.found.keys().any(|files| !files.is_empty());
+        known.found.retain(|files, _| files.is_empty());
         known.authorities = fresh;
         if changed {
             // Behind the value: who sees the count finds the value.
