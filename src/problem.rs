@@ -67,6 +67,8 @@ codes! {
     ContentTooLarge = "CONTENT_TOO_LARGE", 413, "Content Too Large";
     /// The request's target is over the limit.
     UriTooLong = "URI_TOO_LONG", 414, "URI Too Long";
+    /// The client was let in for another name than the request's host.
+    MisdirectedRequest = "MISDIRECTED_REQUEST", 421, "Misdirected Request";
     /// Too many requests, or too many failed attempts.
     RateLimited = "RATE_LIMITED", 429, "Too Many Requests";
     /// The request head is over the limit.
@@ -234,6 +236,7 @@ impl Code {
             Self::RequestTimeout => "The request did not arrive in time.".into(),
             Self::ContentTooLarge => "The request body is larger than is allowed.".into(),
             Self::UriTooLong => "The request target is longer than is allowed.".into(),
+            Self::MisdirectedRequest => "This connection was made for another host.".into(),
             Self::RateLimited => "There were too many requests; try again after the time that Retry-After says.".into(),
             Self::GatewayOverloaded => "The gateway takes no more requests now.".into(),
             Self::HeadersTooLarge => "The request head is larger than is allowed.".into(),

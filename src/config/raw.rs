@@ -81,7 +81,7 @@ pub struct ListenTls {
     pub private_key: Option<String>,
     /// Several in place of one: clients are shown the one that has the name they ask for, or the first. Default: one.
     pub certificates: Option<Vec<CertificateFiles>>,
-    /// Certificates of clients. Not in this version: refused.
+    /// PEM file with the CA certificates of clients: who shows no certificate of theirs is not let in. Default: nobody is asked.
     pub client_ca: Option<String>,
 }
 

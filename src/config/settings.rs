@@ -68,6 +68,16 @@ pub struct Listen {
 pub struct ListenTls {
     /// At least one; the first is for clients that ask for no name that any of them has.
     pub certificates: Vec<CertificateFiles>,
+    /// CA certificates (PEM) of clients: who shows none of theirs is not let in.
+    pub client_ca: Option<PathBuf>,
+}
+
+impl ListenTls {
+    /// Paths of the files.
+    pub fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        let pairs = self.certificates.iter().flat_map(|files| [&files.certificate, &files.private_key]);
+        pairs.chain(&self.client_ca)
+    }
 }
 
 /// Certificate chain and key, PEM files.

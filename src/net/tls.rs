@@ -11,6 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, InvalidDnsNameError, PrivateKeyDer, ServerName};
+use rustls::server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -39,6 +40,8 @@ pub enum TlsFault {
     Unread { address: SocketAddr },
     #[error("server name `{name}` of an upstream is neither a host name nor an address")]
     ServerName { name: String, source: InvalidDnsNameError },
+    #[error("CA file `{}` can't verify clients", path.display())]
+    Clients { path: PathBuf, source: VerifierBuilderError },
     #[error("TLS can't be set up")]
     Setup { source: rustls::Error },
 }
@@ -57,6 +60,12 @@ const HTTP_2: &[u8] = b"h2";
 /// Whether a client and the listener have agreed on HTTP/2.
 pub fn speaks_http2<S>(stream: &ServerStream<S>) -> bool {
     stream.get_ref().1.alpn_protocol() == Some(HTTP_2)
+}
+
+/// The name that a client has asked for (SNI), where it has shown a certificate: it was let in for that name.
+pub fn verified_for<S>(stream: &ServerStream<S>) -> Option<&str> {
+    let connection = stream.get_ref().1;
+    connection.server_name().filter(|_| connection.peer_certificates().is_some())
 }
 
 impl TlsAcceptorSource {
@@ -145,15 +154,40 @@ pub fn server_config(files: &ListenTls) -> Result<(Vec<Chain>, Arc<ServerConfig>
         by_name.add(certified, &files.certificate)?;
         chains.push(chain);
     }
+    let verifier = match &files.client_ca {
+        None => WebPkiClientVerifier::no_client_auth(),
+        Some(path) => {
+            let (chain, roots) = authorities(path)?;
+            chains.push(chain);
+            let built = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build();
+            built.map_err(|source| TlsFault::Clients { path: path.clone(), source })?
+        }
+    };
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .map_err(|source| TlsFault::Setup { source })?
-        .with_no_client_auth()
+        .with_client_cert_verifier(verifier)
         .with_cert_resolver(Arc::new(by_name));
     config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).into();
     config.max_early_data_size = 0;
-    config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().map_err(|source| TlsFault::Setup { source })?;
+    if files.client_ca.is_some() {
+        // A session that is resumed asks nobody for a certificate: it would outlive that of its client, and the authority.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    } else {
+        config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new().map_err(|source| TlsFault::Setup { source })?;
+    }
     Ok((chains, Arc::new(config)))
+}
+
+/// The certificates of a file, each an authority.
+fn authorities(path: &Path) -> Result<(Chain, RootCertStore), TlsFault> {
+    let chain = certificates(path)?;
+    let mut roots = RootCertStore::empty();
+    for certificate in &chain {
+        roots.add(certificate.clone()).map_err(|source| TlsFault::Authority { path: path.to_owned(), source })?;
+    }
+    Ok((chain, roots))
 }
 
 fn mismatch(files: &CertificateFiles, source: rustls::Error) -> TlsFault {
@@ -177,11 +211,8 @@ pub fn client_side(files: &UpstreamFiles) -> Result<(Vec<Chain>, ClientSide), Tl
     let mut chains = Vec::new();
     match &files.ca {
         Some(path) => {
-            let chain = certificates(path)?;
-            for certificate in &chain {
-                let authority = |source| TlsFault::Authority { path: path.to_owned(), source };
-                roots.add(certificate.clone()).map_err(authority)?;
-            }
+            let (chain, own) = authorities(path)?;
+            roots = own;
             chains.push(chain);
         }
         None => {

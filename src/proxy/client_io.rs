@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::context::Context;
-use crate::net::tls::{ServerStream, speaks_http2};
+use crate::net::tls::{ServerStream, speaks_http2, verified_for};
 
 /// A TCP stream, and what was read from it ahead of time.
 #[derive(Debug)]
@@ -40,6 +40,16 @@ impl Transport {
         match self {
             Self::Plain(_) => false,
             Self::Tls(stream) => speaks_http2(stream),
+        }
+    }
+}
+
+impl Transport {
+    /// The name that a client has asked for that has shown a certificate.
+    pub(super) fn verified_for(&self) -> Option<&str> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(stream) => verified_for(stream),
         }
     }
 }

@@ -146,6 +146,7 @@ async fn prelude(context: &Context, mut stream: TcpStream, doorway: &Doorway) ->
         Ok(stream) => {
             context.set_peer(Peer { tls: true, ..peer });
             let transport = Transport::Tls(Box::new(stream));
+            context.set_verified_for(transport.verified_for());
             let version = if transport.has_agreed_on_http2() { Version::Http2 } else { Version::Http1 };
             Some((transport, version))
         }

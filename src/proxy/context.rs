@@ -7,6 +7,8 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+use http::uri::Authority;
+
 use super::request_id::RequestId;
 use super::stall::Stall;
 use super::tunnel::Switched;
@@ -67,6 +69,8 @@ pub(super) struct Context {
     stall: Stall,
     /// Its place in the count of its address.
     member: OnceCell<Member>,
+    /// The name that the client asked for, where it has shown a certificate.
+    verified_for: RefCell<Option<Rc<str>>>,
 }
 
 /// What a context stands for.
@@ -100,6 +104,7 @@ impl Context {
             answered: Cell::new(false),
             stall: Stall::default(),
             member: OnceCell::new(),
+            verified_for: RefCell::default(),
         }
     }
 
@@ -109,7 +114,21 @@ impl Context {
         // Its head is whole already.
         stream.watch.head.clear();
         stream.shape.set(Shape::Stream);
+        stream.verified_for.borrow_mut().clone_from(&self.verified_for.borrow());
         stream
+    }
+
+    pub(super) fn set_verified_for(&self, name: Option<&str>) {
+        *self.verified_for.borrow_mut() = name.map(Rc::from);
+    }
+
+    /// Whether the client was let in for another name than this host (RFC 9110 §15.5.20): another front may ask others there.
+    pub(super) fn is_misdirected(&self, host: &str) -> bool {
+        let verified = self.verified_for.borrow();
+        let Some(name) = verified.as_deref() else { return false };
+        let host = host.parse::<Authority>().ok();
+        let host = host.as_ref().map(|host| host.host());
+        !host.is_some_and(|host| host.strip_suffix('.').unwrap_or(host).eq_ignore_ascii_case(name))
     }
 
     /// From now on bytes of many exchanges come, and none of them tells where a head begins.

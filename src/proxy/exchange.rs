@@ -22,7 +22,7 @@ use super::reply;
 use super::sanity::{self, http2};
 use crate::access::decision::NoTrace;
 use crate::config::settings::Gateway;
-use crate::gate::judge::Outcome;
+use crate::gate::judge::{Outcome, target};
 use crate::problem::Code;
 
 /// Answers one request, whatever happens.
@@ -47,6 +47,14 @@ pub(super) async fn run(context: Rc<Context>, request: Request<Incoming>) -> Res
         ledger.failed(Code::MalformedRequest, Some(insane.0));
         // The framing is in doubt: whatever follows is not read as a request.
         return turn_away(Code::MalformedRequest, settings, ledger, body, true);
+    }
+
+    if context.is_misdirected(target(&head).host) {
+        ledger.failed(
+            Code::MisdirectedRequest,
+            Some("the host is not the name that the client's certificate was shown for"),
+        );
+        return turn_away(Code::MisdirectedRequest, settings, ledger, body, false);
     }
 
     let worker = Rc::clone(&context.worker);

@@ -334,7 +334,7 @@ fn tls_is_spoken_on_both_sides() {
     let upstream = Upstream::new(|_| OK.into());
     let ca = files.certificate.clone();
     let inner = Harness::listening(gateway(vec![to(upstream.address)], |_| {}), |listen| {
-        listen.tls = Some(ListenTls { certificates: vec![files] });
+        listen.tls = Some(ListenTls { certificates: vec![files], client_ca: None });
     });
     let address = inner.running.as_ref().unwrap().local_addresses()[0];
     let secured = |server_name: &str| {

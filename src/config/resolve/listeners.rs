@@ -69,11 +69,9 @@ impl Resolve<'_> {
             None => Some(None),
             Some(tls) => {
                 let place = step(at, "tls");
-                if tls.client_ca.is_some() {
-                    let message = "certificates of clients are not verified by this version; take `client_ca` out";
-                    self.findings.push(Finding::error(step(&place, "client_ca"), message).at_key());
-                }
-                self.certificates(&place, tls).map(|certificates| Some(ListenTls { certificates }))
+                let client_ca = self.optional_file(step(&place, "client_ca"), tls.client_ca.as_deref());
+                let certificates = self.certificates(&place, tls);
+                certificates.zip(client_ca).map(|(certificates, client_ca)| Some(ListenTls { certificates, client_ca }))
             }
         };
         let proxy_protocol = raw.proxy_protocol.as_ref().map(|proxy| {

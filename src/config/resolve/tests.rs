@@ -87,8 +87,8 @@ fn each_fault_is_refused_at_its_place() {
         ),
         (
             "gateway:\n  listen:\n    - {address: 127.0.0.1:1, tls: {certificate: Cargo.toml, private_key: Cargo.toml, client_ca: a}}",
-            "3:86",
-            "not verified by this version",
+            "3:97",
+            "can't be read",
         ),
         ("gateway:\n  listen:\n    - address: 127.0.0.1:1\n    - address: 127.0.0.1:1", "4:16", "listened on twice"),
         ("gateway:\n  listen:\n    - address: 0.0.0.0:1\n    - address: 127.0.0.1:1", "4:16", "listened on twice"),

@@ -113,6 +113,7 @@ impl Certificates {
 /// Clients resume their sessions where a certificate was renewed: what their tickets are sealed with stays. It changes by itself
 /// every few hours, and nobody else has it.
 fn with_tickets_of(mut config: Arc<ServerConfig>, before: &ServerConfig) -> Arc<ServerConfig> {
+    // Where clients show certificates there are none, before and now.
     Arc::make_mut(&mut config).ticketer = Arc::clone(&before.ticketer);
     config
 }

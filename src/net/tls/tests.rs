@@ -11,7 +11,7 @@ fn files(folder: &Path) -> CertificateFiles {
 }
 
 fn one(files: CertificateFiles) -> ListenTls {
-    ListenTls { certificates: vec![files] }
+    ListenTls { certificates: vec![files], client_ca: None }
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn faults_name_the_file() {
     let other = tempfile::tempdir().unwrap();
     let foreign = one(CertificateFiles { private_key: files(other.path()).private_key, ..good.clone() });
     assert!(matches!(server_config(&foreign), Err(TlsFault::Pair { .. })));
-    let second = ListenTls { certificates: vec![good, foreign.certificates[0].clone()] };
+    let second = ListenTls { certificates: vec![good, foreign.certificates[0].clone()], client_ca: None };
     assert!(matches!(server_config(&second), Err(TlsFault::Pair { .. })));
 }
 
