@@ -13,6 +13,7 @@ mod bulk;
 mod call;
 mod dto;
 mod events;
+mod explain;
 mod explorer;
 mod network_sets;
 pub mod oauth;

@@ -13,6 +13,7 @@ mod commit;
 mod credentials;
 mod draw;
 mod events;
+mod explain;
 mod guards;
 mod import;
 mod network_sets;

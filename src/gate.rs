@@ -5,8 +5,11 @@
 pub mod caller;
 pub mod claim;
 pub mod digest;
+pub mod explain;
 pub mod forwarded;
 pub mod judge;
+pub mod sanity;
+pub mod spelling;
 pub mod throttle;
 pub mod token;
 pub mod trace;

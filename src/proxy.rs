@@ -15,7 +15,6 @@ mod ledger;
 mod rate;
 mod reply;
 mod request_id;
-mod sanity;
 mod scout;
 mod shared;
 mod stall;

@@ -5,6 +5,7 @@
 mod accounts;
 mod entries;
 mod events;
+mod explanation;
 mod keys;
 mod network_sets;
 mod people;
@@ -25,6 +26,7 @@ pub(super) use accounts::{
 };
 pub(super) use entries::{AskedEntry, Entry, EntryEdit, entries};
 pub(super) use events::Event;
+pub(super) use explanation::{AskedExplanation, Explanation};
 pub(super) use keys::{ApiKeyEdit, AskedRole, Assigned, Key, NewApiKey, Secret, granted};
 pub(super) use network_sets::{NetworkSet, NetworkSetContent, NewNetworkSet};
 pub(super) use people::{

@@ -155,6 +155,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Operation> {
         super::events::OPERATIONS,
         super::bulk::OPERATIONS,
         super::explorer::OPERATIONS,
+        super::explain::OPERATIONS,
     ]
     .into_iter()
     .flatten()

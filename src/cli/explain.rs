@@ -1,10 +1,7 @@
-//! `portcullis explain`: one hypothetical request, judged by the code that judges traffic, shown step by step.
+//! `portcullis explain`: one request, hypothetical or from the access log, judged by the code that judges traffic.
 //!
-//! Never opens a socket, never prints a secret, and never forwards what it judged. What it says of a decision comes from the
-//! trace of the judge itself.
-
-mod recording;
-mod report;
+//! Never opens a socket, never prints a secret, and never forwards what it judged. The explanation is [`gate::explain`]'s, which
+//! the admin API gives too.
 
 use std::io::{IsTerminal, Read, Write};
 use std::net::IpAddr;
@@ -13,27 +10,24 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use http::request::Parts;
-use http::{HeaderName, HeaderValue, Request};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::json;
 
 use super::EX_CONFIG;
-use crate::access::decision::{Permit, Supposed};
+use crate::access::client_id::ClientId;
 use crate::access::id::Id;
 use crate::access::network::parse_address;
+use crate::access::record::CredentialName;
 use crate::access::snapshot::Snapshot;
 use crate::app::agree;
 use crate::clock::{Clock, Timestamp};
 use crate::config::diagnostic::{Place, Problems};
 use crate::config::document::Override;
 use crate::config::settings::{DirectorySource, Gateway, JwksSource};
-use crate::gate::judge::Judge;
+use crate::gate::explain::{self, Asked, Logged, Source};
 use crate::live::key_sets::KeySets;
 use crate::live::published::Current;
-use crate::net::peer::{Peer, PeerVia};
 use crate::{config, control, directory};
-use recording::Recording;
-use report::{Passed, Report};
 
 /// The exit code of a request that would be refused.
 const REFUSED: u8 = 2;
@@ -48,8 +42,16 @@ pub struct ExplainArgs {
     #[arg(long, short, value_name = "PATH")]
     directory: Option<PathBuf>,
     /// The address that the connection comes from.
-    #[arg(long, value_name = "IP", value_parser = address)]
-    peer: IpAddr,
+    #[arg(long, value_name = "IP", value_parser = address, required_unless_present_any = ["client_address", "logged"])]
+    peer: Option<IpAddr>,
+    /// The client address itself, however it would be derived.
+    #[arg(long, value_name = "IP", value_parser = address, conflicts_with = "peer")]
+    client_address: Option<IpAddr>,
+    /// A line of the access log in place of all that describes a request; `-` reads it from standard input.
+    #[arg(long, value_name = "LINE", conflicts_with_all = [
+        "peer", "client_address", "headers", "key", "credential", "path", "method", "host", "at",
+    ])]
+    logged: Option<String>,
     /// A header of the request, such as 'X-Forwarded-For: 203.0.113.9'. In wire order, as often as it stands.
     #[arg(long = "header", short = 'H', value_name = "NAME: VALUE", value_parser = header)]
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -57,9 +59,9 @@ pub struct ExplainArgs {
     /// shell's history.
     #[arg(long, value_name = "KEY", conflicts_with = "credential", value_parser = key)]
     key: Option<Key>,
-    /// The id of a credential that is taken as proven, where its secret is not at hand.
-    #[arg(long, value_name = "ID")]
-    credential: Option<Id>,
+    /// The id of an API key, or the client id of a service account, that is taken as proven where its secret is not at hand.
+    #[arg(long, value_name = "ID", value_parser = credential)]
+    credential: Option<CredentialName>,
     /// Path of the request; a query is allowed and not looked at.
     #[arg(long, value_name = "PATH", default_value = "/")]
     path: String,
@@ -95,6 +97,13 @@ enum Output {
 
 fn address(text: &str) -> Result<IpAddr, String> {
     parse_address(text).map_err(|fault| fault.to_string())
+}
+
+fn credential(text: &str) -> Result<CredentialName, String> {
+    match text.parse::<ClientId>() {
+        Ok(client) => Ok(CredentialName::service_account(client)),
+        Err(_) => text.parse::<Id>().map(CredentialName::api_key).map_err(|fault| fault.to_string()),
+    }
 }
 
 #[allow(clippy::unnecessary_wraps, reason = "the form that clap wants")]
@@ -134,9 +143,15 @@ pub fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(EX_CONFIG));
         }
     };
-    let now = args.at.unwrap_or_else(|| clock.now());
-    let head = request(&args, &current.settings)?;
-    let mut report = explain(&current, args.peer, &head, args.credential, now);
+    let logged = args.logged.as_deref().map(line).transpose()?;
+    let asked = match &logged {
+        Some(logged) => logged.asked().context("the line of the access log can't be explained")?,
+        None => request(&args, &current.settings, clock.now())?,
+    };
+    let mut report = explain::explain(&current, &asked);
+    if let Some(logged) = logged {
+        logged.compare(&mut report, current.snapshot.as_ref().map_or(0, |snapshot| snapshot.revision()));
+    }
     report.notes.extend(notes);
     let mut out = std::io::stdout().lock();
     match args.output {
@@ -147,80 +162,48 @@ pub fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
     Ok(if allowed { ExitCode::SUCCESS } else { ExitCode::from(REFUSED) })
 }
 
-/// Judges the request and reports.
-fn explain(current: &Current, peer: IpAddr, head: &Parts, supposed: Option<Id>, now: Timestamp) -> Report {
-    let port_zero = (IpAddr::from([0, 0, 0, 0]), 0).into();
-    let peer = Peer { address: peer, port: 0, via: PeerVia::Tcp, tls: false, local: port_zero };
-    let (judge, mut recording) = (Judge::new(), Recording::default());
-    let mut report = match supposed {
-        None => {
-            let verdict = judge.judge(current, &peer, head, now, &mut recording);
-            Report::new(&verdict, of_permit, recording, &current.settings)
-        }
-        Some(id) => {
-            let verdict = judge.suppose(current, &peer, head, id, now, &mut recording);
-            let mut report = Report::new(&verdict, of_supposed, recording, &current.settings);
-            report.notes.push(format!("credential {id} was taken as proven; no secret was checked"));
-            report
-        }
-    };
-    let own_key = current.settings.credentials.digest.as_ref().is_some_and(|digest| digest.nonce_key.is_none());
-    if own_key && report.steps.iter().any(|line| line.step == "claim" && line.found == "Digest") {
-        report.notes.push(
-            "nonces of a running gateway can't be judged here, since `gateway.credentials.digest.nonce_key_file` is not \
-             set and its key is its own"
-                .to_owned(),
-        );
-    }
-    let name = report::header_name(&current.settings);
-    if report.client_source == "peer" && head.headers.contains_key(name) {
-        report.notes.push(format!(
-            "`{name}` was not read, since {} is no trusted proxy; if it is yours, add it to \
-             `gateway.client_address.trusted_proxies`",
-            peer.address
-        ));
-    }
-    report
-}
-
-fn of_permit<'p>(permit: &'p Permit<'_>) -> Passed<'p, 'p> {
-    Passed { grant: permit.grant(), upstream: permit.route().upstream, would_deny: permit.would_deny() }
-}
-
-fn of_supposed<'p>(permit: &'p Supposed<'_>) -> Passed<'p, 'p> {
-    Passed { grant: permit.grant(), upstream: permit.route().upstream, would_deny: permit.would_deny() }
+/// The line of the access log.
+fn line(text: &str) -> anyhow::Result<Logged> {
+    let text = if text == "-" { from_standard_input("line")? } else { text.to_owned() };
+    let line = serde_json::from_str(&text).context("`--logged` takes a line of the access log, which is JSON")?;
+    Ok(Logged::read(line)?)
 }
 
 /// The request that the arguments describe.
-fn request(args: &ExplainArgs, settings: &Gateway) -> anyhow::Result<Parts> {
-    let uri: http::Uri = args.path.parse().with_context(|| format!("`{}` is no request target", args.path))?;
-    let (mut head, ()) = Request::new(()).into_parts();
-    head.method = args.method.clone();
-    head.uri = uri;
+fn request(args: &ExplainArgs, settings: &Gateway, now: Timestamp) -> anyhow::Result<Asked> {
+    let from = match (args.peer, args.client_address) {
+        (Some(peer), _) => Source::Peer(peer),
+        (None, Some(client)) => Source::Client(client),
+        (None, None) => bail!("say where the request comes from: `--peer`, `--client-address` or `--logged`"),
+    };
+    let target: http::Uri = args.path.parse().with_context(|| format!("`{}` is no request target", args.path))?;
+    let mut headers = HeaderMap::new();
     if let Some(host) = &args.host {
         let value = HeaderValue::from_str(host).with_context(|| format!("`{host}` is no host"))?;
-        head.headers.insert(http::header::HOST, value);
+        headers.insert(http::header::HOST, value);
     }
     for (name, value) in &args.headers {
-        head.headers.append(name, value.clone());
+        headers.append(name, value.clone());
     }
     if let Some(Key(key)) = &args.key {
         let Some(name) = settings.credentials.headers.first() else {
             bail!("--key needs a key header in `gateway.credentials.headers`; none is configured");
         };
-        let key = if key == "-" { from_standard_input()? } else { key.clone() };
+        let key = if key == "-" { from_standard_input("key")? } else { key.clone() };
         // Without the source: it would repeat the key.
         let Ok(mut value) = HeaderValue::from_str(&key) else { bail!("the key can't stand in a header") };
         value.set_sensitive(true);
-        head.headers.append(name, value);
+        headers.append(name, value);
     }
-    Ok(head)
+    let head = explain::head(args.method.clone(), target, headers);
+    Ok(Asked { from, head, credential: args.credential, at: args.at.unwrap_or(now) })
 }
 
-fn from_standard_input() -> anyhow::Result<String> {
-    let mut key = String::new();
-    std::io::stdin().take(64 * 1024).read_to_string(&mut key).context("no key could be read from standard input")?;
-    Ok(key.trim_end_matches(['\r', '\n']).to_owned())
+fn from_standard_input(what: &str) -> anyhow::Result<String> {
+    let mut text = String::new();
+    let read = std::io::stdin().take(64 * 1024).read_to_string(&mut text);
+    read.with_context(|| format!("no {what} could be read from standard input"))?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 /// What the gateway would publish, and what is different here.

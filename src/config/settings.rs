@@ -90,7 +90,7 @@ pub struct CertificateFiles {
 }
 
 /// What the data plane judges and forwards by: one immutable value, swapped whole.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Gateway {
     /// How the client address is derived.
     pub client_address: ClientAddressRule,

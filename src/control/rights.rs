@@ -135,6 +135,14 @@ impl Rights {
         }
     }
 
+    /// Refuses whoever has no role anywhere: they may see nothing.
+    pub(super) fn have_a_role(&self) -> Result<(), Fault> {
+        match self.has(|role| matches!(role, Role::Organization(_) | Role::Project(..))) {
+            true => Ok(()),
+            false => Err(lacking("ORG_READ_ONLY")),
+        }
+    }
+
     fn owns(&self, organization: Id) -> bool {
         self.has_in(organization, |role| *role == Role::Organization("ORG_OWNER"))
     }

@@ -19,10 +19,10 @@ use super::forward::{Outgoing, forward};
 use super::ledger::Ledger;
 use super::rate::Rated;
 use super::reply;
-use super::sanity::{self, http2};
 use crate::access::decision::NoTrace;
 use crate::config::settings::Gateway;
 use crate::gate::judge::{Outcome, target};
+use crate::gate::sanity::{self, http2};
 use crate::problem::Code;
 
 /// Answers one request, whatever happens.

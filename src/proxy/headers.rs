@@ -14,6 +14,7 @@ pub(super) use names::Names;
 pub(super) use outbound::{Identity, Outbound, prepare};
 
 use crate::access::route::Route;
+use crate::gate::sanity::asks_upgrade;
 
 /// Removes what belongs to one connection alone, and whatever `Connection` names besides.
 ///
@@ -106,19 +107,6 @@ fn has_token(headers: &HeaderMap, token: &str) -> bool {
     let lines = headers.get_all(CONNECTION).iter();
     let mut tokens = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
     tokens.any(|one| one.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
-}
-
-/// Whether a header asks for another method than the request line. Removed it would be another request than was meant.
-pub(super) fn overrides_method(head: &Parts) -> bool {
-    let method = head.method.as_str().as_bytes();
-    head.headers
-        .iter()
-        .any(|(name, value)| names::is_method_override(name.as_str()) && !value.as_bytes().eq_ignore_ascii_case(method))
-}
-
-/// Whether the client asks for another protocol.
-pub(super) fn asks_upgrade(headers: &HeaderMap) -> bool {
-    headers.contains_key(UPGRADE)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 pub mod accounts;
 mod enforced;
 mod every_operation;
+mod explain;
 mod network_sets;
 pub mod office;
 mod people;

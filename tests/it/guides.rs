@@ -71,7 +71,7 @@ fn the_guide_to_check_shows_what_is_printed() {
 
 #[test]
 fn the_guide_to_explain_shows_what_is_printed() {
-    assert_eq!(follow("docs/guides/explain.md"), 4);
+    assert_eq!(follow("docs/guides/explain.md"), 5);
 }
 
 #[test]

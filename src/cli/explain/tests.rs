@@ -3,6 +3,7 @@
 use clap::Parser;
 
 use super::*;
+use crate::gate::explain::{Report, explain};
 use crate::gate::judge::tests::{EXPIRED, KEY, NOW, current};
 
 #[derive(Debug, Parser)]
@@ -17,8 +18,7 @@ fn parsed(line: &[&str]) -> ExplainArgs {
 
 fn told(line: &[&str]) -> Report {
     let (args, current) = (parsed(line), current());
-    let head = request(&args, &current.settings).unwrap();
-    explain(&current, args.peer, &head, args.credential, args.at.unwrap_or(NOW))
+    explain(&current, &request(&args, &current.settings, NOW).unwrap())
 }
 
 /// Outcome, code, and each part has to stand somewhere in the text.
@@ -137,11 +137,15 @@ fn arguments_are_checked_without_repeating_secrets() {
         &["--peer", "::1", "--credential", "x"],
         &["--peer", "::1", "--credential", "5f0000000000000000000002", "--key", "k"],
         &["--key", "k"],
+        &["--peer", "::1", "--client-address", "::1"],
+        &["--peer", "::1", "--logged", "{}"],
+        &["--client-address", "::1", "--logged", "{}"],
+        &["--logged", "{}", "--path", "/"],
     ] {
         assert!(Line::try_parse_from([&["explain"], line].concat()).is_err(), "{line:?}");
     }
     let broken = parsed(&["--peer", "::1", "--key", "hunter2\nhunter2"]);
-    let fault = request(&broken, &current().settings).unwrap_err();
+    let fault = request(&broken, &current().settings, NOW).unwrap_err();
     assert!(!format!("{fault:?}").contains("hunter2") && !format!("{broken:?}").contains("hunter2"));
     assert_eq!(parsed(&["--peer", "::1", "--at", "2027-01-15T08:00:00Z"]).at, Some(NOW));
 }
@@ -159,4 +163,38 @@ fn files_are_read_and_faults_named() {
         std::fs::write(&config, faulty).unwrap();
         assert_eq!(code(&["--peer", "127.0.0.1", "--output", "json"]).unwrap(), said(78), "{faulty}");
     }
+}
+
+#[test]
+fn what_the_proxy_refuses_before_it_judges() {
+    let malformed = Some("MALFORMED_REQUEST");
+    let line = |lines: &[&'static str]| -> Vec<&'static str> {
+        let headers = lines.iter().flat_map(|line| ["--header", line]);
+        ["--peer", "203.0.113.9", "--key", KEY, "--path", "/api"].into_iter().chain(headers).collect()
+    };
+    for (lines, why) in [
+        (&["Host: a.example.com", "Host: b.example.com"][..], "more than one Host"),
+        (&["Host: a/b"], "Host is not a host"),
+        (&["Content-Length: 5, 5"], "Content-Length is not one number"),
+        (&["Transfer-Encoding: gzip, chunked"], "a transfer coding other than chunked"),
+        (&["X-HTTP-Method-Override: DELETE"], "a header names another method than the request"),
+        (&["Content-Length: 1", "Upgrade: websocket"], "an upgrade with a body"),
+    ] {
+        let report = check(&line(lines), "error", malformed, &[why]);
+        assert_eq!((report.status, report.steps.len()), (Some(400), 1), "{lines:?}");
+    }
+    check(&["--peer", "203.0.113.9", "--path", "http://other.example.com/api"], "error", malformed, &["no Host"]);
+    check(&["--peer", "203.0.113.9", "--method", "CONNECT"], "error", malformed, &["CONNECT is not served here"]);
+    check(&line(&["Host: api.example.com", "Content-Length: 0", "Upgrade: websocket"]), "allow", None, &[]);
+}
+
+#[test]
+fn a_client_address_may_be_given() {
+    let line = |address| ["--client-address", address, "--credential", "5f0000000000000000000002", "--path", "/api"];
+    let report = check(&line("203.0.113.9"), "allow", None, &["203.0.113.9, as it was given"]);
+    assert_eq!((report.client_source, report.steps[0].step), ("given", "client address"));
+    // One that is a trusted proxy's is taken at its word.
+    let not_listed = Some("IP_ADDRESS_NOT_ON_ACCESS_LIST");
+    let report = check(&line("10.0.0.1"), "deny", not_listed, &["10.0.0.1, as it was given"]);
+    assert_eq!(report.client_address.as_deref(), Some("10.0.0.1"));
 }

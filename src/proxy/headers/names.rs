@@ -7,6 +7,8 @@ use http::HeaderMap;
 use http::header::HeaderName;
 
 use crate::config::settings::{AddressHeader, Gateway};
+use crate::gate::sanity::is_method_override;
+use crate::gate::spelling::{folded, is_same, is_same_start};
 
 /// The names that a configuration makes ours.
 #[derive(Debug, Clone, Copy)]
@@ -62,9 +64,6 @@ const TARGETS: [&str; 11] = [
     "x-original-host",
     "x-http-host-override",
 ];
-
-/// Names by which some framework takes another method than the request has.
-const METHODS: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
 impl<'a> Names<'a> {
     pub(crate) fn of(settings: &'a Gateway) -> Self {
@@ -123,29 +122,9 @@ impl<'a> Names<'a> {
     }
 }
 
-/// Whether some framework takes the request's method from a header of this name.
-pub(super) fn is_method_override(name: &str) -> bool {
-    METHODS.iter().any(|method| is_same(method, name))
-}
-
 pub(super) fn is_hop_by_hop(name: &str) -> bool {
     matches!(
         name,
         "connection" | "keep-alive" | "proxy-connection" | "te" | "transfer-encoding" | "upgrade" | "http2-settings"
     )
-}
-
-fn folded(byte: u8) -> u8 {
-    match byte.is_ascii_alphanumeric() {
-        true => byte.to_ascii_lowercase(),
-        false => b'-',
-    }
-}
-
-fn is_same(one: &str, other: &str) -> bool {
-    one.len() == other.len() && is_same_start(one, other)
-}
-
-fn is_same_start(name: &str, start: &str) -> bool {
-    name.len() >= start.len() && name.bytes().zip(start.bytes()).all(|(one, other)| folded(one) == folded(other))
 }

@@ -67,6 +67,7 @@ impl Operation {
             Some("AskedInvite") => r#"{"username":"mallory@example.com","roles":["ORG_OWNER"]}"#,
             Some("NewServiceAccount") => r#"{"name":"x","secretExpiresAfterHours":8}"#,
             Some("ServiceAccountEdit") => r#"{"name":"x","enabled":false}"#,
+            Some("AskedExplanation") => r#"{"clientAddress":"192.0.2.1"}"#,
             Some("AskedSecret") => r#"{"secretExpiresAfterHours":8}"#,
             Some(_) => return None,
         })

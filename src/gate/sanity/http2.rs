@@ -13,7 +13,7 @@ use super::Insane;
 /// # Errors
 /// Whoever looks at `Host` would see another host than whoever looks at `:authority` (threats.md F5), or a value has blanks
 /// around it, which HTTP/1.1 can't say (H5).
-pub(in crate::proxy) fn unify(head: &mut Parts) -> Result<(), Insane> {
+pub fn unify(head: &mut Parts) -> Result<(), Insane> {
     if head.version != Version::HTTP_2 {
         return Ok(());
     }

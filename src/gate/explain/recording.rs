@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::access::credential::{AccessListMode, Enforcement};
 use crate::access::decision::{self, Proof, Step};
 use crate::access::list::{Admitted, Nearest};
+use crate::access::record::CredentialName;
 use crate::access::route::{Access, RouteMatch};
 use crate::clock::Timestamp;
 use crate::gate::claim::Claim;
@@ -17,7 +18,7 @@ use crate::problem::Code;
 
 /// One step, as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Line {
+pub struct Line {
     /// What was looked at, in one word of the closed vocabulary.
     pub step: &'static str,
     /// What was found.
@@ -32,14 +33,25 @@ pub(super) struct Recording {
     sets: Vec<String>,
     /// The entry that came nearest, where none admitted the address.
     pub nearest: Option<String>,
-    pub hops: usize,
-    pub peer_trusted: bool,
+    hops: usize,
+    /// The client address was said, and not derived.
+    pub address_is_given: bool,
+    /// The credential that was looked at, whatever became of it.
+    pub credential: Option<CredentialName>,
+    /// Whether it was asked which credential the request presents.
+    pub looked_up: bool,
+    /// Whether a claim was read.
+    pub claimed: bool,
     /// The claim is one whose form is looked at with the proof.
     digest: bool,
 }
 
 impl Recording {
-    fn note(&mut self, step: &'static str, found: impl Into<String>) {
+    pub(super) fn new(address_is_given: bool) -> Self {
+        Self { address_is_given, ..Self::default() }
+    }
+
+    pub(super) fn note(&mut self, step: &'static str, found: impl Into<String>) {
         self.lines.push(Line { step, found: found.into() });
     }
 
@@ -66,6 +78,7 @@ impl decision::Trace for Recording {
     fn step(&mut self, step: Step<'_>) {
         match step {
             Step::Found(credential, organization) => {
+                self.credential = Some(CredentialName { kind: credential.kind(), id: credential.id() });
                 self.sets = organization.sets().iter().map(|set| set.name.to_string()).collect();
                 let state = match (credential.enabled(), credential.expires_at()) {
                     (false, _) => ", disabled".to_owned(),
@@ -121,7 +134,9 @@ impl Trace for Recording {
     }
 
     fn derived(&mut self, peer: &Peer, derived: &Derived) {
-        self.peer_trusted = derived.peer_trusted;
+        if self.address_is_given {
+            return self.note("client address", format!("{}, as it was given", peer.address));
+        }
         let trusted = if derived.peer_trusted { "a trusted proxy" } else { "not a trusted proxy" };
         // The peer was looked at before the hops.
         let at = self.lines.len() - self.hops;
@@ -155,6 +170,7 @@ impl Trace for Recording {
     }
 
     fn claim(&mut self, claim: &Claim<'_>) {
+        self.claimed = true;
         self.digest = matches!(claim, Claim::Digest(_));
         let found = match claim {
             Claim::Absent => "no configured header and no enabled scheme carries a credential".to_owned(),
@@ -167,11 +183,14 @@ impl Trace for Recording {
     fn digest(&mut self, step: DigestStep) {
         match step {
             DigestStep::Nonce { issued } => self.note("nonce", format!("of this gateway's key, made at {issued}")),
-            DigestStep::Compared => {}
+            DigestStep::Compared => self.looked_up = true,
         }
     }
 
     fn proof(&mut self, proof: &Proof<'_>) {
+        let looks_up =
+            matches!(proof, Proof::Key(_) | Proof::Token { .. } | Proof::Subject { .. } | Proof::Response(_));
+        self.looked_up |= looks_up;
         match proof {
             Proof::Key(_) => self.note("proof", "the key's SHA-256 is looked up"),
             Proof::Token { .. } => self.note("proof", "the token is our own; its account and secret are looked up"),

@@ -2,21 +2,27 @@
 //!
 //! Only what hyper lets pass: two hosts, a target that contradicts its host, two methods, an upgrade that would desynchronise.
 
-pub(super) mod http2;
+pub mod http2;
 
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
-use http::{Method, Version};
+use http::{HeaderMap, Method, Version};
 
-use super::headers;
+use super::spelling::is_same;
 use crate::config::settings::Outbound;
+
+/// Names by which some framework takes another method than the request has.
+const METHODS: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
 /// Why a head is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Insane(pub(super) &'static str);
+pub struct Insane(pub &'static str);
 
 /// Checks a head (RFC 9112 §3.2, threats.md F1, F3, F5, F10).
-pub(super) fn check(head: &Parts, has_body: bool, outbound: Outbound) -> Result<(), Insane> {
+///
+/// # Errors
+/// The first thing that is wrong with it.
+pub fn check(head: &Parts, has_body: bool, outbound: Outbound) -> Result<(), Insane> {
     if head.method == Method::CONNECT {
         return Err(Insane("CONNECT is not served here"));
     }
@@ -44,10 +50,10 @@ pub(super) fn check(head: &Parts, has_body: bool, outbound: Outbound) -> Result<
     if !(path.starts_with('/') || head.method == Method::OPTIONS && path == "*") {
         return Err(Insane("the target has no path"));
     }
-    if has_body && headers::asks_upgrade(&head.headers) {
+    if has_body && asks_upgrade(&head.headers) {
         return Err(Insane("an upgrade with a body"));
     }
-    if !outbound.overrides && headers::overrides_method(head) {
+    if !outbound.overrides && overrides_method(head) {
         return Err(Insane("a header names another method than the request"));
     }
     let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
@@ -61,12 +67,30 @@ pub(super) fn check(head: &Parts, has_body: bool, outbound: Outbound) -> Result<
     Ok(())
 }
 
+/// Whether the client asks for another protocol.
+pub fn asks_upgrade(headers: &HeaderMap) -> bool {
+    headers.contains_key(UPGRADE)
+}
+
+/// Whether some framework takes the request's method from a header of this name.
+pub fn is_method_override(name: &str) -> bool {
+    METHODS.iter().any(|method| is_same(method, name))
+}
+
+/// Whether a header asks for another method than the request line. Removed it would be another request than was meant.
+fn overrides_method(head: &Parts) -> bool {
+    let method = head.method.as_str().as_bytes();
+    head.headers
+        .iter()
+        .any(|(name, value)| is_method_override(name.as_str()) && !value.as_bytes().eq_ignore_ascii_case(method))
+}
+
 fn is_length(value: &[u8]) -> bool {
     !value.is_empty() && value.iter().all(u8::is_ascii_digit)
 }
 
 /// `host[:port]` of RFC 3986 without userinfo; nothing that another parser could read as the end of it, or as another host.
-pub(super) fn is_host(host: &[u8]) -> bool {
+pub fn is_host(host: &[u8]) -> bool {
     let (name, port) = match host.strip_prefix(b"[") {
         Some(literal) => {
             let Some(end) = memchr::memchr(b']', literal) else { return false };

@@ -3,6 +3,7 @@
 //! Never shows a secret; the words are for the operator, who may know more than the caller is told.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use serde::Serialize;
 
@@ -10,13 +11,16 @@ use super::recording::{Line, Recording};
 use crate::access::client_address::ClientAddress;
 use crate::access::decision::{AddressFault, Denial, Grant, Reason};
 use crate::access::network::Network;
+use crate::access::record::CredentialName;
 use crate::config::settings::{AddressHeader, Gateway};
 use crate::gate::judge::{Outcome, Verdict};
+use crate::gate::sanity::Insane;
 use crate::problem::Code;
 
 /// Everything that `explain` has to say. Its JSON form is an interface: members are added, never renamed.
 #[derive(Debug, Serialize)]
-pub(super) struct Report {
+#[allow(missing_docs, reason = "docs/guides/explain.md shows each member")]
+pub struct Report {
     /// `allow`, `would_deny`, `deny` or `error`.
     pub outcome: &'static str,
     pub status: Option<u16>,
@@ -33,6 +37,15 @@ pub(super) struct Report {
     pub fix: Option<String>,
     /// What may surprise.
     pub notes: Vec<String>,
+    /// The credential that was looked at, whatever became of it.
+    #[serde(skip)]
+    pub looked_at: Option<CredentialName>,
+    /// Whether it was asked which credential the request presents: the answer tells whether there is one.
+    #[serde(skip)]
+    pub looked_up: bool,
+    /// Whether a credential had to be proven.
+    #[serde(skip)]
+    pub proof_was_asked: bool,
 }
 
 /// What a permit shows, whether it can be forwarded or was only supposed.
@@ -44,20 +57,47 @@ pub(super) struct Passed<'p, 's> {
 
 impl Report {
     /// Puts the verdict and the steps that led to it together.
-    pub fn new<P>(
+    pub(super) fn new<P>(
         verdict: &Verdict<'_, P>,
         passed: impl for<'p> Fn(&'p P) -> Passed<'p, 'p>,
         recording: Recording,
         settings: &Gateway,
     ) -> Self {
         let client = verdict.derived.client.ok();
-        let mut report = Self {
+        let source = if recording.address_is_given { "given" } else { verdict.derived.source.as_str() };
+        let mut report = Self::begin(source, client.map(|client| client.to_string()));
+        match &verdict.outcome {
+            Outcome::Allow(permit) => report.allow(&passed(permit), client, settings),
+            Outcome::Deny(denial) => report.deny(denial, &recording, settings),
+            Outcome::NotReady => report.code(Code::NotReady),
+        }
+        report.looked_at = recording.credential;
+        report.looked_up = recording.looked_up;
+        report.proof_was_asked = recording.claimed;
+        report.steps = recording.lines;
+        report
+    }
+
+    /// Of a request that is refused before anybody looks at its meaning.
+    pub(super) fn insane(Insane(why): Insane, mut recording: Recording, peer: IpAddr) -> Self {
+        let given = recording.address_is_given;
+        let mut report = Self::begin(if given { "given" } else { "peer" }, given.then(|| peer.to_string()));
+        recording.note("head", why);
+        report.code(Code::MalformedRequest);
+        report.reason = Some(why.to_owned());
+        report.fix = Some("correct what the client sends, or what a proxy in front makes of it".to_owned());
+        report.steps = recording.lines;
+        report
+    }
+
+    fn begin(client_source: &'static str, client_address: Option<String>) -> Self {
+        Self {
             outcome: "error",
             status: None,
             code: None,
             reason: None,
-            client_address: client.map(|client| client.to_string()),
-            client_source: verdict.derived.source.as_str(),
+            client_address,
+            client_source,
             credential: None,
             organization: None,
             entry: None,
@@ -65,14 +105,22 @@ impl Report {
             steps: Vec::new(),
             fix: None,
             notes: Vec::new(),
-        };
-        match &verdict.outcome {
-            Outcome::Allow(permit) => report.allow(&passed(permit), client, settings),
-            Outcome::Deny(denial) => report.deny(denial, &recording, settings),
-            Outcome::NotReady => report.code(Code::NotReady),
+            looked_at: None,
+            looked_up: false,
+            proof_was_asked: false,
         }
-        report.steps = recording.lines;
-        report
+    }
+
+    /// Takes everything away that tells whether what the request presents is a credential, and whose.
+    pub fn conceal(&mut self) {
+        let claimed = self.steps.iter().position(|line| line.step == "claim");
+        self.steps.truncate(claimed.map_or(0, |at| at + 1));
+        self.outcome = "deny";
+        self.code(Code::InvalidCredentials);
+        self.reason = Some("what the request presents proves no credential that you may see".to_owned());
+        self.fix = Some("ask whoever owns the credential's organization to explain the request".to_owned());
+        (self.credential, self.organization, self.entry, self.upstream) = (None, None, None, None);
+        self.looked_at = None;
     }
 
     fn code(&mut self, code: Code) {
