@@ -44,7 +44,7 @@ use crate::directory::sqlite::{CompileFault, Reader, Rows, Store, StoreFault};
 use crate::live::published::Published;
 use crate::problem::{Code, Refusal};
 
-pub use access_lists::{EntryEdit, Listed, NewEntry};
+pub use access_lists::{EntryEdit, Listed, ListedEntry, NewEntry};
 pub use actor::{Actor, ActorKind};
 pub use api_keys::{NewKey, NewSecret, ShownOnce};
 pub use apply::{Application, Applied};

@@ -13,6 +13,11 @@ use super::network::Network;
 use super::target::Target;
 use crate::clock::Timestamp;
 
+/// Fewest and most hours that a secret of a service account may be made to last.
+pub const SHORTEST_SECRET_HOURS: u32 = 8;
+/// The same.
+pub const LONGEST_SECRET_HOURS: u32 = 8760;
+
 /// An organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrganizationRecord {
@@ -201,6 +206,17 @@ pub struct InviteRecord {
     pub created_at: Timestamp,
     /// When it lapses.
     pub expires_at: Timestamp,
+    /// Who sent it; `None` is the program itself, which invites the first owner.
+    pub sender: Option<Sender>,
+}
+
+/// Who sent an invitation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sender {
+    /// A key or an account.
+    Credential(CredentialName),
+    /// A person.
+    User(Id),
 }
 
 /// Which credentials are listed.

@@ -72,7 +72,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         method: Verb::Patch,
         path: "/orgs/{orgId}/apiKeys/{apiUserId}/accessList/{entry}",
         id: "updateAccessListEntry",
-        summary: "Changes comment or end of an entry.",
+        summary: "Changes comment or end of an entry; with `If-Match` only where nobody changed its list since.",
         query: &[FORCE],
         body: Some(SchemaGenerator::subschema_for::<EntryEdit>),
         status: 200,
@@ -159,8 +159,8 @@ pub(super) async fn replace(call: Call) -> Result<Answer, Fault> {
 
 pub(super) async fn show(call: Call) -> Result<Answer, Fault> {
     let (place, key) = here(&call)?;
-    let (row, used) = call.control.access_list_entry(&call.actor, place, key, target(&call)?).await?;
-    Ok(Answer::of(entry(&row, used.as_ref(), &call)?))
+    let shown = call.control.access_list_entry(&call.actor, place, key, target(&call)?).await?;
+    Ok(Answer::of(entry(&shown.entry, shown.used.as_ref(), &call)?).version(shown.revision))
 }
 
 pub(super) async fn edit(call: Call) -> Result<Answer, Fault> {
@@ -169,10 +169,11 @@ pub(super) async fn edit(call: Call) -> Result<Answer, Fault> {
         comment: asked.comment,
         expires_at: asked.expires_at.map(|at| at.unwrap_or(Timestamp::NEVER)),
     };
-    let target = target(&call)?;
-    let edited = call.control.edit_access_list_entry(&call.actor, call.guards(), here(&call)?, target, edit).await?;
-    let (row, used) = &edited.value;
-    Ok(Answer::of(entry(row, used.as_ref(), &call)?).revision(edited.revision))
+    let (target, expected) = (target(&call)?, call.if_match()?);
+    let guards = call.guards();
+    let edited = call.control.edit_access_list_entry(&call.actor, guards, here(&call)?, target, edit, expected).await?;
+    let control::ListedEntry { entry: row, used, revision } = &edited.value;
+    Ok(Answer::of(entry(row, used.as_ref(), &call)?).version(*revision).revision(edited.revision))
 }
 
 pub(super) async fn delete(call: Call) -> Result<Answer, Fault> {

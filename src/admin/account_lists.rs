@@ -59,7 +59,7 @@ macro_rules! of_list {
                 method: Verb::Patch,
                 path: concat!($path, "/accessList/{entry}"),
                 id: $edit,
-                summary: "Changes comment or end of an entry.",
+                summary: "Changes comment or end of an entry; with `If-Match` only where nobody changed its list since.",
                 query: &[FORCE],
                 body: Some(SchemaGenerator::subschema_for::<EntryEdit>),
                 status: 200,

@@ -15,8 +15,7 @@ use serde::de::DeserializeOwned;
 use super::answer::{Answer, allowing, refused};
 use super::operation::{Operation, Verb};
 use super::query::Query;
-use super::strict::Strict;
-use super::{Admin, Prefix, oauth};
+use super::{Admin, Prefix, oauth, strict};
 use crate::access::client_address::ClientAddress;
 use crate::access::id::Id;
 use crate::access::record::CredentialName;
@@ -420,14 +419,15 @@ impl Call {
     /// The body, with the place of whatever is wrong in it.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, Fault> {
         let bytes = self.body.as_deref().unwrap_or_default();
-        let value: serde_json::Value = serde_json::from_slice(bytes).map_err(|fault| {
-            let detail = match bytes.is_empty() {
-                true => "The body is missing; send a JSON document.".to_owned(),
-                false => format!("The body is no JSON: {fault}."),
+        let value = strict::read(bytes).map_err(|fault| {
+            let detail = match (bytes.is_empty(), fault.is_data()) {
+                (true, _) => "The body is missing; send a JSON document.".to_owned(),
+                (false, true) => format!("The body can be read in two ways: {fault}."),
+                (false, false) => format!("The body is no JSON: {fault}."),
             };
             Fault::from(Refusal::new(Code::InvalidJson, detail))
         })?;
-        serde_path_to_error::deserialize(Strict(value)).map_err(|fault| {
+        serde_path_to_error::deserialize(value).map_err(|fault| {
             let place = fault.path().to_string();
             let wrong = fault.inner().to_string();
             let code = if wrong.starts_with("unknown field") { Code::UnknownAttribute } else { Code::InvalidAttribute };

@@ -54,6 +54,17 @@ pub struct Listed {
     pub revision: u64,
 }
 
+/// One entry of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedEntry {
+    /// The entry.
+    pub entry: EntryRecord,
+    /// How it was used.
+    pub used: Option<EntryUse>,
+    /// The revision that last changed the credential or its list.
+    pub revision: u64,
+}
+
 /// A credential whose list is being changed.
 struct Held {
     organization: OrganizationRecord,
@@ -91,12 +102,13 @@ impl Control {
         place: Place,
         key: CredentialName,
         target: Target,
-    ) -> Result<(EntryRecord, Option<EntryUse>), Fault> {
+    ) -> Result<ListedEntry, Fault> {
         let actor = actor.clone();
         self.read(move |rows| {
             let key = find(rows, &Rights::of(rows, &actor)?, place, key)?;
             let entry = rows.entry(key.row.pk, &target)?.ok_or_else(|| no_entry(&target))?;
-            Ok((entry, rows.entry_use(key.row.pk, &target.to_string())?))
+            let used = rows.entry_use(key.row.pk, &target.to_string())?;
+            Ok(ListedEntry { entry, used, revision: key.row.revision })
         })
         .await
     }
@@ -160,7 +172,7 @@ impl Control {
     /// Changes comment or end of an entry.
     ///
     /// # Errors
-    /// A [`Fault`].
+    /// `VERSION_MISMATCH` where its list is of another revision than `expected`, or another [`Fault`].
     pub async fn edit_access_list_entry(
         &self,
         actor: &Actor,
@@ -168,9 +180,11 @@ impl Control {
         (place, key): (Place, CredentialName),
         target: Target,
         edit: EntryEdit,
-    ) -> Result<Committed<(EntryRecord, Option<EntryUse>)>, Fault> {
+        expected: Option<u64>,
+    ) -> Result<Committed<ListedEntry>, Fault> {
         self.change(actor, move |change| {
             let held = hold(change, place, key)?;
+            expect(expected, held.credential.revision)?;
             let mut after = held.entries.clone();
             let entry = after.iter_mut().find(|entry| entry.target == target).ok_or_else(|| no_entry(&target))?;
             if let Some(comment) = edit.comment {
@@ -181,10 +195,10 @@ impl Control {
                 check_expiry(expires_at, change.now())?;
                 entry.expires_at = expires_at;
             }
-            let edited = entry.clone();
+            let entry = entry.clone();
             let used = change.rows().entry_use(held.credential.pk, &target.to_string())?;
-            replace(change, guards, held, after)?;
-            Ok((edited, used))
+            let credential = replace(change, guards, held, after)?;
+            Ok(ListedEntry { entry, used, revision: credential.revision })
         })
         .await
     }

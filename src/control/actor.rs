@@ -6,7 +6,7 @@ use super::{Control, Fault};
 use crate::access::client_address::ClientAddress;
 use crate::access::credential::CredentialKind;
 use crate::access::id::Id;
-use crate::access::record::CredentialName;
+use crate::access::record::{CredentialName, Sender};
 use crate::problem::{Code, Refusal};
 
 /// Whoever changes or reads something.
@@ -56,6 +56,14 @@ impl Actor {
         match self.kind {
             ActorKind::Credential { id, kind, .. } => Some(CredentialName { kind, id }),
             ActorKind::User { .. } | ActorKind::Stranger | ActorKind::System(_) => None,
+        }
+    }
+
+    /// The same as the sender of an invitation; `None` where the program itself sends it.
+    pub(super) fn sender(&self) -> Option<Sender> {
+        match self.kind {
+            ActorKind::User { id, .. } => Some(Sender::User(id)),
+            _ => self.credential().map(Sender::Credential),
         }
     }
 

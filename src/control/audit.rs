@@ -62,9 +62,11 @@ event_types! {
     EntryAdded = "API_KEY_ACCESS_LIST_ENTRY_ADDED";
     EntryChanged = "API_KEY_ACCESS_LIST_ENTRY_CHANGED";
     EntryDeleted = "API_KEY_ACCESS_LIST_ENTRY_DELETED";
+    ListCoversEverything = "API_KEY_ACCESS_LIST_COVERS_EVERYTHING";
     NetworkSetCreated = "NETWORK_SET_CREATED";
     NetworkSetChanged = "NETWORK_SET_CHANGED";
     NetworkSetDeleted = "NETWORK_SET_DELETED";
+    NetworkSetCoversEverything = "NETWORK_SET_COVERS_EVERYTHING";
     UserCreated = "USER_CREATED";
     UserJoined = "USER_JOINED_ORG";
     UserRemoved = "USER_REMOVED_FROM_ORG";
@@ -77,6 +79,7 @@ event_types! {
     PasswordChanged = "USER_PASSWORD_CHANGED";
     OwnerReset = "USER_OWNER_RESET";
     TokenRevoked = "SERVICE_ACCOUNT_TOKEN_REVOKED";
+    TokenRefused = "SERVICE_ACCOUNT_TOKEN_REFUSED";
     SubjectChanged = "SERVICE_ACCOUNT_TOKEN_SUBJECT_CHANGED";
     SecretValidityChanged = "ORG_SERVICE_ACCOUNT_SECRET_VALIDITY_CHANGED";
     GuardOverridden = "ACCESS_LIST_GUARD_OVERRIDDEN";

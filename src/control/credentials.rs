@@ -144,7 +144,9 @@ pub(super) fn apply(
     if (&key.row, &key.roles) == (&before.0, &before.1) {
         return Ok(key);
     }
-    let kept: &[Role] = if key.row.enabled { &key.roles } else { &[] };
+    // One that ends is an owner no more some day, when nobody asks any guard.
+    let stays = key.row.enabled && key.row.expires_at >= before.0.expires_at;
+    let kept: &[Role] = if stays { &key.roles } else { &[] };
     let (usage, secrets) = (CredentialUse::default(), Vec::new());
     keep_an_owner(change, &Credential { roles: before.1.clone(), row: before.0.clone(), secrets, usage }, kept)?;
     change.touch_credential(key.row.pk)?;

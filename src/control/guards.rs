@@ -74,11 +74,12 @@ pub(super) fn list(
         let now = change.now();
         let loses =
             lets_in(before, address, organization.mode, now) && !lets_in(after, address, organization.mode, now);
+        let is_gone = |network: Network| !after.networks().any(|(kept, _)| kept == network);
         let takes_away = admits(before, address, now)
-            && before.networks().any(|(network, _)| {
-                network.contains(address.ip()) && !after.networks().any(|(kept, _)| kept == network)
-            });
-        if loses && takes_away {
+            && !admits(after, address, now)
+            && before.networks().any(|(network, _)| network.contains(address.ip()) && is_gone(network));
+        // Also where an empty list would let it in from anywhere: that is for somebody else to decide.
+        if takes_away {
             let detail =
                 format!("The calling credential is used from {address}, which would be on its own list no more.");
             return Err(Refusal::new(Code::CannotRemoveCaller, detail).with(address).into());
@@ -90,6 +91,9 @@ pub(super) fn list(
             let refusal = Refusal::new(Code::ChangeExcludesCaller, detail).with(address);
             guard(change, guards, refusal, |event| Event::on(event, credential))?;
         }
+    }
+    if organization.mode != AccessListMode::Required && covers_everything(after) && !covers_everything(before) {
+        change.record(Event::on(EventType::ListCoversEverything, credential))?;
     }
     if !before.is_empty() && after.is_empty() && organization.mode != AccessListMode::Required {
         let detail = "Without its last entry the credential could be used from anywhere, because its organization does not \
@@ -138,6 +142,11 @@ pub(super) fn network_set(
     (set, after): (&NetworkSetRecord, &[Network]),
 ) -> Result<(), Fault> {
     let grows = after.iter().any(|network| !set.networks.contains(network));
+    let covers = |networks: &[Network]| networks.iter().copied().collect::<Networks>().covers_a_family();
+    if organization.mode != AccessListMode::Required && covers(after) && !covers(&set.networks) {
+        let event = Event::new(EventType::NetworkSetCoversEverything, organization.id);
+        change.record(event.detail(&*set.name))?;
+    }
     if organization.mode == AccessListMode::Required && grows {
         let rows = change.rows();
         let others = rows.network_sets(organization.pk)?.into_iter().filter(|one| one.pk != set.pk);

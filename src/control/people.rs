@@ -271,6 +271,10 @@ impl Control {
                 let detail = "What the invitation was for has been deleted; ask for another one.";
                 return Err(Refusal::new(Code::InviteTokenInvalid, detail).into());
             }
+            if !may_send(change, &invite)? {
+                let detail = "Whoever sent the invitation owns the organization no more; ask an owner for another one.";
+                return Err(Refusal::new(Code::InviteTokenInvalid, detail).into());
+            }
             let user = match change.rows().user_by_email(&email)? {
                 Some((user, now)) if was_known && now == hash => user,
                 Some(_) => {
@@ -293,6 +297,14 @@ fn open(rows: Rows<'_>, sha256: [u8; 32], now: Timestamp) -> Result<InviteRecord
     found.ok_or_else(|| {
         Refusal::new(Code::InviteTokenInvalid, "The token is unknown, used or over; ask for another one.").into()
     })
+}
+
+/// Whether the sender of an invitation could send it now: it grants nothing that they could not.
+fn may_send(change: &Change<'_>, invite: &InviteRecord) -> Result<bool, Fault> {
+    match Rights::of_sender(change.rows(), invite.sender, change.now())? {
+        Some(rights) => Ok(rights.owns(invite.organization)),
+        None => Ok(false),
+    }
 }
 
 /// Adds a person who is in no organization yet.
@@ -341,6 +353,7 @@ pub(super) fn add_invite(
         email,
         created_at: change.now(),
         expires_at: Timestamp::from_unix_seconds(change.now().unix_seconds().saturating_add(INVITE_LIFE)),
+        sender: change.actor().sender(),
     };
     change.store().add_invite(place.pk, &row, fingerprint::of_key(token.as_bytes()).0, &roles)?;
     Ok(Invite { row, roles, token: Some(token) })

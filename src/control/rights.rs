@@ -6,8 +6,9 @@ use super::Fault;
 use super::actor::{Actor, ActorKind};
 use crate::access::credential::CredentialKind;
 use crate::access::id::Id;
-use crate::access::record::{CredentialName, CredentialRecord, OrganizationRecord, ProjectRecord};
+use crate::access::record::{CredentialName, CredentialRecord, OrganizationRecord, ProjectRecord, Sender};
 use crate::access::role::Role;
+use crate::clock::Timestamp;
 use crate::directory::sqlite::Rows;
 use crate::problem::{Code, Refusal};
 
@@ -86,6 +87,24 @@ impl Rights {
         Ok(Self { of: Of::Credential { id, organization: row.organization, roles } })
     }
 
+    /// Of whoever sent an invitation, now; `None` where they could do nothing any more.
+    pub(super) fn of_sender(rows: Rows<'_>, sender: Option<Sender>, now: Timestamp) -> Result<Option<Self>, Fault> {
+        let of = match sender {
+            None => Of::System,
+            Some(Sender::Credential(name)) => match rows.credential(name)? {
+                Some(row) if row.enabled && row.expires_at > now => {
+                    Of::Credential { id: row.id, organization: row.organization, roles: rows.roles(row.pk)? }
+                }
+                _ => return Ok(None),
+            },
+            Some(Sender::User(id)) => match rows.user(id)? {
+                Some(row) => Of::User { id, roles: rows.roles_of_user(row.pk)? },
+                None => return Ok(None),
+            },
+        };
+        Ok(Some(Self { of }))
+    }
+
     fn has(&self, wanted: impl Fn(&Role) -> bool) -> bool {
         match &self.of {
             Of::System => true,
@@ -143,7 +162,7 @@ impl Rights {
         }
     }
 
-    fn owns(&self, organization: Id) -> bool {
+    pub(super) fn owns(&self, organization: Id) -> bool {
         self.has_in(organization, |role| *role == Role::Organization("ORG_OWNER"))
     }
 

@@ -4,6 +4,8 @@ pub mod accounts;
 mod enforced;
 mod every_operation;
 mod explain;
+mod guards;
+mod invitations;
 mod network_sets;
 pub mod office;
 mod people;

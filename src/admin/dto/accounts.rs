@@ -248,6 +248,9 @@ pub(in crate::admin) struct AccountEntry {
     expires_at: Option<String>,
     /// When it was made.
     created_at: String,
+    /// What somebody should know of it: that it admits everybody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<&'static str>,
     #[serde(flatten)]
     usage: AccountEntryUsed,
     links: Vec<Link>,
@@ -265,6 +268,7 @@ impl AccountEntry {
             comment: row.comment.clone(),
             expires_at: shown_expiry(row.expires_at),
             created_at: row.created_at.to_string(),
+            warning: network.and_then(super::entries::warning),
             usage: AccountEntryUsed::new(used),
             links: link("self", format!("{list}/{name}")),
         }

@@ -34,6 +34,9 @@ pub(in crate::admin) struct Entry {
     expires_at: Option<String>,
     /// When it was made.
     created: String,
+    /// What somebody should know of it: that it admits everybody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<&'static str>,
     #[serde(flatten)]
     usage: EntryUsed,
     links: Vec<Link>,
@@ -51,10 +54,18 @@ impl Entry {
             comment: row.comment.clone(),
             expires_at: shown_expiry(row.expires_at),
             created: row.created_at.to_string(),
+            warning: network.and_then(warning),
             usage: EntryUsed::new(used),
             links: link("self", format!("{list}/{name}")),
         }
     }
+}
+
+/// What is said of a network that admits everybody.
+pub(super) fn warning(network: Network) -> Option<&'static str> {
+    let family =
+        if network.address().is_ipv4() { "It admits every IPv4 address." } else { "It admits every IPv6 address." };
+    network.covers_family().then_some(family)
 }
 
 /// A new entry: an address, a network or a network set.

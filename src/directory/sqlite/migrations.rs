@@ -17,6 +17,7 @@ const STEPS: &[(&str, &str)] = &[
     ("usage", include_str!("migrations/0008_usage.sql")),
     ("tokens", include_str!("migrations/0009_tokens.sql")),
     ("network_sets", include_str!("migrations/0010_network_sets.sql")),
+    ("invite_sender", include_str!("migrations/0011_invite_sender.sql")),
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS migration (

@@ -3,15 +3,19 @@
 use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::credentials::role;
-use super::values::{parsed, time};
+use super::values::{KINDS, parsed, time, word, word_for};
 use super::{Change, Rows, StoreFault};
 use crate::access::id::Id;
-use crate::access::record::{InviteRecord, SessionRecord, UserRecord};
+use crate::access::record::{CredentialName, InviteRecord, Sender, SessionRecord, UserRecord};
 use crate::access::role::Role;
 use crate::clock::Timestamp;
 
 const USER: &str = "person.pk, person.id, person.email, person.created_at, person.last_sign_in, person.revision";
-const INVITE: &str = "SELECT invite.pk, invite.id, organization.id, invite.email, invite.created_at, invite.expires_at
+/// The kind of a sender that is no credential.
+const PERSON: &str = "USER";
+
+const INVITE: &str = "SELECT invite.pk, invite.id, organization.id, invite.email, invite.created_at, invite.expires_at,
+    invite.sender_kind, invite.sender_id
     FROM invite JOIN organization ON organization.pk = invite.organization";
 
 fn user(row: &Row<'_>) -> rusqlite::Result<UserRecord> {
@@ -38,6 +42,11 @@ fn invite(row: &Row<'_>) -> rusqlite::Result<InviteRecord> {
         email: row.get(3)?,
         created_at: time(row, 4)?,
         expires_at: time(row, 5)?,
+        sender: match row.get_ref(6)?.as_str_or_null()? {
+            None => None,
+            Some(PERSON) => Some(Sender::User(parsed(row, 7)?)),
+            Some(_) => Some(Sender::Credential(CredentialName { kind: word(row, 6, KINDS)?, id: parsed(row, 7)? })),
+        },
     })
 }
 
@@ -295,15 +304,22 @@ impl Change<'_> {
         sha256: [u8; 32],
         roles: &[Role],
     ) -> Result<(), StoreFault> {
+        let sender = new.sender.map(|sender| match sender {
+            Sender::Credential(CredentialName { kind, id }) => (word_for(kind, KINDS), id),
+            Sender::User(id) => (PERSON, id),
+        });
         self.0.execute(
-            "INSERT INTO invite (id, organization, email, sha256, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO invite (id, organization, email, sha256, created_at, expires_at, sender_kind, sender_id)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 new.id.to_string(),
                 organization,
                 new.email,
                 sha256,
                 new.created_at.unix_seconds(),
-                new.expires_at.unix_seconds()
+                new.expires_at.unix_seconds(),
+                sender.map(|(kind, _)| kind),
+                sender.map(|(_, id)| id.to_string()),
             ],
         )?;
         let invite = self.0.last_insert_rowid();
