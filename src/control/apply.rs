@@ -57,7 +57,9 @@ pub struct Applied {
 impl Applied {
     fn new(organization: Id, step: Step) -> Self {
         let (kind, id) = match step.subject {
-            Subject::Organization | Subject::Switch => ("organization", organization.to_string()),
+            Subject::Organization | Subject::Switch | Subject::SecretHours => {
+                ("organization", organization.to_string())
+            }
             Subject::Project(id) => ("project", id.to_string()),
             Subject::NetworkSet(name) => ("network_set", name.to_string()),
             Subject::Credential(kind @ CredentialKind::ApiKey, id) => ("api_key", steps::named(kind, id).to_string()),
@@ -172,7 +174,7 @@ impl Applying<'_> {
     fn place(&self, subject: &Subject) -> String {
         let id = self.new.id;
         match subject {
-            Subject::Organization | Subject::Switch => format!("organizations[{id}]"),
+            Subject::Organization | Subject::Switch | Subject::SecretHours => format!("organizations[{id}]"),
             Subject::Project(project) => format!("organizations[{id}].projects[{project}]"),
             Subject::NetworkSet(name) => format!("organizations[{id}].network_sets[{name}]"),
             Subject::Credential(kind, credential) => {
@@ -259,6 +261,11 @@ impl Applying<'_> {
                 }
                 change.record(Event::new(event_of(self.new.mode), row.id))?;
                 row.mode = self.new.mode;
+                self.write(change, row)
+            }
+            (Subject::SecretHours, _) => {
+                let hours = self.new.secret_hours.unwrap_or(row.secret_hours);
+                super::organizations::limit_secrets(change, row, hours)?;
                 self.write(change, row)
             }
             (Subject::Project(id), action) => steps::project(change, &self.rights, row, (self.new, *id), action),

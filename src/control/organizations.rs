@@ -150,10 +150,7 @@ impl Control {
                 row.mode = mode;
             }
             if let Some(hours) = capped {
-                check_hours("maxServiceAccountSecretValidityInHours", hours, LONGEST_SECRET)?;
-                let event = Event::new(EventType::SecretValidityChanged, id);
-                change.record(event.detail(format!("{} → {hours} hours", row.secret_hours)))?;
-                row.secret_hours = hours;
+                limit_secrets(change, &mut row, hours)?;
             }
             row.revision = change.revision();
             change.store().update_organization(&row)?;
@@ -242,6 +239,19 @@ pub(super) fn add_as(
         change.record(Event::new(event_of(row.mode), row.id))?;
     }
     Ok(row)
+}
+
+/// Lets secrets of service accounts be made to last so long and no longer.
+pub(super) fn limit_secrets(
+    change: &mut super::commit::Change<'_>,
+    row: &mut OrganizationRecord,
+    hours: u32,
+) -> Result<(), Fault> {
+    check_hours("maxServiceAccountSecretValidityInHours", hours, LONGEST_SECRET)?;
+    let event = Event::new(EventType::SecretValidityChanged, row.id);
+    change.record(event.detail(format!("{} → {hours} hours", row.secret_hours)))?;
+    row.secret_hours = hours;
+    Ok(())
 }
 
 /// Refuses where somebody changed a thing since the caller read it.

@@ -13,8 +13,8 @@ use crate::access::credential::{CredentialKind, Enforcement};
 use crate::access::digest_secret::MOST_SECRETS;
 use crate::access::id::Id;
 use crate::access::record::{
-    AccountRecord, ClientSecretRecord, CredentialName, CredentialRecord, OrganizationRecord, Place, SecretRecord,
-    TokenSubject,
+    AccountRecord, ClientSecretRecord, CredentialName, CredentialRecord, LONGEST_SECRET_HOURS, OrganizationRecord,
+    Place, SHORTEST_SECRET_HOURS, SecretRecord, TokenSubject,
 };
 use crate::access::role::Role;
 use crate::access::usage::CredentialUse;
@@ -24,8 +24,8 @@ use crate::live::fingerprint;
 use crate::problem::{Code, Refusal};
 
 /// Fewest and most hours that a secret may be made to last.
-const SHORTEST_SECRET: u32 = 8;
-pub(super) const LONGEST_SECRET: u32 = 8760;
+const SHORTEST_SECRET: u32 = SHORTEST_SECRET_HOURS;
+pub(super) const LONGEST_SECRET: u32 = LONGEST_SECRET_HOURS;
 
 /// Seconds that the old secret works at most, once there is a new one.
 const OVERLAP: i64 = 7 * 24 * 3600;

@@ -140,6 +140,7 @@ fn known(organization: &Organization) -> raw::Organization {
             AccessListMode::Report => raw::Switch::Report,
             AccessListMode::Required => raw::Switch::Required,
         }),
+        max_service_account_secret_validity_in_hours: organization.secret_hours,
         projects: projects
             .map(|project| raw::Project { id: project.id.to_string(), name: project.name.to_string() })
             .collect(),

@@ -39,6 +39,7 @@ fn organization(id: u8, name: &str, mode: AccessListMode, credentials: Vec<Crede
         id: id_of(id),
         name: Arc::from(name),
         mode,
+        secret_hours: None,
         projects: Vec::new(),
         network_sets: Vec::new(),
         credentials,

@@ -12,6 +12,7 @@ use super::model::{NetworkSet, Organization, Project};
 use crate::access::credential::{AccessListMode, CredentialKind};
 use crate::access::id::Id;
 use crate::access::network::Network;
+use crate::access::record::LONGEST_SECRET_HOURS;
 
 /// What is done to a thing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub enum Subject {
     Organization,
     /// Its switch.
     Switch,
+    /// How long secrets of service accounts may last.
+    SecretHours,
     /// A project.
     Project(Id),
     /// A network set.
@@ -70,7 +73,13 @@ impl Difference {
 /// Compares what is there with what is to be. `prune` lets go what the new one does not name.
 pub fn difference(old: Option<&Organization>, new: &Organization, prune: bool) -> Difference {
     let mut found = Difference::default();
-    let none = Organization { credentials: Vec::new(), network_sets: Vec::new(), projects: Vec::new(), ..new.clone() };
+    let none = Organization {
+        credentials: Vec::new(),
+        network_sets: Vec::new(),
+        projects: Vec::new(),
+        secret_hours: Some(LONGEST_SECRET_HOURS),
+        ..new.clone()
+    };
     let turns = match old {
         None => {
             found.step(Action::Create, Subject::Organization, &new.name, Vec::new());
@@ -93,12 +102,24 @@ pub fn difference(old: Option<&Organization>, new: &Organization, prune: bool) -
     if let Some(from) = turns.filter(|from| strictness(*from) > strictness(new.mode)) {
         turn(&mut found, from);
     }
+    let hours = old.secret_hours.zip(new.secret_hours).filter(|(before, after)| before != after);
+    let last = |found: &mut Difference, (before, after): (u32, u32)| {
+        let changes = vec![format!("max_service_account_secret_validity_in_hours: {before} → {after}")];
+        found.step(Action::Update, Subject::SecretHours, &new.name, changes);
+    };
+    // Longer before secrets come, and shorter after: those that there are may last longer.
+    if let Some(longer) = hours.filter(|(before, after)| before < after) {
+        last(&mut found, longer);
+    }
     projects(&mut found, old, new);
     network_sets(&mut found, old, new);
     let gone = credentials::credentials(&mut found, old, new);
     if prune {
         found.steps.extend(gone);
         pruned(&mut found, old, new);
+    }
+    if let Some(shorter) = hours.filter(|(before, after)| before > after) {
+        last(&mut found, shorter);
     }
     if let Some(from) = turns.filter(|from| strictness(*from) < strictness(new.mode)) {
         turn(&mut found, from);

@@ -35,6 +35,8 @@ pub struct Organization {
     pub name: Arc<str>,
     /// The switch.
     pub mode: AccessListMode,
+    /// Hours that a secret of a service account may be made to last; `None` where nobody says.
+    pub secret_hours: Option<u32>,
     /// What project roles are granted on.
     pub projects: Vec<Project>,
     /// What lists may refer to.

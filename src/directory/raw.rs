@@ -43,6 +43,10 @@ pub struct Organization {
     /// Whether credentials need an access list: `true`, `false`, or `report` to record what `true` would refuse.
     /// No default: said at least once; wherever it is said again, it has to agree.
     pub require_access_list: Option<Switch>,
+    /// Hours that a secret of a service account may be made to last, in a store. Default: left as it is; 8760 where the
+    /// organization is new. Wherever it is said again, it has to agree.
+    #[schemars(range(min = 8, max = 8760))]
+    pub max_service_account_secret_validity_in_hours: Option<u32>,
     /// Projects that roles are granted on. Default: none.
     #[serde(default)]
     pub projects: Vec<Project>,

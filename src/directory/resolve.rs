@@ -5,6 +5,7 @@
 mod credentials;
 mod digests;
 mod lists;
+mod secret_hours;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -249,6 +250,7 @@ impl Resolve<'_> {
         }
         let mut name: Option<(&str, At)> = None;
         let mut mode: Option<(raw::Switch, At)> = None;
+        let secret_hours = self.secret_hours(id, &parts, raws);
         for at in &parts {
             match (raw(at).name.as_deref(), name) {
                 (Some(given), Some((known, first))) if given != known => {
@@ -293,8 +295,15 @@ impl Resolve<'_> {
             None => AccessListMode::Off,
         };
         let name = Arc::from(name.map_or("", |(name, _)| name));
-        let organization =
-            Organization { id, name, mode, projects: Vec::new(), network_sets: Vec::new(), credentials: Vec::new() };
+        let organization = Organization {
+            id,
+            name,
+            mode,
+            secret_hours,
+            projects: Vec::new(),
+            network_sets: Vec::new(),
+            credentials: Vec::new(),
+        };
         Gathered { organization, parts, sets: HashMap::new(), projects: HashMap::new() }
     }
 

@@ -31,6 +31,7 @@ pub fn organization(rows: Rows<'_>, row: &OrganizationRecord) -> Result<Organiza
         id: row.id,
         name: row.name.as_str().into(),
         mode: row.mode,
+        secret_hours: Some(row.secret_hours),
         projects: projects.map(|project| Project { id: project.id, name: project.name.into() }).collect(),
         network_sets: sets
             .map(|set| NetworkSet {

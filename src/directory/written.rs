@@ -76,7 +76,9 @@ pub(super) fn organization(of: &Organization) -> Attributes {
         AccessListMode::Report => json!("report"),
         AccessListMode::Required => json!(true),
     };
-    vec![("id", json!(of.id.to_string())), ("name", json!(&*of.name)), ("require_access_list", mode)]
+    let hours = of.secret_hours.map(|hours| ("max_service_account_secret_validity_in_hours", json!(hours)));
+    let all = [("id", json!(of.id.to_string())), ("name", json!(&*of.name)), ("require_access_list", mode)];
+    all.into_iter().chain(hours).collect()
 }
 
 /// The projects of an organization.

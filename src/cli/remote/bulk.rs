@@ -43,7 +43,10 @@ impl Api {
             let sets = self.items(&format!("/orgs/{id}/networkSets")).await?;
             let network_sets = sets.iter().map(network_set).collect::<Option<_>>().ok_or_else(|| self.stranger())?;
             let name = one["name"].as_str().unwrap_or_default().into();
-            seen.push(Organization { id, name, mode, projects, network_sets, credentials: Vec::new() });
+            let hours = settings["maxServiceAccountSecretValidityInHours"].as_u64();
+            let secret_hours = hours.and_then(|hours| u32::try_from(hours).ok());
+            let credentials = Vec::new();
+            seen.push(Organization { id, name, mode, secret_hours, projects, network_sets, credentials });
         }
         Ok(seen)
     }

@@ -82,7 +82,7 @@ fn place(change: &mut Change<'_>, new: &Organization, planned: &Planned) -> Resu
                 id: new.id,
                 name: new.name.to_string(),
                 mode: new.mode,
-                secret_hours: LONGEST_SECRET,
+                secret_hours: new.secret_hours.unwrap_or(LONGEST_SECRET),
                 created_at: change.now(),
                 revision: change.revision(),
             };

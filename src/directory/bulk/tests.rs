@@ -18,6 +18,7 @@ fn there() -> Vec<Organization> {
         id: Id::from_bytes([0x5f, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last]),
         name: name.into(),
         mode: AccessListMode::Required,
+        secret_hours: None,
         projects: vec![Project {
             id: Id::from_bytes([0x5f, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, last]),
             name: "billing".into(),

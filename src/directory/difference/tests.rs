@@ -24,6 +24,7 @@ fn check(old: Option<&str>, new: &str, prune: bool, expected: &[&str]) {
         let subject = match &step.subject {
             Subject::Organization => "organization",
             Subject::Switch => "switch",
+            Subject::SecretHours => "secrets",
             Subject::Project(_) => "project",
             Subject::NetworkSet(_) => "network_set",
             Subject::Credential(CredentialKind::ApiKey, _) => "api_key",
@@ -119,6 +120,22 @@ fn the_switch_is_loosened_first_and_tightened_last() {
     let strict = FULL.replace("list: false", "list: true");
     let loosened = "Update switch other [require_access_list: true → report]";
     check(Some(&strict), &with_set("report"), false, &[steps[0], loosened, steps[1]]);
+}
+
+#[test]
+fn secrets_may_last_longer_before_they_come_and_shorter_after() {
+    let with = |hours: &str, rest: &str| {
+        EMPTY.to_owned() + "  max_service_account_secret_validity_in_hours: " + hours + "\n" + rest
+    };
+    let set = "  network_sets: [{ name: x, networks: [] }]\n";
+    let step = |change: &str| format!("Update secrets acme [max_service_account_secret_validity_in_hours: {change}]");
+    let (longer, shorter) = (step("8 → 9"), step("9 → 8"));
+    check(Some(&with("8", "")), &with("9", set), false, &[&longer, "Create network_set x []"]);
+    check(Some(&with("9", "")), &with("8", set), false, &["Create network_set x []", &shorter]);
+    // Whoever says nothing leaves it as it is, and a new organization begins with the most.
+    check(Some(&with("9", "")), EMPTY, true, &[]);
+    check(None, &with("9", ""), false, &["Create organization acme []", &step("8760 → 9")]);
+    check(None, &with("8760", ""), false, &["Create organization acme []"]);
 }
 
 #[test]

@@ -157,6 +157,9 @@ fn a_store_is_applied_to_another_without_loss() {
     remote.write(OWNED);
     remote.run("apply -f directory.yaml").code(0);
     remote.run(&format!("api-keys secrets add {}", export_key().id)).code(0);
+    // A secret that was made before lasts longer than the next one may.
+    remote.run("service-accounts create --name job --secret-hours 8000").code(0);
+    remote.run("settings update --secret-hours 720").code(0);
     let drawn = remote.key("--desc drawn --set office --cidr 2001:db8::/32 --comment c --expires-at 2099-01-01");
     let exported = |office: &Office| {
         let store = office.path("store.db").display().to_string();
@@ -182,6 +185,7 @@ fn a_store_is_applied_to_another_without_loss() {
         lines
     };
     assert_eq!(part(&copy), part(&text));
+    assert!(copy.contains("\n    max_service_account_secret_validity_in_hours: 720\n"), "{copy}");
     for key in [export_key(), drawn] {
         assert_eq!(second.through(&key), remote.office.through(&key));
     }
