@@ -10,6 +10,7 @@ use super::call::NDJSON;
 use super::operation::{EVERYWHERE, Kind, Operation, PAGED, Parameter, all, by_path};
 
 mod links;
+mod oauth;
 
 /// The document. The servers are the three prefixes; every path is below each of them.
 pub fn document() -> Value {
@@ -31,7 +32,9 @@ pub fn document() -> Value {
         }
         paths.insert(path.into(), Value::Object(item));
     }
+    paths.extend(oauth::paths());
     let mut schemas = generator.take_definitions(true);
+    schemas.insert("OAuthRefusal".into(), oauth::refusal());
     schemas.insert("Refusal".into(), refusal());
     json!({
         "openapi": "3.1.0",
@@ -54,6 +57,7 @@ pub fn document() -> Value {
                 "basic": { "type": "http", "scheme": "basic", "description": "Public key and private key." },
                 "header": { "type": "apiKey", "in": "header", "name": "X-API-Key", "description": "`publicKey.privateKey`" },
                 "bearer": { "type": "http", "scheme": "bearer", "description": "A token of `/api/oauth/token`, or of a configured issuer." },
+                "client": { "type": "http", "scheme": "basic", "description": "`clientId` and a secret of a service account, each form-encoded (RFC 6749 §2.3.1); or both in the form." },
                 "session": { "type": "http", "scheme": "bearer", "description": "`pcl_session_…`, as signing in answers it." },
             },
             "responses": {
@@ -226,6 +230,12 @@ pub(super) fn page() -> String {
         }
         page.push_str("</dl></section>");
     }
+    for (method, path, summary) in oauth::all() {
+        let _ = write!(
+            page,
+            "<section><h2><b>{method}</b> <code>{path}</code></h2><p>{summary} Below no prefix.</section>"
+        );
+    }
     page
 }
 
@@ -262,7 +272,9 @@ mod tests {
         let ids: Vec<&str> =
             text.split("\"operationId\":\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
         assert!(ids.len() > 3 * all().count(), "{}", ids.len());
-        assert!(ids.iter().all(|id| all().any(|one| one.id == *id)), "{ids:?}");
+        let of_oauth = ["createToken", "revokeToken", "getSigningKeys", "getAuthorizationServerMetadata"];
+        let known = |id: &str| of_oauth.contains(&id) || all().any(|one| one.id == id);
+        assert!(ids.iter().all(|id| known(id)), "{ids:?}");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::{Actor, ActorKind, Control, Fault, draw};
 use crate::access::client_address::ClientAddress;
 use crate::access::client_id::ClientId;
 use crate::access::credential::{CredentialKind, Fingerprint};
-use crate::access::record::CredentialRecord;
+use crate::access::record::{CredentialName, CredentialRecord};
 use crate::access::token_id::TokenId;
 use crate::clock::Timestamp;
 use crate::directory::sqlite::{PresentedSecret, Rows, StoreFault};
@@ -157,12 +157,18 @@ impl Control {
         self.token_throttle.count(address.ip(), id, revokes, now)?;
         let proven = self.read(move |rows| match prove(rows, id, hash, now) {
             Err(Unproven::Store(fault)) => Err(fault.into()),
-            Err(Unproven::Client(why)) => Ok(Some(why)),
+            Err(Unproven::Client(why)) => {
+                let is_there = rows.credential(CredentialName::service_account(id))?.is_some();
+                Ok(Some((why, is_there)))
+            }
             Ok(_) => Ok(None),
         });
         match proven.await? {
             None => Ok((id, hash)),
-            Some(why) => {
+            Some((why, is_there)) => {
+                if is_there {
+                    self.client_refused(id, address, why);
+                }
                 tracing::info!(client = %address, client_id = %id, revokes, reason = why, "a client of the token endpoint was refused");
                 Err(not_proven())
             }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::admin::accounts::{account, client_id};
 use crate::admin::office::{OWNER, Office};
-use crate::stage::{Answer, Client};
+use crate::stage::{Answer, Client, wait_for};
 use crate::tokens::forge::{BASE64, Forge, hs256, unsigned};
 
 /// More than one client ever asks for here.
@@ -286,6 +286,49 @@ fn whoever_is_no_client_learns_nothing() {
         assert_eq!(told[0].0, 401);
         assert!(told[0].1.as_deref().unwrap().starts_with("Basic ") && told[0].2.contains("\"invalid_client\""));
         assert!(told.iter().all(|one| *one == told[0]), "{told:#?}");
+    }
+}
+
+#[test]
+fn a_refused_client_is_an_event_of_the_account_that_it_named() {
+    let office = Office::open_with(EAGER);
+    let account = Account::new(&office, "[]");
+    let events = || office.own("GET", "/events?eventType=SERVICE_ACCOUNT_TOKEN_REFUSED", "").json();
+    let wrong = |id: &str| {
+        let body = format!("grant_type=client_credentials&client_id={id}&client_secret=pcl_sa_sk_{}", "x".repeat(40));
+        assert_eq!(form(&office, "/api/oauth/token", "", &body).status, 401);
+    };
+    // One that nobody has is nobody's event.
+    wrong(&format!("pcl_sa_id_{}", "0".repeat(24)));
+    for _ in 0..5 {
+        wrong(&account.id);
+    }
+    // No answer waits for it to be written.
+    wait_for("the event", || events()["totalCount"] != 0);
+    assert_eq!(form(&office, "/api/oauth/revoke", &account.basic(), "token=x").status, 200);
+    let told = events();
+    assert_eq!(told["totalCount"], 1, "{told:#}");
+    let event = &told["results"][0];
+    assert_eq!((&event["remoteAddress"], event.get("userId")), (&json!("127.0.0.1"), None), "{event:#}");
+    assert!(event.to_string().contains(&account.id), "{event:#}");
+    assert!(!event.to_string().contains("xxxx"), "{event:#}");
+}
+
+#[test]
+fn the_document_tells_the_endpoints() {
+    let office = Office::open_with(EAGER);
+    let document = office.raw("", "GET", "/api/v1/openapi.json", "", "").json();
+    for (path, method) in [
+        ("/api/oauth/token", "post"),
+        ("/api/oauth/revoke", "post"),
+        ("/.well-known/jwks.json", "get"),
+        ("/.well-known/oauth-authorization-server", "get"),
+    ] {
+        let item = &document["paths"][path];
+        assert_eq!(item["servers"][0]["url"], "/", "{path}");
+        let answer = office.raw("", &method.to_uppercase(), path, "", "");
+        assert!(item[method]["responses"][answer.status.to_string()].is_object(), "{path}: {}", answer.status);
+        assert!(office.raw("", "GET", "/api/v1/docs", "", "").text().contains(path), "{path}");
     }
 }
 
