@@ -77,8 +77,10 @@ enum Command {
     Export(export::ExportArgs),
     /// Add organizations and API keys in bulk: all or nothing.
     Import(import::ImportArgs),
-    /// Help people who can't sign in, on the machine that has the store.
+    /// Manage people by the admin API, or help those who can't sign in, on the machine that has the store.
     Users(users::UsersArgs),
+    /// Manage invitations, by which people come.
+    Invites(remote::Group<remote::users::Invites>),
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -125,6 +127,7 @@ pub fn run() -> ExitCode {
         Command::Export(args) => export::run(args),
         Command::Import(args) => import::run(args),
         Command::Users(args) => users::run(args),
+        Command::Invites(group) => remote::run(group),
         Command::Completions { shell } => completions(shell),
         Command::Man { out } => manual(out.as_deref()),
     };

@@ -19,6 +19,7 @@ mod secret;
 pub mod service_accounts;
 pub mod settings;
 mod shown;
+pub mod users;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -44,6 +45,13 @@ pub struct Group<C: Remote> {
     connection: ConnectionArgs,
     #[command(subcommand)]
     command: C,
+}
+
+impl<C: Remote> Group<C> {
+    /// A command of a group that has others besides.
+    pub fn new(connection: ConnectionArgs, command: C) -> Self {
+        Self { connection, command }
+    }
 }
 
 /// What a command does by the API.

@@ -1,4 +1,5 @@
-//! `portcullis users`: what is done to people on the machine that has the store, where nobody can sign in any more.
+//! `portcullis users`: people of an organization by the admin API, and what is done to them on the machine that has the store
+//! where nobody can sign in any more.
 
 use std::io::{BufRead as _, IsTerminal as _};
 use std::path::PathBuf;
@@ -6,19 +7,25 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
+use super::remote::{self, ConnectionArgs, Group};
 use crate::access::id::Id;
 use crate::clock::Clock;
 use crate::control::{self, Password};
 
 /// Arguments of `users`.
-#[derive(Debug, clap::Args)]
+#[derive(clap::Args)]
+#[command(arg_required_else_help = true)]
 pub struct UsersArgs {
+    #[command(flatten)]
+    connection: ConnectionArgs,
     #[command(subcommand)]
     command: Command,
 }
 
-#[derive(Debug, clap::Subcommand)]
+#[derive(clap::Subcommand)]
 enum Command {
+    #[command(flatten)]
+    Remote(remote::users::Users),
     /// Give somebody a new password and the role of an owner. The password comes from standard input, on one line.
     ///
     /// Nothing may serve the store meanwhile: stop `portcullis serve` first. The person's sessions end.
@@ -43,7 +50,13 @@ struct ResetArgs {
 /// # Errors
 /// What keeps the owner from being reset.
 pub fn run(args: UsersArgs) -> anyhow::Result<ExitCode> {
-    let Command::ResetOwner(ResetArgs { store, email, org }) = args.command;
+    match args.command {
+        Command::Remote(command) => remote::run(Group::new(args.connection, command)),
+        Command::ResetOwner(reset) => reset_owner(reset),
+    }
+}
+
+fn reset_owner(ResetArgs { store, email, org }: ResetArgs) -> anyhow::Result<ExitCode> {
     if std::io::stdin().is_terminal() {
         eprintln!("The new password (it is shown as you type; pipe it in to hide it):");
     }

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod apply;
+mod people;
 
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
