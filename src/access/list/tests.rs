@@ -71,6 +71,45 @@ fn a_long_list_is_exact_at_each_of_its_ends() {
     check(&list(&entries), "2001:db8:40::", None);
 }
 
+/// What an explanation calls nearest: what covers the address and has expired, then what begins most like it.
+#[test]
+fn the_nearest_entry_is_what_was_meant() {
+    let sets = [Arc::new(NetworkSet {
+        name: "office".into(),
+        networks: super::AccessList::compile(
+            [NetworkEntry { network: "198.51.100.0/24".parse().unwrap(), expires_at: NEVER }],
+            [],
+        ),
+    })];
+    let networks = [
+        ("10.1.0.0/16", NEVER),
+        ("10.2.3.0/24", at(999)),
+        ("10.2.0.0/16", at(1_000)),
+        ("192.0.2.7", NEVER),
+        ("2001:db8:1::/48", NEVER),
+        ("2001:db8:ffff::/48", NEVER),
+    ];
+    let list = AccessList::compile(
+        networks.map(|(text, expires_at)| NetworkEntry { network: text.parse().unwrap(), expires_at }),
+        [SetEntry { set: 0, expires_at: NEVER }],
+    );
+    for (address, network, expired_at, set) in [
+        ("10.2.3.4", "10.2.3.0/24", Some(at(999)), None),
+        ("10.2.4.4", "10.2.0.0/16", Some(at(1_000)), None),
+        ("10.3.0.1", "10.2.3.0/24", None, None),
+        ("10.0.0.1", "10.1.0.0/16", None, None),
+        ("192.0.2.9", "192.0.2.7/32", None, None),
+        ("198.51.101.1", "198.51.100.0/24", None, Some(0)),
+        ("2001:db8:fffe::1", "2001:db8:ffff::/48", None, None),
+        ("2001:db8:2::", "2001:db8:1::/48", None, None),
+    ] {
+        let nearest = list.nearest(client(address), NOW, &sets).unwrap();
+        let seen = (nearest.network.to_string(), nearest.expired_at, nearest.set);
+        assert_eq!(seen, (network.to_owned(), expired_at, set), "{address}");
+    }
+    assert!(AccessList::default().nearest(client("::1"), NOW, &sets).is_none());
+}
+
 #[test]
 fn v4_never_matches_embedded_forms() {
     let list = list(&[("0.0.0.1", NEVER), ("10.0.0.5", NEVER), ("0.0.0.0/0", NEVER)]);

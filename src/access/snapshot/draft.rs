@@ -435,7 +435,8 @@ impl Draft {
         let slots = self.snapshot.credentials * (size_of::<Arc<Credential>>() + 1) * 3 / 2;
         let credentials = self.snapshot.credentials * (size_of::<Credential>() + 2 * size_of::<usize>());
         let revoked = self.snapshot.revoked.len() * size_of::<(TokenId, Timestamp)>() * 2;
-        self.snapshot.bytes = slots + revoked + credentials + self.lists.bytes + self.snapshot.digests.bytes();
+        let shared = self.lists.bytes + self.grants.bytes;
+        self.snapshot.bytes = slots + revoked + credentials + shared + self.snapshot.digests.bytes();
         self.snapshot.clone()
     }
 

@@ -1,5 +1,8 @@
 //! What compiles, what is refused by name, and what a copy shares with its origin.
 
+mod size;
+mod undo;
+
 use std::collections::BTreeMap;
 
 use super::*;
