@@ -68,6 +68,16 @@ fn address(bytes: &[u8]) -> IpAddr {
     }
 }
 
+/// The address before or after this one, where there is one in its family.
+fn beside(address: IpAddr, after: bool) -> Option<IpAddr> {
+    let (bits, width) = number(address);
+    let bits = if after { bits.checked_add(1)? } else { bits.checked_sub(1)? };
+    match width {
+        32 => u32::try_from(bits).ok().map(|bits| IpAddr::V4(bits.into())),
+        _ => Some(IpAddr::V6(bits.into())),
+    }
+}
+
 fuzz_target!(|data: &[u8]| {
     let (text, rest) = match data.iter().position(|byte| *byte == b'\n') {
         Some(at) => (&data[..at], &data[at + 1..]),
@@ -107,7 +117,11 @@ fuzz_target!(|data: &[u8]| {
     let list = AccessList::compile(entries.clone(), []);
     let set: Networks = entries.iter().map(|entry| entry.network).collect();
     assert_eq!(list.is_empty(), entries.is_empty());
-    let ends = entries.iter().flat_map(|entry| [entry.network.address(), entry.network.last()]);
+    // Where an entry ends, and one beyond: what is cut off or joined too much shows there.
+    let ends = entries.iter().flat_map(|entry| {
+        let (first, last) = (entry.network.address(), entry.network.last());
+        [Some(first), Some(last), beside(first, false), beside(last, true)].into_iter().flatten()
+    });
     for address in addresses.chunks_exact(4).map(address).chain(ends) {
         let covering = entries.iter().filter(|entry| covers(entry.network, address));
         assert_eq!(set.contains(address), covering.clone().next().is_some(), "{address} in {entries:?}");
