@@ -126,10 +126,12 @@ fn complete(header: &[u8], tlvs: usize) -> Result<Header, HeaderFault> {
         Ok(parsed) => parsed,
         Err(Error::BufferTooShort | Error::Invalid | _) => return Err(HeaderFault::Malformed),
     };
-    if consumed != header.len() || (tlvs > 0 && tlvs > header.len()) {
-        return Err(HeaderFault::Malformed);
-    }
-    if parsed.tlvs().any(|tlv| tlv.is_err()) {
+    let behind = match tlvs {
+        0 => Some(&[][..]),
+        at => header.get(at..),
+    };
+    let behind = behind.filter(|_| consumed == header.len()).ok_or(HeaderFault::Malformed)?;
+    if !fit(behind) {
         return Err(HeaderFault::BadTlv);
     }
     let source = match parsed.proxied_address() {
@@ -138,6 +140,16 @@ fn complete(header: &[u8], tlvs: usize) -> Result<Header, HeaderFault> {
         Some(_) => return Err(HeaderFault::NotTcp),
     };
     Ok(Header::Complete { source, consumed })
+}
+
+/// Whether TLVs end where the header ends. What they say is not looked at: a name in a certificate that is no UTF-8 is no reason
+/// to turn its holder away.
+fn fit(mut rest: &[u8]) -> bool {
+    while let [_, high, low, tail @ ..] = rest {
+        let Some(next) = tail.get(usize::from(u16::from_be_bytes([*high, *low]))..) else { return false };
+        rest = next;
+    }
+    rest.is_empty()
 }
 
 #[cfg(test)]

@@ -68,6 +68,10 @@ fn everything_else_is_refused() {
     let with = |tlv: &[u8]| v2(0x21, 0x11, &[ipv4(), tlv.to_vec()].concat());
     refuses(&with(&[0x04]), HeaderFault::BadTlv);
     refuses(&with(&[0x04, 0, 9, 1]), HeaderFault::BadTlv);
-    refuses(&with(&[0x20, 0, 1, 1]), HeaderFault::BadTlv);
+    refuses(&with(&[0x30, 0, 1, b'a', 0x04, 0]), HeaderFault::BadTlv);
+    // What they say is nobody's business here: a namespace that is no UTF-8, an SSL record cut short.
+    for says in [&[0x30, 0, 1, 0xcb][..], &[0x20, 0, 1, 1], &[0x03, 0, 0], &[0x04, 0, 0, 0x22, 0, 2, 0xe4, 0xff]] {
+        accepts(&with(says), Some("203.0.113.9:12345"));
+    }
     refuses(&v2(0x21, 0x11, &[0; 5_000])[..16], HeaderFault::TooLong);
 }
