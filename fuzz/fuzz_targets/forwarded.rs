@@ -62,13 +62,15 @@ fn trim(text: &[u8]) -> Vec<u8> {
     text
 }
 
-/// The end of scanning a text from its left: whether it ends outside quotes.
+/// The end of scanning a text from its left: whether it ends outside quotes. A backslash means nothing there, and no element
+/// that somebody wrote has one.
 fn is_balanced(text: &[u8]) -> bool {
     let (mut quoted, mut at) = (false, 0);
     while at < text.len() {
         match text[at] {
             b'"' => quoted = !quoted,
             b'\\' if quoted => at += 1,
+            b'\\' => return false,
             _ => {}
         }
         at += 1;

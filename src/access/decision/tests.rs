@@ -4,7 +4,8 @@ use super::*;
 use crate::access::credential::Grants;
 use crate::access::route::{Preflight, RouteTable};
 use crate::access::snapshot::tests::{credential, fingerprint, id, organization};
-use crate::access::snapshot::{CredentialSpec, Draft, EntrySpec, Target};
+use crate::access::snapshot::{CredentialSpec, Draft, EntrySpec, Revoked, Target};
+use crate::access::token_id::TokenId;
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_000);
 
@@ -230,6 +231,37 @@ fn a_token_is_good_for_its_issuers_organizations_only() {
         InvalidCredentials("the token's issuer is not for the credential's organization"),
         true,
     );
+}
+
+/// A revoked token is refused whatever else is in order, until its own end.
+#[test]
+fn a_revoked_token_proves_nothing() {
+    let mut draft = Draft::new();
+    draft.organization(organization(1, Off)).unwrap();
+    draft.credential(credential(21, 1, &[1], &[])).unwrap();
+    let at = |second| Timestamp::from_unix_seconds(second);
+    let (revoked, other) = (TokenId([1; 16]), TokenId([2; 16]));
+    let tokens = |draft: &mut Draft, tokens: &[(TokenId, Timestamp)], now| {
+        draft.revoke(Revoked { tokens: tokens.to_vec(), now });
+        let snapshot = draft.finish(1);
+        [revoked, other].map(|id| {
+            let table = RouteTable::new(vec![ordinary()]);
+            let question = Question {
+                snapshot: &snapshot,
+                client: Ok(ClientAddress::new("10.0.0.1".parse().unwrap())),
+                route: table.find("h", "GET", "/"),
+                preflight: false,
+                proof: Proof::Token { fingerprint: fingerprint(1), id },
+                now,
+            };
+            authorize(&question, &mut NoTrace).map(drop).map_err(|denial| denial.reason)
+        })
+    };
+    let refused = Err(InvalidCredentials("the token was revoked"));
+    assert_eq!(tokens(&mut draft, &[(revoked, at(2_000))], at(1_000)), [refused, Ok(())]);
+    // One more, and those that have ended by themselves are forgotten: no token is good by then.
+    assert_eq!(tokens(&mut draft, &[(other, at(3_000))], at(1_999)), [refused, refused]);
+    assert_eq!(tokens(&mut draft, &[], at(2_000)), [Ok(()), refused]);
 }
 
 #[test]

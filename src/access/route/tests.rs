@@ -157,6 +157,15 @@ fn case_is_no_way_out_of_a_route() {
 }
 
 #[test]
+fn upgrades_are_found_in_any_case() {
+    let mut chat = route(None, "/", &[], 1);
+    chat.upgrades = ["websocket".into(), "chat".into()].into();
+    for (name, found) in [("WebSocket", Some("websocket")), ("chat", Some("chat")), ("h2c", None), ("", None)] {
+        assert_eq!(chat.upgrade(name.as_bytes()), found, "{name}");
+    }
+}
+
+#[test]
 fn host_patterns_are_strict() {
     for text in ["", "*", "*.", "a..b", "a:80", "http://a", "a b", "*.*.a", "a.*", "[::1]"] {
         assert!(HostPattern::parse(text).is_err(), "{text}");

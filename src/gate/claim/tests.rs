@@ -174,6 +174,9 @@ fn what_is_not_ours_belongs_to_the_upstream() {
     check(&[("authorization", b"AWS4-HMAC-SHA256 x"), ("authorization", b"Negotiate y")], "none");
     check_with(&settings(false, true), &[("authorization", basic.as_bytes())], "none");
     check_with(&settings(true, false), &[("authorization", b"Bearer a b")], "none");
+    let own = basic_of("mcpvrzod:40395d07-a353-4881-853b-43efa41339a1");
+    check_with(&settings(true, false), &[("authorization", own.as_bytes())], "basic, same key");
+    check_with(&settings(false, true), &[("authorization", b"Bearer a=")], "bearer a=");
     let both = [("authorization", basic.as_bytes()), ("authorization", &b"Bearer a"[..])];
     check_with(&settings(false, false), &both, "none");
     let beside = [("x-api-key", KEY.as_bytes()), ("authorization", &b"Bearer a"[..])];

@@ -199,6 +199,24 @@ fn the_example_of_the_rfc() {
     }
 }
 
+/// In HTTP/2 the authority is a field of its own, and no part of what is signed.
+#[test]
+fn the_target_is_what_stands_in_the_request_line() {
+    let of = |version, uri: &str| {
+        let head = Request::builder().version(version).uri(uri).body(()).unwrap().into_parts().0;
+        target(&head).map(|parts| String::from_utf8(parts.concat()).unwrap())
+    };
+    for (version, uri, expected) in [
+        (http::Version::HTTP_11, "/a?b", Some("/a?b")),
+        (http::Version::HTTP_11, "http://h/a?b", Some("http://h/a?b")),
+        (http::Version::HTTP_10, "http://h/a?b", Some("http://h/a?b")),
+        (http::Version::HTTP_2, "http://h/a?b", Some("/a?b")),
+        (http::Version::HTTP_11, "h:443", None),
+    ] {
+        assert_eq!(of(version, uri).as_deref(), expected, "{version:?} {uri}");
+    }
+}
+
 #[test]
 fn right_responses() {
     let nonces = nonces();

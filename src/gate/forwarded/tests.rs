@@ -183,6 +183,7 @@ fn c6_length_is_bounded() {
     xff(&[&format!("203.0.113.9,{hops}")], Err(TooLong));
     let hops = vec!["10.0.0.2"; MOST_HOPS - 1].join(",");
     xff(&[&format!("203.0.113.9,{hops}")], Ok("203.0.113.9"));
+    assert_eq!((MOST_HOPS, MOST_BYTES), (64, 8_192), "as decision.md says");
     let long = format!("{},203.0.113.9", "x".repeat(MOST_BYTES));
     xff(&[&long], Err(TooLong));
     xff(&[&long[13..]], Ok("203.0.113.9"));
@@ -256,6 +257,8 @@ fn forwarded_elements() {
         ("for=[2001:db8::1]:80", "2001:db8::1"),
         ("for=\"203\\.0.113.9\"", "203.0.113.9"),
         ("for=203.0.113.9;proto=https;by=10.0.0.1", "203.0.113.9"),
+        // Read from the right, neither comma stands outside of the quotes.
+        ("for=\"[2001:db8::1]:_x\";proto=https, For=203.0.113.9;by=\",a\\\",b\"", "203.0.113.9"),
         ("proto=https; for=203.0.113.9 ;by=\"a,b;for=1.2.3.4\"", "203.0.113.9"),
         (";;for=203.0.113.9;", "203.0.113.9"),
         ("host=\"\\\"\";for=203.0.113.9", "203.0.113.9"),
@@ -348,4 +351,26 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn sources_have_the_words_of_the_log() {
+    let words = [AddressSource::Peer, AddressSource::ProxyProtocol, AddressSource::Header].map(AddressSource::as_str);
+    assert_eq!(words, ["peer", "proxy_protocol", "header"]);
+}
+
+/// As long as they may be, and one byte more.
+#[test]
+fn c6_the_bound_of_bytes_is_exact() {
+    let padded = |length: usize| format!("{}203.0.113.9", " ".repeat(length - 11));
+    xff(&[&padded(MOST_BYTES)], Ok("203.0.113.9"));
+    xff(&[&padded(MOST_BYTES + 1)], Err(AddressFault::TooLong));
+    let single = rule(AddressHeader::Single(HeaderName::from_static("cf-connecting-ip")), None);
+    check_rule(
+        &single,
+        PROXY,
+        &[("cf-connecting-ip", &padded(MOST_BYTES))],
+        Ok(("203.0.113.9", AddressSource::Header)),
+    );
+    check_rule(&single, PROXY, &[("cf-connecting-ip", &padded(MOST_BYTES + 1))], Err(AddressFault::TooLong));
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::*;
 use crate::access::credential::{AccessListMode, CredentialKind, Enforcement, Fingerprint, Grants};
-use crate::access::decision::{Grant, NoTrace, Reason, Step};
+use crate::access::decision::{AddressFault, Grant, NoTrace, Reason, Step};
 use crate::access::route::{Access, Preflight, Route, RouteTable};
 use crate::access::snapshot::{CredentialSpec, Draft, EntrySpec, OrganizationSpec, Snapshot, Target as EntryTarget};
 use crate::config::settings::{
@@ -312,33 +312,35 @@ fn targets() {
     check("/a", &[], ("", "/a"));
 }
 
+/// What a judgement looked at.
+#[derive(Default)]
+struct Steps(Vec<&'static str>);
+impl crate::access::decision::Trace for Steps {
+    const RECORDS: bool = true;
+    fn step(&mut self, step: Step<'_>) {
+        // That a record was found is known only after the look-up that all of them make.
+        assert!(matches!(step, Step::Found(..)));
+    }
+}
+impl Trace for Steps {
+    fn derived(&mut self, _: &Peer, _: &Derived) {
+        self.0.push("derived");
+    }
+    fn route(&mut self, _: Target<'_>, _: RouteMatch<'_>) {
+        self.0.push("route");
+    }
+    fn claim(&mut self, _: &Claim<'_>) {
+        self.0.push("claim");
+    }
+    fn proof(&mut self, proof: &Proof<'_>) {
+        assert!(matches!(proof, Proof::Key(_)));
+        self.0.push("hash");
+    }
+}
+
 /// H7: what a refusal does must not depend on why.
 #[test]
 fn refused_secrets_take_the_same_steps() {
-    #[derive(Default)]
-    struct Steps(Vec<&'static str>);
-    impl crate::access::decision::Trace for Steps {
-        const RECORDS: bool = true;
-        fn step(&mut self, step: Step<'_>) {
-            // That a record was found is known only after the look-up that all of them make.
-            assert!(matches!(step, Step::Found(..)));
-        }
-    }
-    impl Trace for Steps {
-        fn derived(&mut self, _: &Peer, _: &Derived) {
-            self.0.push("derived");
-        }
-        fn route(&mut self, _: Target<'_>, _: RouteMatch<'_>) {
-            self.0.push("route");
-        }
-        fn claim(&mut self, _: &Claim<'_>) {
-            self.0.push("claim");
-        }
-        fn proof(&mut self, proof: &Proof<'_>) {
-            assert!(matches!(proof, Proof::Key(_)));
-            self.0.push("hash");
-        }
-    }
     let current = current();
     let unknown = "nobodyis.40395d07-a353-4881-853b-43efa41339a1";
     let wrong = "mcpvrzod.00000000-a353-4881-853b-43efa41339a1";
@@ -348,5 +350,25 @@ fn refused_secrets_take_the_same_steps() {
         let verdict = Judge::new().judge(&current, &peer(ELSEWHERE, PeerVia::Tcp), &head, NOW, &mut steps);
         assert!(matches!(told(&verdict.outcome), Err(Reason::InvalidCredentials(_))), "{key}");
         assert_eq!(steps.0, ["derived", "route", "claim", "hash"]);
+    }
+}
+
+#[test]
+fn nothing_is_read_that_the_decision_does_not_need() {
+    let current = current();
+    let preflight = [("origin", "https://a"), ("access-control-request-method", "PUT"), ("x-api-key", KEY)];
+    for (from, head, expected) in [
+        (ELSEWHERE, head("GET", "/open", &[("x-api-key", KEY)]), Ok("public")),
+        (ELSEWHERE, head("OPTIONS", "/cors", &preflight), Ok("public")),
+        (
+            "10.0.0.1",
+            head("GET", "/api", &[("x-api-key", KEY), ("x-forwarded-for", "unknown")]),
+            Err(Reason::ClientAddressUnresolved(AddressFault::NotAnAddress)),
+        ),
+    ] {
+        let mut steps = Steps::default();
+        let verdict = Judge::new().judge(&current, &peer(from, PeerVia::Tcp), &head, NOW, &mut steps);
+        assert_eq!(told(&verdict.outcome), expected.map(str::to_owned));
+        assert_eq!(steps.0, ["derived", "route"], "{from}");
     }
 }
