@@ -1,5 +1,7 @@
 //! Routes in the order that `find` prefers them, and paths that read two ways.
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 fn route(host: Option<&str>, path: &str, methods: &[&str], upstream: usize) -> Route {
@@ -90,6 +92,7 @@ fn readings_that_disagree_are_ambiguous() {
         "/%70ublic",
         "/public%2fx/../../api",
         "/public;x=1",
+        "/public%3bx=1",
         "/./public",
         // Path parameters that are taken off before anything is decoded hide a slash.
         "/public/a;%2fx/%2e%2e/%2e%2e/api",
@@ -114,6 +117,33 @@ fn readings_that_disagree_are_ambiguous() {
     // All of it at once, at a length that would cost more than a request is worth.
     let intricate = format!("/public/{}", "a;b%2f%5c../%2e/".repeat(4_000));
     check("x", "GET", &intricate, AMBIGUOUS);
+}
+
+/// Each server takes some of the steps; all of what any of them sees is compared, and nothing else.
+#[test]
+fn every_reading_is_made() {
+    for (path, expected) in [
+        ("/a", &["/a"][..]),
+        ("//a/./b/", &["/a/./b/", "//a/./b/", "//a/b/", "/a/b/"]),
+        ("/a/../b", &["/a/../b", "/b"]),
+        ("/a/..", &["/a/..", "/"]),
+        ("/a/.", &["/a/.", "/a/"]),
+        ("/a;x/b", &["/a;x/b", "/a/b"]),
+        ("/a\\b", &["/a\\b", "/a/b"]),
+        ("/a/%2e%2e/b", &["/a/%2e%2e/b", "/a/../b", "/b"]),
+        ("/a%2Fb", &["/a%2Fb", "/a/b"]),
+        ("/a%3bx", &["/a%3bx", "/a;x", "/a"]),
+        ("/a%zz%4", &["/a%zz%4"]),
+        ("/a%c3%a4", &["/a%c3%a4", "/a\u{e4}"]),
+    ] {
+        let made: BTreeSet<String> = reading::all(path).collect();
+        assert_eq!(made, expected.iter().map(|text| (*text).to_owned()).collect(), "{path}");
+    }
+    // Twice, once, or never decoded; with slashes that were hidden or not; climbing or not.
+    let made: BTreeSet<String> = reading::all("/a/x%2fy/%2e%2e/%2e./b").collect();
+    for seen in ["/a/x%2fy/%2e%2e/%2e./b", "/a/x%2fy/../../b", "/b", "/a/x/y/../../b", "/a/b"] {
+        assert!(made.contains(seen), "{seen} of {made:?}");
+    }
 }
 
 #[test]
