@@ -174,6 +174,12 @@ fn is_like_a_key(text: &str) -> bool {
     public.is_some_and(|public| public.len() == 8 && public.bytes().all(|byte| byte.is_ascii_lowercase()))
 }
 
+/// Whether this is a key of ours as HTTP Basic, `curl -u` and profiles write it: with a colon, where headers and hashes have
+/// a full stop.
+fn is_pair(key: &str) -> bool {
+    key.split_once(':').is_some_and(|(_, private)| private.len() == 36) && is_like_a_key(key)
+}
+
 fn completions(shell: clap_complete::Shell) -> anyhow::Result<ExitCode> {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), "portcullis", &mut text);
@@ -183,7 +189,8 @@ fn completions(shell: clap_complete::Shell) -> anyhow::Result<ExitCode> {
 
 fn manual(out: Option<&std::path::Path>) -> anyhow::Result<ExitCode> {
     match out {
-        Some(folder) => clap_mangen::generate_to(Arguments::command(), folder)
+        Some(folder) => std::fs::create_dir_all(folder)
+            .and_then(|()| clap_mangen::generate_to(Arguments::command(), folder))
             .with_context(|| format!("the pages can't be written into `{}`; it must be a folder", folder.display()))?,
         None => clap_mangen::Man::new(Arguments::command()).render(&mut std::io::stdout())?,
     }

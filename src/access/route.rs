@@ -5,6 +5,7 @@
 mod reading;
 
 use std::collections::HashMap;
+use std::fmt;
 
 use super::id::Id;
 
@@ -119,6 +120,16 @@ impl HostPattern {
             true => Self::Below(format!(".{name}").into()),
             false => Self::Exact(name.into()),
         })
+    }
+}
+
+impl fmt::Display for HostPattern {
+    /// As a configuration has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(name) => f.write_str(name),
+            Self::Below(suffix) => write!(f, "*{suffix}"),
+        }
     }
 }
 

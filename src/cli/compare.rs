@@ -8,9 +8,10 @@ use std::fmt;
 use serde::Serialize;
 
 use super::check::{Checked, count};
+use crate::access::network::Networks;
 use crate::access::route::{Access, Route};
 use crate::clock::Clock;
-use crate::config::settings::Gateway;
+use crate::config::settings::{Credentials, Gateway, Listen, Sockets};
 use crate::directory::compare::{Change, Comparison, CredentialChange, Period, compare};
 
 /// Both comparisons.
@@ -40,7 +41,11 @@ impl Compared {
             _ => Comparison::default(),
         };
         let rules = match (&old.settings, &new.settings) {
-            (Some(before), Some(after)) => rules(&before.gateway, &after.gateway),
+            (Some(before), Some(after)) => {
+                let mut changes = rules(&before.gateway, &after.gateway);
+                changes.extend(listeners(&before.sockets, &after.sockets));
+                changes
+            }
             _ => Vec::new(),
         };
         let newly_refuses = directory.refuses_something() || rules.iter().any(|rule| rule.may_refuse);
@@ -56,9 +61,9 @@ fn rules(old: &Gateway, new: &Gateway) -> Vec<RuleChange> {
     let mut changes = Vec::new();
     let mut say = |what: String, may_refuse: bool| changes.push(RuleChange { what, may_refuse });
     let (before, after) = (&old.client_address, &new.client_address);
-    let proxies = |rule: &crate::config::settings::ClientAddressRule| format!("{:?}", rule.trusted_proxies);
-    if proxies(before) != proxies(after) {
-        say(format!("trusted proxies: {} instead of {}", proxies(after), proxies(before)), true);
+    if before.trusted_proxies != after.trusted_proxies {
+        let (now, then) = (listed(&after.trusted_proxies), listed(&before.trusted_proxies));
+        say(format!("trusted proxies: {now} instead of {then}"), true);
     }
     if before.header != after.header || before.hops != after.hops {
         say("the client address is read from another header or hop".to_owned(), true);
@@ -72,6 +77,18 @@ fn rules(old: &Gateway, new: &Gateway) -> Vec<RuleChange> {
     }
     if before.basic != after.basic {
         say(format!("`Authorization: Basic` is {}", if after.basic { "on" } else { "off" }), !after.basic);
+    }
+    if before.bearer != after.bearer {
+        say(format!("`Authorization: Bearer` is {}", if after.bearer { "on" } else { "off" }), !after.bearer);
+    }
+    let digest = |rule: &Credentials| rule.digest.as_ref().map(|one| (one.realm.clone(), one.algorithms.clone()));
+    match (digest(before), digest(after)) {
+        (None, Some(_)) => say("`Authorization: Digest` is on".to_owned(), false),
+        (Some(_), None) => say("`Authorization: Digest` is off".to_owned(), true),
+        (then, now) if then != now => {
+            say("`Authorization: Digest` has another realm or other algorithms".to_owned(), true)
+        }
+        _ => {}
     }
     let issuers = |all: &[crate::config::settings::Issuer]| -> BTreeMap<String, String> {
         all.iter().map(|one| (one.issuer.clone(), format!("{one:?}"))).collect()
@@ -97,6 +114,39 @@ fn rules(old: &Gateway, new: &Gateway) -> Vec<RuleChange> {
     changes
 }
 
+/// Networks as a configuration has them.
+fn listed(networks: &Networks) -> String {
+    match networks.is_empty() {
+        true => "none".to_owned(),
+        false => networks.iter().map(|one| one.to_string()).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// Where clients can't come in any more, or have to say something else first.
+fn listeners(old: &Sockets, new: &Sockets) -> Vec<RuleChange> {
+    let find =
+        |sockets: &Sockets, one: &Listen| sockets.listen.iter().find(|other| other.address == one.address).cloned();
+    let mut changes = Vec::new();
+    for one in &old.listen {
+        let what = match find(new, one) {
+            None => "is gone",
+            Some(other) if other.tls.is_some() != one.tls.is_some() => {
+                if one.tls.is_some() {
+                    "is without TLS"
+                } else {
+                    "has TLS"
+                }
+            }
+            Some(other) if other.proxy_protocol != one.proxy_protocol => "asks otherwise for a PROXY header",
+            Some(_) => continue,
+        };
+        changes.push(RuleChange { what: format!("listener {} {what}", one.address), may_refuse: true });
+    }
+    let new = new.listen.iter().filter(|one| find(old, one).is_none());
+    changes.extend(new.map(|one| RuleChange { what: format!("listener {} is new", one.address), may_refuse: false }));
+    changes
+}
+
 /// Keys whose values differ, and whether the old one is gone or changed.
 fn differing(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<(String, bool)> {
     let changed =
@@ -107,7 +157,7 @@ fn differing(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>
 
 fn routes(gateway: &Gateway) -> BTreeMap<String, (&Route, &str)> {
     let named = |route: &Route| {
-        let host = route.host.as_ref().map_or_else(|| "any host".to_owned(), |host| format!("{host:?}"));
+        let host = route.host.as_ref().map_or_else(|| "any host".to_owned(), ToString::to_string);
         let methods = if route.methods.is_empty() { "all methods".to_owned() } else { route.methods.join(",") };
         format!("`{}` ({host}, {methods})", route.path)
     };
@@ -132,6 +182,10 @@ fn route_change(name: &str, old: &Route, new: &Route, say: &mut impl FnMut(Strin
         };
         say(format!("route {name} admits other organizations"), narrower);
     }
+    if old.upgrades != new.upgrades {
+        let narrower = old.upgrades.iter().any(|one| !new.upgrades.contains(one));
+        say(format!("route {name} lets other protocols through"), narrower);
+    }
     if old.preflight != new.preflight {
         say(
             format!("route {name} treats CORS preflights otherwise"),
@@ -146,7 +200,8 @@ impl fmt::Display for Compared {
             return f.write_str("no difference: nobody is newly refused or allowed");
         }
         for rule in &self.rules {
-            writeln!(f, "{}", rule.what)?;
+            let may = if rule.may_refuse { "may newly refuse: " } else { "" };
+            writeln!(f, "{may}{}", rule.what)?;
         }
         for one in &self.directory.organizations {
             match (one.from, one.to) {

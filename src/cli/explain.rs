@@ -63,8 +63,8 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "ID", value_parser = credential)]
     credential: Option<CredentialName>,
     /// Path of the request; a query is allowed and not looked at.
-    #[arg(long, value_name = "PATH", default_value = "/")]
-    path: String,
+    #[arg(long, value_name = "PATH", default_value = "/", value_parser = target)]
+    path: http::Uri,
     /// Method of the request.
     #[arg(long, value_name = "METHOD", default_value = "GET")]
     method: http::Method,
@@ -119,6 +119,15 @@ fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
         .map_err(|_| format!("the value of `{name}` can't stand in a header"))?;
     value.set_sensitive(true);
     Ok((name, value))
+}
+
+/// A path, or a whole URL as a client of a proxy would send it.
+fn target(text: &str) -> Result<http::Uri, String> {
+    let target: http::Uri = text.parse().map_err(|_| format!("`{text}` can't stand in a request"))?;
+    match target.scheme().is_none() && target.authority().is_some() {
+        true => Err(format!("path `{text}` does not begin with `/`; write `/{text}`")),
+        false => Ok(target),
+    }
 }
 
 fn moment(text: &str) -> Result<Timestamp, String> {
@@ -176,7 +185,7 @@ fn request(args: &ExplainArgs, settings: &Gateway, now: Timestamp) -> anyhow::Re
         (None, Some(client)) => Source::Client(client),
         (None, None) => bail!("say where the request comes from: `--peer`, `--client-address` or `--logged`"),
     };
-    let target: http::Uri = args.path.parse().with_context(|| format!("`{}` is no request target", args.path))?;
+    let target = args.path.clone();
     let mut headers = HeaderMap::new();
     if let Some(host) = &args.host {
         let value = HeaderValue::from_str(host).with_context(|| format!("`{host}` is no host"))?;

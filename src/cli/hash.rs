@@ -98,6 +98,11 @@ pub(super) fn one(key: &[u8], weak: bool, realm: Option<&str>) -> anyhow::Result
     }
     // Checked above: visible ASCII.
     let key = std::str::from_utf8(key).context("a key is ASCII")?;
+    if super::is_pair(key) {
+        bail!(
+            "`publicKey:privateKey` is the form of HTTP Basic; write `publicKey.privateKey`, which is what is hashed"
+        );
+    }
     if !weak && !strength::suffices(key, LEAST_BITS) {
         bail!("the key could be guessed (below {LEAST_BITS} estimated bits); make a random one, or say `--weak`");
     }

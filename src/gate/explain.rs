@@ -98,6 +98,16 @@ pub fn explain(current: &Current, asked: &Asked) -> Report {
                 .to_owned(),
         );
     }
+    let is_pair = |text: &str| text.split_once(':').is_some_and(|(public, private)| !public.is_empty() && private.len() == 36);
+    let pair = settings.credentials.headers.iter().find(|name| {
+        let mut values = head.headers.get_all(*name).iter();
+        values.any(|value| value.to_str().is_ok_and(is_pair))
+    });
+    if let Some(name) = pair.filter(|_| report.code == Some("INVALID_CREDENTIALS")) {
+        report.notes.push(format!(
+            "`{name}` holds `publicKey:privateKey`, the form of HTTP Basic; in a header it is `publicKey.privateKey`"
+        ));
+    }
     let name = report::header_name(settings);
     if report.client_source == "peer" && head.headers.contains_key(name) {
         report.notes.push(format!(

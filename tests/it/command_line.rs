@@ -1,6 +1,7 @@
 //! The command line as its user has it: arguments, standard input, both outputs, exit codes.
 
 mod shape;
+mod told;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -336,7 +337,9 @@ fn the_manual_has_a_page_for_every_command() {
         let page = std::fs::read_to_string(folder.0.path().join(format!("pages/portcullis{command}.1"))).unwrap();
         has(&page, &[&format!(".TH portcullis{command} 1")]);
     }
-    has(&folder.run("man --out nowhere").code(1).2, &["`nowhere`", "must be a folder"]);
+    folder.run("man --out new/pages").code(0);
+    assert!(folder.0.path().join("new/pages/portcullis-check.1").exists());
+    has(&folder.run("man --out portcullis.yaml").code(1).2, &["`portcullis.yaml`", "must be a folder"]);
 }
 
 #[test]

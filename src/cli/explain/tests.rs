@@ -123,6 +123,13 @@ fn a_header_of_an_untrusted_peer_is_pointed_out() {
 }
 
 #[test]
+fn a_key_in_the_form_of_http_basic_is_pointed_out() {
+    let pair = KEY.replace('.', ":");
+    let line = ["--peer", "203.0.113.9", "--key", &pair, "--path", "/api"];
+    check(&line, "deny", Some("INVALID_CREDENTIALS"), &["`publicKey.privateKey`"]);
+}
+
+#[test]
 fn public_routes() {
     check(&["--peer", "192.0.2.1", "--path", "/open"], "allow", None, &["is public", "not read"]);
 }

@@ -44,6 +44,7 @@ fn faults_never_repeat_the_key() {
         ("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", args(false, None, false, Output::Text), "--weak"),
         ("9f86d081884c7d659a2feaa0c55ad015\nsecond", args(false, None, false, Output::Text), "--batch"),
         ("9f86d081884c7d659a2feaa0c55ad015", args(false, Some("P"), false, Output::Text), "publicKey.privateKey"),
+        (&KEY.replace('.', ":"), args(false, None, false, Output::Text), "form of HTTP Basic"),
         (KEY, args(false, Some("a:b"), false, Output::Text), "realm"),
     ];
     for (input, args, part) in cases {

@@ -57,7 +57,11 @@ impl<'s> Shape<'s> {
             }
         }
         if let Content::Scalar { text, plain } = &node.content {
-            return scalar(node, text, *plain, rules, secret).into_iter().collect();
+            let mut found = scalar(node, text, *plain, rules, secret);
+            if let Some(one) = found.as_mut().filter(|one| one.help.is_none()) {
+                one.help = self.form(rules, text, *plain && !secret);
+            }
+            return found.into_iter().collect();
         }
         let kind = match &node.content {
             Content::Sequence(_) => "array",
@@ -75,6 +79,19 @@ impl<'s> Shape<'s> {
             Content::Mapping(pairs) => self.mapping(node, pairs, rules, secret),
             _ => Vec::new(),
         }
+    }
+
+    /// How something else than a single value would be written. The text is repeated only where it may be.
+    fn form(&self, rules: &Map<String, Value>, text: &str, may_be_shown: bool) -> Option<String> {
+        if allows(rules, "array") && kinds(rules).is_some() {
+            let shown = Some(short(text)).filter(|shown| may_be_shown && !matches!(&**shown, "" | "~" | "null"))?;
+            let items = self.resolve(rules.get("items")?);
+            return Some(match items.get("properties") {
+                None => format!("write it as [{shown}]"),
+                Some(_) => format!("write it as [{{ {}: {shown} }}]", items.pointer("/required/0")?.as_str()?),
+            });
+        }
+        Some(keys_of(rules.get("properties")?.as_object()?))
     }
 
     fn mapping(&self, node: &Node, pairs: &[(Node, Node)], rules: &'s Map<String, Value>, secret: bool) -> Vec<Found> {
@@ -102,7 +119,7 @@ impl<'s> Shape<'s> {
                 let mut one = Found::new(&node.mark, format!("key `{required}` is missing"));
                 one.help = properties
                     .and_then(|known| known.get(required)?.get("description")?.as_str())
-                    .map(|text| format!("`{required}`: {}", text.lines().next().unwrap_or_default()));
+                    .map(|text| format!("`{required}`: {}", text.replace('\n', " ")));
                 found.push(one);
             }
         }
@@ -141,11 +158,31 @@ impl<'s> Shape<'s> {
                 }
             }
         }
-        match (&node.content, constants.is_empty()) {
-            (Content::Scalar { text, .. }, false) => vec![unknown_word(node, text, &constants, secret)],
-            _ => best.unwrap_or_else(|| vec![found(node, format!("expected {}", kinds.join(" or ")), secret)]),
+        let scalar = match &node.content {
+            Content::Scalar { text, .. } => Some(text),
+            _ => None,
+        };
+        let mut one = match (scalar, best) {
+            (Some(text), _) if !constants.is_empty() => {
+                let mut one = unknown_word(node, text, &constants, secret);
+                for kind in kinds {
+                    one.message += &format!(" or {kind}");
+                }
+                one
+            }
+            (_, Some(best)) => return best,
+            (_, None) => found(node, format!("expected {}", kinds.join(" or ")), secret),
+        };
+        let mut mappings = choices.iter().filter_map(|choice| self.resolve(choice).get("properties")?.as_object());
+        if let (Some(_), None, Some(keys)) = (scalar, &one.help, mappings.next()) {
+            one.help = Some(keys_of(keys));
         }
+        vec![one]
     }
+}
+
+fn keys_of(properties: &Map<String, Value>) -> String {
+    format!("a mapping has the keys {}", properties.keys().map(String::as_str).collect::<Vec<_>>().join(", "))
 }
 
 fn scalar(node: &Node, text: &str, plain: bool, rules: &Map<String, Value>, secret: bool) -> Option<Found> {
@@ -173,11 +210,7 @@ fn scalar(node: &Node, text: &str, plain: bool, rules: &Map<String, Value>, secr
         (_, true) => format!("expected {}, found nothing", expected(rules)),
         _ => format!("`{}` is not {}", short(text), expected(rules)),
     };
-    let mut one = found(node, message, secret);
-    if plain && !null && !secret && kinds(rules).is_some_and(|kinds| kinds.contains(&"array")) {
-        one.help = Some(format!("write it as [{}]", short(text)));
-    }
-    Some(one)
+    Some(found(node, message, secret))
 }
 
 fn whole_number(text: &str, rules: &Map<String, Value>) -> bool {
@@ -200,7 +233,9 @@ pub(super) fn words(schema: &Value) -> Vec<String> {
 }
 
 fn unknown_word(node: &Node, text: &str, allowed: &[String], secret: bool) -> Found {
-    let list = allowed.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+    // That a key may be there without a value is no word to recommend.
+    let shown = allowed.iter().filter(|word| *word != "null");
+    let list = shown.map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
     let message = match secret {
         true => format!("expected one of {list}"),
         false => format!("`{}` is not one of {list}", short(text)),
@@ -263,6 +298,11 @@ fn expected(rules: &Map<String, Value>) -> String {
             Some(most) => format!("a whole number from {least} to {most}"),
             None => format!("a whole number from {least}"),
         },
+        None if named.is_empty() => {
+            let words = words(&Value::Object(rules.clone()));
+            let shown = words.iter().filter(|word| *word != "null").map(|word| format!("`{word}`"));
+            shown.collect::<Vec<_>>().join(" or ")
+        }
         None => named.join(" or "),
     }
 }
