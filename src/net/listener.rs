@@ -17,10 +17,19 @@ const REST: Duration = Duration::from_millis(50);
 
 /// The address can't be listened on.
 #[derive(Debug, thiserror::Error)]
-#[error("gateway.listen: cannot listen on {address}; is the port taken, or the address not of this machine?")]
+#[error("gateway.listen: cannot listen on {address}; {}", way_out(source.kind()))]
 pub struct BindFault {
     address: SocketAddr,
     source: io::Error,
+}
+
+fn way_out(fault: io::ErrorKind) -> &'static str {
+    match fault {
+        io::ErrorKind::AddrInUse => "end what listens there, or take another port",
+        io::ErrorKind::AddrNotAvailable => "take an address of this machine",
+        io::ErrorKind::PermissionDenied => "take a port from 1024 on, or give the program CAP_NET_BIND_SERVICE",
+        _ => "take another address or port",
+    }
 }
 
 /// Makes sure that nobody listens on any of these addresses yet.
