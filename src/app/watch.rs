@@ -54,6 +54,8 @@ pub(super) async fn run(reloader: Reloader, tell: mpsc::Sender<Look>, mut looks:
                 }
                 watched.set(interest)
             }
+            // The program stops.
+            Err(fault) if fault.is_cancelled() => return,
             Err(fault) => {
                 tracing::error!(error = %fault, "looking at configuration and directory failed; the last good state stays");
                 false

@@ -236,8 +236,8 @@ fn survives(kinds: &[Kind]) {
                 let _ = output(Command::new("kill").arg(tracer.child().id().to_string()));
                 let _ = tracer.child().wait();
                 if status != 0 {
-                    // One page less than when they were counted: names that are drawn lie elsewhere each time.
-                    assert!(at == count && (200..300).contains(&status), "{what}: {status}");
+                    // A few pages less than when they were counted: names that are drawn lie elsewhere each time.
+                    assert!(count - at < 8 && (200..300).contains(&status), "{what}: {status}");
                     continue;
                 }
                 deaths += 1;
