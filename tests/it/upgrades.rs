@@ -1,5 +1,7 @@
 //! WebSocket and other upgrades: what becomes a tunnel, what passes through it, and how it ends (threats.md F3).
 
+mod third_party;
+
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
