@@ -8,6 +8,7 @@ pub mod key_refresh;
 mod opened;
 mod probes;
 mod reload;
+mod revocations;
 mod store;
 mod watch;
 

@@ -15,6 +15,7 @@ mod ledger;
 mod rate;
 mod reply;
 mod request_id;
+mod revoke;
 mod scout;
 mod shared;
 mod stall;
@@ -30,6 +31,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::mpsc::Sender;
 use tokio::sync::watch as signal;
 
 use crate::clock::Clock;
@@ -45,6 +47,7 @@ use crate::net::tls::{TlsAcceptorSource, TlsFault};
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::metrics::Metrics;
 use connection::Doorway;
+pub use revoke::Revocation;
 pub use scout::Scout;
 use upstream::ClientTls;
 use worker::Seed;
@@ -72,6 +75,8 @@ pub struct ProxyParts<'a> {
     pub endpoints: &'a Arc<Endpoints>,
     /// Certificates and authorities to begin with.
     pub tls: &'a TlsFiles,
+    /// Who hears of exchanges that were let through and had to end.
+    pub revocations: Option<&'a Sender<Revocation>>,
 }
 
 /// The data plane can't start.
@@ -166,6 +171,7 @@ pub fn start(parts: ProxyParts<'_>) -> Result<Running, StartFault> {
             endpoints: Arc::clone(parts.endpoints),
             shared: Arc::clone(&shared),
             nonces: Arc::clone(parts.nonces),
+            revocations: parts.revocations.cloned(),
             drain: asked.clone(),
         };
         // Where a later one fails, the earlier ones see the sender go and end.

@@ -10,9 +10,12 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use super::reload::{FirstDirectory, Look, Outlined};
-use super::{Running, StartFault, StopFault, admin_listener, probes, refresh_keys, store, told_to_stop, watch};
+use super::{
+    Running, StartFault, StopFault, admin_listener, probes, refresh_keys, revocations, store, told_to_stop, watch,
+};
 use crate::clock::Clock;
 use crate::config::diagnostic::Problems;
+use crate::config::settings::DirectorySource;
 use crate::gate::caller::CallerJudge;
 use crate::gate::digest::Nonces;
 use crate::gate::throttle::Throttle;
@@ -42,6 +45,7 @@ struct Waiting {
     nonces: Arc<Nonces>,
     throttle: Arc<Throttle>,
     usage: Usage,
+    revocations: mpsc::Receiver<proxy::Revocation>,
 }
 
 /// Listens, on the system's clock.
@@ -85,6 +89,8 @@ pub fn open_with(outlined: Outlined, clock: Clock) -> Result<Opened, StartFault>
     let throttle = Arc::new(Throttle::default());
     let endpoints = Arc::new(Endpoints::default());
     let published = outlined.publish(&metrics).map_err(StartFault::Thread)?;
+    let (tell, revocations) = mpsc::channel(revocations::QUEUED);
+    let is_store = matches!(settings.directory, DirectorySource::Sqlite(_));
     let parts = proxy::ProxyParts {
         sockets: &settings.sockets,
         published: &published,
@@ -96,6 +102,7 @@ pub fn open_with(outlined: Outlined, clock: Clock) -> Result<Opened, StartFault>
         tls: outlined.tls(),
         nonces: &nonces,
         throttle: &throttle,
+        revocations: is_store.then_some(&tell),
     };
     let proxy = proxy::start(parts)?;
     runtime.spawn(proxy.scout(parts, Arc::clone(&metrics)).run());
@@ -127,14 +134,27 @@ pub fn open_with(outlined: Outlined, clock: Clock) -> Result<Opened, StartFault>
     };
     Ok(Opened {
         running,
-        waiting: Waiting { outlined, published, metrics, clock, tls, looks, admin, nonces, throttle, usage },
+        waiting: Waiting {
+            outlined,
+            published,
+            metrics,
+            clock,
+            tls,
+            looks,
+            admin,
+            nonces,
+            throttle,
+            usage,
+            revocations,
+        },
     })
 }
 
 impl Waiting {
     /// Publishes the first directory; from here on requests are decided and files are watched.
     fn complete(self, directory: FirstDirectory, running: &Running) -> Result<(), Problems> {
-        let Self { outlined, published, metrics, clock, tls, looks, admin, nonces, throttle, usage } = self;
+        let Self { outlined, published, metrics, clock, tls, looks, admin, nonces, throttle, usage, revocations } =
+            self;
         let (compiled, warnings, store) = directory.into_parts();
         let admin_settings = outlined.settings().admin.clone();
         let origin = store::described(&outlined.settings().directory);
@@ -152,6 +172,7 @@ impl Waiting {
                 let _ = running.control.set(Arc::clone(control));
                 let keeping = Arc::clone(control).keep_usage(usage.clone(), settings.usage_interval);
                 running.runtime.spawn(keeping);
+                running.runtime.spawn(revocations::record(Arc::clone(control), revocations));
             }
             let rule = settings.client_address.clone();
             let callers = CallerJudge::new(published, rule, clock, nonces, throttle, usage.meter());

@@ -82,6 +82,7 @@ event_types! {
     TokenRefused = "SERVICE_ACCOUNT_TOKEN_REFUSED";
     SubjectChanged = "SERVICE_ACCOUNT_TOKEN_SUBJECT_CHANGED";
     SecretValidityChanged = "ORG_SERVICE_ACCOUNT_SECRET_VALIDITY_CHANGED";
+    ExchangesRevoked = "CREDENTIAL_EXCHANGES_REVOKED";
     GuardOverridden = "ACCESS_LIST_GUARD_OVERRIDDEN";
 }
 
@@ -116,6 +117,11 @@ impl Event {
     /// Something that happened to a person.
     pub(super) fn of_user(event: EventType, organization: Id, user: &UserRecord) -> Self {
         Self { target: Some(user.id.to_string()), detail: Some(user.email.clone()), ..Self::new(event, organization) }
+    }
+
+    /// Something that happened to what may be gone by now.
+    pub(super) fn target(self, id: Id) -> Self {
+        Self { target: Some(id.to_string()), ..self }
     }
 
     pub(super) fn in_project(self, project: Id) -> Self {

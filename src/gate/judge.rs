@@ -9,11 +9,12 @@ use http::header::{HOST, ORIGIN};
 use http::request::Parts;
 use http::{HeaderName, Method};
 
+use super::again::{Carrier, Ground, Proven};
 use super::claim::{self, Claim};
 use super::digest::Nonces;
 use super::forwarded::{AddressSource, Derived, derive};
 use super::throttle::Throttle;
-use super::token::{Origin, Subject, TokenFault, Tokens};
+use super::token::{Origin, TokenFault, Tokens};
 use super::trace::{Target, Trace};
 use crate::access::client_address::ClientAddress;
 use crate::access::decision::{Denial, Permit, Proof, Question, Reason, Supposed, authorize, passes_unproven, suppose};
@@ -35,6 +36,8 @@ pub struct Verdict<'s, P = Permit<'s>> {
     pub derived: Derived,
     /// What follows.
     pub outcome: Outcome<'s, P>,
+    /// What it takes to decide the same once more.
+    pub ground: Ground,
 }
 
 /// What follows from a judgement.
@@ -114,9 +117,9 @@ impl Judge {
         let prove = |client: ClientAddress, trace: &mut T| {
             let claim = claim::read(&head.headers, &current.settings.credentials);
             trace.claim(&claim);
-            let proof = self.prove(claim, client, current, head, now, trace);
+            let (proof, proven) = self.prove(claim, client, current, head, now, trace);
             trace.proof(&proof);
-            proof
+            (proof, proven)
         };
         judge(current, peer, head, now, trace, prove, authorize)
     }
@@ -148,7 +151,7 @@ impl Judge {
         trace: &mut T,
     ) -> Verdict<'s, Supposed<'s>> {
         let decide = |question: &Question<'s>, trace: &mut T| suppose(question, credential, trace);
-        judge(current, peer, head, now, trace, |_, _| Proof::Absent, decide)
+        judge(current, peer, head, now, trace, |_, _| (Proof::Absent, Proven::Nothing), decide)
     }
 
     fn prove<'s, T: Trace>(
@@ -159,22 +162,29 @@ impl Judge {
         head: &Parts,
         now: Timestamp,
         trace: &mut T,
-    ) -> Proof<'s> {
-        match claim {
+    ) -> (Proof<'s>, Proven) {
+        let by_key = |fingerprint, carrier| (Proof::Key(fingerprint), Proven::Key(fingerprint, carrier));
+        let proof = match claim {
             Claim::Absent => Proof::Absent,
             Claim::Malformed(why) => Proof::Malformed(why),
             Claim::Ambiguous(why) => Proof::Ambiguous(why),
-            Claim::HeaderKey(key) => Proof::Key(fingerprint::of_key(key)),
-            Claim::Basic(fingerprint) => Proof::Key(fingerprint),
+            Claim::HeaderKey(key) => return by_key(fingerprint::of_key(key), Carrier::Header),
+            Claim::Basic(fingerprint) => return by_key(fingerprint, Carrier::Basic),
             Claim::Bearer(token) => {
                 let issuers = (&*current.keys, current.own.as_deref());
                 let may = || !self.is_throttled(client, current, now);
                 match self.tokens.verify(token, &current.settings, issuers, now, may) {
-                    Ok(Subject { fingerprint, origin: Origin::Own(id), .. }) => Proof::Token { fingerprint, id },
-                    Ok(Subject { fingerprint, origin: Origin::Foreign(at), .. }) => Proof::Subject {
-                        fingerprint,
-                        organizations: &current.settings.credentials.issuers[at].organizations,
-                    },
+                    Ok(subject) => {
+                        let fingerprint = subject.fingerprint;
+                        let proof = match subject.origin {
+                            Origin::Own(id) => Proof::Token { fingerprint, id },
+                            Origin::Foreign(at) => Proof::Subject {
+                                fingerprint,
+                                organizations: &current.settings.credentials.issuers[at].organizations,
+                            },
+                        };
+                        return (proof, Proven::Token(subject));
+                    }
                     Err(fault) => Proof::Refused(fault.as_str()),
                 }
             }
@@ -186,6 +196,10 @@ impl Judge {
                 // No such claim is read where it is off, and nothing is proven without a snapshot.
                 _ => Proof::Refused("Digest is not on"),
             },
+        };
+        match proof {
+            Proof::Response(fingerprint) => (proof, Proven::Response(fingerprint)),
+            _ => (proof, Proven::Nothing),
         }
     }
 }
@@ -196,7 +210,7 @@ fn judge<'s, T: Trace, P>(
     head: &Parts,
     now: Timestamp,
     trace: &mut T,
-    prove: impl FnOnce(ClientAddress, &mut T) -> Proof<'s>,
+    prove: impl FnOnce(ClientAddress, &mut T) -> (Proof<'s>, Proven),
     decide: impl FnOnce(&Question<'s>, &mut T) -> Result<P, Denial<'s>>,
 ) -> Verdict<'s, P> {
     let settings = &current.settings;
@@ -211,14 +225,16 @@ fn judge<'s, T: Trace, P>(
     trace.route(target, route);
 
     let Some(snapshot) = &current.snapshot else {
-        return Verdict { derived, outcome: Outcome::NotReady };
+        let ground = Ground { preflight: target.preflight, proven: Proven::Nothing };
+        return Verdict { derived, outcome: Outcome::NotReady, ground };
     };
-    let proof = match (route, derived.client) {
+    let nothing = (Proof::Absent, Proven::Nothing);
+    let (proof, proven) = match (route, derived.client) {
         // The decision refuses before it looks at the proof: no secret need be read for it.
-        (_, Err(_)) => Proof::Absent,
+        (_, Err(_)) => nothing,
         (RouteMatch::Matched(route), _) if passes_unproven(route, target.preflight) => {
             trace.unread();
-            Proof::Absent
+            nothing
         }
         (_, Ok(client)) => prove(client, trace),
     };
@@ -227,7 +243,7 @@ fn judge<'s, T: Trace, P>(
         Ok(permit) => Outcome::Allow(permit),
         Err(denial) => Outcome::Deny(denial),
     };
-    Verdict { derived, outcome }
+    Verdict { derived, outcome, ground: Ground { preflight: target.preflight, proven } }
 }
 
 /// What a request asks for, as the route table is asked.

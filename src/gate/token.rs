@@ -9,6 +9,7 @@ mod own;
 mod parts;
 
 use std::cell::RefCell;
+use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -16,12 +17,14 @@ use jsonwebtoken::{Algorithm, crypto};
 use quick_cache::unsync::Cache;
 
 use crate::access::credential::Fingerprint;
+use crate::access::decision::Proof;
 use crate::access::token_id::TokenId;
 use crate::clock::Timestamp;
 use crate::config::settings::{Gateway, Issuer, JwtAlgorithm};
 use crate::live::fingerprint;
 use crate::live::key_sets::{KeySet, KeySets};
 use crate::live::own_issuer::OwnIssuer;
+use crate::live::published::Current;
 
 /// Longest token that is looked at, bytes.
 pub const LONGEST_TOKEN: usize = 16 * 1024;
@@ -39,6 +42,12 @@ pub struct Subject {
     pub fingerprint: Fingerprint,
     /// Whose token it is.
     pub origin: Origin,
+    /// Mark of its issuer, which other settings find it by.
+    issuer: u64,
+    /// Mark of the key that its signature was verified by.
+    key: u64,
+    /// The algorithm that it was verified by.
+    algorithm: JwtAlgorithm,
     /// When the token ends. From this second on it proves nothing.
     pub expires_at: Timestamp,
 }
@@ -178,6 +187,43 @@ impl Tokens {
     }
 }
 
+/// What a token proves by now that was verified as this subject before: its issuer, its key and its time are looked at again.
+///
+/// # Errors
+/// [`TokenFault`].
+pub(super) fn prove_again<'s>(
+    subject: &Subject,
+    current: &'s Current,
+    now: Timestamp,
+) -> Result<Proof<'s>, TokenFault> {
+    let fingerprint = subject.fingerprint;
+    let (set, proof) = match subject.origin {
+        Origin::Own(id) => {
+            let own = current.own.as_deref().filter(|own| mark(own.issuer(), own.issuer()) == subject.issuer);
+            (own.ok_or(TokenFault::Issuer)?.keys(), Proof::Token { fingerprint, id })
+        }
+        Origin::Foreign(_) => {
+            let mut issuers = current.settings.credentials.issuers.iter();
+            let is_its = |issuer: &&Issuer| mark(&issuer.issuer, &issuer.audience) == subject.issuer;
+            let issuer = issuers.find(is_its).ok_or(TokenFault::Issuer)?;
+            if !issuer.algorithms.contains(&subject.algorithm) {
+                return Err(TokenFault::Algorithm);
+            }
+            let proof = Proof::Subject { fingerprint, organizations: &issuer.organizations };
+            (usable(&current.keys, &issuer.issuer, now)?, proof)
+        }
+    };
+    if subject.expires_at <= now {
+        return Err(TokenFault::Expired);
+    }
+    if set.holds(subject.key) { Ok(proof) } else { Err(TokenFault::UnknownKey) }
+}
+
+/// Tells an issuer from every other, and from itself with another audience. Compared within one process alone.
+fn mark(issuer: &str, audience: &str) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::new().hash_one((issuer, audience))
+}
+
 /// The issuer's set, where there is one that may be used.
 fn usable<'k>(keys: &'k KeySets, issuer: &str, now: Timestamp) -> Result<&'k KeySet, TokenFault> {
     let set = keys.of(issuer).ok_or(TokenFault::NoKeys)?;
@@ -200,8 +246,8 @@ fn verify(
         return own::verify(&parts, &header, &claims, own, now);
     }
 
-    let issuer_index = issuers.iter().position(|issuer| *issuer.issuer == *claims.iss).ok_or(TokenFault::Issuer)?;
-    let issuer = &issuers[issuer_index];
+    let at = issuers.iter().position(|issuer| *issuer.issuer == *claims.iss).ok_or(TokenFault::Issuer)?;
+    let issuer = &issuers[at];
     let pinned = |algorithm: &JwtAlgorithm| issuer.algorithms.contains(algorithm);
     let algorithm = header.algorithm.filter(pinned).ok_or(TokenFault::Algorithm)?;
 
@@ -214,13 +260,11 @@ fn verify(
         }
         return Err(TokenFault::UnknownKey);
     }
-    let signed = candidates.any(|key| {
+    let signed = candidates.find(|key| {
         let verified = crypto::verify(parts.signature, parts.signed.as_bytes(), key.decoding(), named(algorithm));
         verified.unwrap_or(false)
     });
-    if !signed {
-        return Err(TokenFault::Signature);
-    }
+    let key = signed.ok_or(TokenFault::Signature)?.mark();
 
     if !claims.aud.names(&issuer.audience) {
         return Err(TokenFault::Audience);
@@ -234,7 +278,10 @@ fn verify(
     }
     let subject = Subject {
         fingerprint: fingerprint::of_subject(&claims.iss, &claims.sub),
-        origin: Origin::Foreign(issuer_index),
+        origin: Origin::Foreign(at),
+        issuer: mark(&issuer.issuer, &issuer.audience),
+        key,
+        algorithm,
         expires_at: claims.expires_at,
     };
     Ok(Verified { subject, generation: set.generation() })

@@ -52,6 +52,8 @@ pub struct Key {
     /// The one algorithm that its publisher pins it to.
     only: Option<JwtAlgorithm>,
     decoding: DecodingKey,
+    /// Of everything that was published of it.
+    mark: u64,
 }
 
 impl Key {
@@ -65,6 +67,11 @@ impl Key {
             A::EdDSA => Shape::Ed25519,
         };
         shape == self.shape && self.only.is_none_or(|only| only == algorithm)
+    }
+
+    /// Tells it from every other key, the next one under its id included.
+    pub fn mark(&self) -> u64 {
+        self.mark
     }
 
     /// What verifies.
@@ -105,6 +112,11 @@ impl KeySet {
     /// Whether any key has this id.
     pub fn knows(&self, id: &str) -> bool {
         self.keys.iter().any(|key| key.id.as_deref() == Some(id))
+    }
+
+    /// Whether the key with this mark is still one of them.
+    pub fn holds(&self, mark: u64) -> bool {
+        self.keys.iter().any(|key| key.mark == mark)
     }
 
     /// When it was fetched, or last found unchanged.

@@ -66,6 +66,16 @@ impl ClientIo {
         Self { transport, context }
     }
 
+    /// Closes the connection such that nobody can take it for an orderly end.
+    pub(super) fn reset(self) {
+        let stream = match &self.transport {
+            Transport::Plain(stream) => stream,
+            Transport::Tls(stream) => stream.get_ref().0,
+        };
+        // Where it can't be set, the client sees a close within a body.
+        let _ = stream.stream.set_zero_linger();
+    }
+
     /// Ends the wait for the client or begins it.
     fn moved<T: Copy + Into<Moved>>(&self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         match &polled {

@@ -185,6 +185,8 @@ enum Ended {
     HeadLate,
     /// The client stands still within an exchange.
     ClientStalled,
+    /// What was being answered would be refused by now.
+    Cut,
 }
 
 async fn requests(context: &Rc<Context>, transport: Transport, limits: Limits) {
@@ -215,7 +217,12 @@ async fn requests(context: &Rc<Context>, transport: Transport, limits: Limits) {
         if context.is_between_exchanges() && watch.head.has_passed(now) {
             return Poll::Ready(Ended::HeadLate);
         }
-        Pin::new(&mut connection).poll(cx).map(Ended::Closed)
+        // The body is asked first, so that it ends by itself where somebody reads it.
+        match Pin::new(&mut connection).poll(cx) {
+            Poll::Pending if context.must_cut() => Poll::Ready(Ended::Cut),
+            Poll::Ready(Err(_)) if context.revoked().is_some() => Poll::Ready(Ended::Cut),
+            polled => polled.map(Ended::Closed),
+        }
     })
     .await;
     if let (Ended::Closed(Ok(())), Some(switched)) = (&ended, context.take_switched()) {
@@ -234,6 +241,8 @@ async fn requests(context: &Rc<Context>, transport: Transport, limits: Limits) {
             record_unborn(context, Code::RequestTimeout, "the head did not come within `timeouts.header`");
         }
         Ended::HeadLate => {}
+        // Where a body ends with its connection, a plain close would look like its end.
+        Ended::Cut => connection.into_parts().io.into_inner().reset(),
     }
 }
 

@@ -17,6 +17,7 @@ use super::worker::Worker;
 use crate::config::settings::Timeouts;
 use crate::live::crowd::Member;
 use crate::net::peer::Peer;
+use crate::problem::Code;
 
 /// Why what is open has to end, from outside of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub(super) enum Ending {
     GoingAway,
     /// Nobody has said anything for too long.
     Idle,
+    /// It would be refused by now.
+    Revoked(Code),
 }
 
 impl Ending {
@@ -33,6 +36,7 @@ impl Ending {
         match self {
             Self::GoingAway => "the gateway stopped",
             Self::Idle => "neither side said anything for too long",
+            Self::Revoked(_) => "it was let through and would be refused by now",
         }
     }
 
@@ -41,6 +45,7 @@ impl Ending {
         match self {
             Self::GoingAway => (1001, "the gateway stops"),
             Self::Idle => (1001, "idle"),
+            Self::Revoked(code) => (1008, code.as_str()),
         }
     }
 }
@@ -63,6 +68,8 @@ pub(super) struct Context {
     switched: RefCell<Option<Box<Switched>>>,
     ending: Cell<Option<Ending>>,
     tunnel: Cell<bool>,
+    /// A refusal is going out because of a revocation.
+    told: Cell<bool>,
     shape: Cell<Shape>,
     /// The head of the last exchange's answer is there.
     answered: Cell<bool>,
@@ -105,6 +112,7 @@ impl Context {
             stall: Stall::default(),
             member: OnceCell::new(),
             verified_for: RefCell::default(),
+            told: Cell::new(false),
         }
     }
 
@@ -203,6 +211,11 @@ impl Context {
 
     /// A head is whole.
     pub(super) fn begin(&self, id: RequestId) {
+        if self.revoked().is_some() {
+            // The exchange before it ended all the same; this one is decided anew.
+            self.ending.set(None);
+            self.told.set(false);
+        }
         self.carry();
         self.within_head.set(false);
         self.last_id.set(Some(id));
@@ -261,6 +274,24 @@ impl Context {
     pub(super) fn end_soon(&self, ending: Ending) {
         self.ending.set(Some(ending));
         self.watch.wake();
+    }
+
+    /// The code by which what is open would be refused now.
+    pub(super) fn revoked(&self) -> Option<Code> {
+        match self.ending.get() {
+            Some(Ending::Revoked(code)) => Some(code),
+            _ => None,
+        }
+    }
+
+    /// The client is being told of a revocation, since no answer had begun.
+    pub(super) fn tell(&self) {
+        self.told.set(true);
+    }
+
+    /// Whether an answer is on its way that must not go on, and whose reader need not be waited for.
+    pub(super) fn must_cut(&self) -> bool {
+        self.revoked().is_some() && !self.told.get() && self.exchanges.get() > 0
     }
 
     pub(super) fn ending(&self) -> Option<Ending> {

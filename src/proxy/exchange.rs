@@ -83,7 +83,7 @@ pub(super) async fn run(context: Rc<Context>, request: Request<Incoming>) -> Res
         }
     };
     worker.meter.permitted(&permit, now);
-    ledger.permitted(&permit);
+    ledger.permitted(&permit, verdict.ground, current.generation);
     let rated = Rated::of(&permit, settings, &ledger);
     if let Some(seconds) = rated.and_then(|rated| rated.retry_after()) {
         ledger.limited(seconds, Some("the credential's request rate is spent"));

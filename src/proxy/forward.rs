@@ -2,7 +2,10 @@
 //!
 //! What leaves here is in our own framing, with our own headers; which endpoint gets it, and how often, is `attempt`'s affair.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
@@ -76,7 +79,12 @@ pub(super) async fn forward(permit: Permit<'_>, outgoing: Outgoing, mut ledger: 
     let progress_of = progress.as_deref();
     let mut attempts =
         Attempts { context: &context, upstream: &upstream, progress: progress_of, keep_host, repeated: false };
-    match attempts.send(request, &mut ledger).await {
+    let Some(sent) = unless_revoked(&context, attempts.send(request, &mut ledger)).await else {
+        let code = context.revoked().unwrap_or(Code::InternalError);
+        context.tell();
+        return reply::refuse(code, settings, ledger, true);
+    };
+    match sent {
         Ok(Sent::Echoed(answer)) => {
             ledger.answered(answer.status().as_u16());
             answer.map(|body| ReplyBody::whole(body, Some(ledger)))
@@ -125,6 +133,16 @@ pub(super) async fn forward(permit: Permit<'_>, outgoing: Outgoing, mut ledger: 
             reply::refuse(failure.code, settings, ledger, unread)
         }
     }
+}
+
+/// Waits for the answer's head, unless the request is not to be answered any more.
+async fn unless_revoked<F: Future>(context: &Context, sending: F) -> Option<F::Output> {
+    let mut sending = pin!(sending);
+    poll_fn(|cx| match context.revoked() {
+        Some(_) => Poll::Ready(None),
+        None => sending.as_mut().poll(cx).map(Some),
+    })
+    .await
 }
 
 /// The request in our own framing.

@@ -6,19 +6,20 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
-use http::header::HOST;
 use http::request::Parts;
-use http::{HeaderValue, Method, Uri};
+use http::{HeaderValue, Method};
 
 use super::body::Progress;
-use super::context::Context;
+use super::context::{Context, Ending};
 use super::request_id::RequestId;
+use super::revoke::{Open, Owner};
 use super::upstream::{Endpoint, Upstream};
 use crate::access::client_address::ClientAddress;
 use crate::access::credential::CredentialKind;
 use crate::access::decision::{Denial, Grant, Permit, Reason};
 use crate::access::id::Id;
 use crate::access::network::Network;
+use crate::gate::again::{Ground, Standing};
 use crate::gate::forwarded::{AddressSource, Derived};
 use crate::gate::sanity;
 use crate::problem::Code;
@@ -33,9 +34,8 @@ pub(super) struct Ledger {
     started: Instant,
     time: SystemTime,
     id: RequestId,
-    method: Method,
-    uri: Uri,
-    host: Option<HeaderValue>,
+    /// Whether the answer has no body whatever it says of one.
+    is_head: bool,
     status: u16,
     outcome: Outcome,
     reason: Option<&'static str>,
@@ -68,16 +68,14 @@ impl Ledger {
         let id = worker.ids.next();
         context.begin(id);
         worker.stripe.exchange_opened();
-        let place = worker.exchanges.borrow_mut().insert(Rc::clone(context));
+        let place = worker.exchanges.borrow_mut().insert(Open::new(context, head));
         Box::new(Self {
             context: Rc::clone(context),
             place,
             started,
             time: stamp(),
             id,
-            method: head.method.clone(),
-            uri: head.uri.clone(),
-            host: head.headers.get(HOST).cloned(),
+            is_head: head.method == Method::HEAD,
             status: 0,
             outcome: Outcome::Error(Code::InternalError),
             reason: None,
@@ -121,7 +119,23 @@ impl Ledger {
         self.revision = revision;
     }
 
-    pub(super) fn permitted(&mut self, permit: &Permit<'_>) {
+    /// It is let through, on this ground and by this value; it may be judged again by a later one.
+    pub(super) fn permitted(&mut self, permit: &Permit<'_>, ground: Ground, generation: u64) {
+        let standing = Standing::new(permit.client(), ground);
+        let until = standing.until(permit.grant());
+        let owner = match permit.grant() {
+            Grant::Credential { credential, organization, .. } => Some(Owner {
+                credential: (credential.kind(), credential.id()),
+                organization: organization.id(),
+                client: permit.client(),
+            }),
+            Grant::Public => None,
+        };
+        let worker = &self.context.worker;
+        if let Some(open) = worker.exchanges.borrow_mut().get_mut(self.place) {
+            open.stands(standing, owner, generation, until);
+        }
+        worker.revoker.expires(until);
         if let Grant::Credential { credential, organization, entry } = permit.grant() {
             self.credential = Some((credential.kind(), credential.id()));
             self.organization = Some(organization.id());
@@ -206,7 +220,7 @@ impl Ledger {
 
     /// Whether the answer has no body whatever it says of one (RFC 9110 §9.3.2).
     pub(super) fn is_head(&self) -> bool {
-        self.method == Method::HEAD
+        self.is_head
     }
 
     #[inline]
@@ -248,7 +262,14 @@ impl Drop for Ledger {
             self.status = Code::InternalError.status();
             worker.stripe.panicked();
         }
-        worker.exchanges.borrow_mut().try_remove(self.place);
+        let listed = worker.exchanges.borrow_mut().try_remove(self.place);
+        let revoked = listed.as_ref().and_then(Open::revoked);
+        if let Some(revoked) = revoked {
+            // Whatever else became of it, this is why.
+            self.outcome = Outcome::Deny(revoked.reason.into());
+            self.reason = explain(revoked.reason).or(Some(Ending::Revoked(revoked.reason.into()).reason()));
+            self.revision = revoked.revision;
+        }
         worker.stripe.exchange_closed();
         self.context.end();
         if let Some(progress) = &self.progress {
@@ -261,13 +282,15 @@ impl Drop for Ledger {
         if !recorder.is_on() {
             return;
         }
+        let Some(listed) = listed else { return };
+        let (method, uri, named) = listed.asked();
         recorder.record(&Line {
             time: self.time,
             request_id: self.id.as_str(),
-            method: shown(&self.method),
-            host: self.host.as_ref().map_or("", host),
-            path: self.uri.path(),
-            query: self.uri.query(),
+            method: shown(method),
+            host: named.map_or("", host),
+            path: uri.path(),
+            query: uri.query(),
             status: self.status,
             outcome: self.outcome,
             reason: self.reason,
@@ -284,6 +307,7 @@ impl Drop for Ledger {
             attempts: self.attempts,
             bytes_in: self.progress.as_ref().map_or(self.bytes_in, |progress| progress.bytes()),
             bytes_out: self.bytes_out,
+            revoked: revoked.is_some(),
         });
     }
 }
@@ -322,5 +346,6 @@ pub(super) fn record_unborn(context: &Context, code: Code, reason: &'static str)
         attempts: 0,
         bytes_in: 0,
         bytes_out: 0,
+        revoked: false,
     });
 }

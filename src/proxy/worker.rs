@@ -9,12 +9,14 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc::Sender;
 use tokio::sync::{Notify, watch};
 use tokio::time::MissedTickBehavior;
 
 use super::connection::{self, Doorway};
 use super::context::{Context, Ending};
 use super::request_id::RequestIds;
+use super::revoke::{self, Open, Revocation, Revoker};
 use super::shared::Shared;
 use super::upstream::{ClientTls, Upstreams};
 use super::watch::{TICK, Ticks};
@@ -50,6 +52,7 @@ pub(super) struct Seed {
     pub(super) endpoints: Arc<Endpoints>,
     pub(super) shared: Arc<Shared>,
     pub(super) nonces: Arc<Nonces>,
+    pub(super) revocations: Option<Sender<Revocation>>,
     /// Time that open exchanges get, once it is time to end.
     pub(super) drain: watch::Receiver<Option<Duration>>,
 }
@@ -70,7 +73,8 @@ pub(super) struct Worker {
     /// Every open stream of connections that have many; the sweeper looks through them too.
     pub(super) streams: RefCell<Slab<Rc<Context>>>,
     /// Every exchange, listed before it is judged.
-    pub(super) exchanges: RefCell<Slab<Rc<Context>>>,
+    pub(super) exchanges: RefCell<Slab<Open>>,
+    pub(super) revoker: Revoker,
     /// Told while draining whenever a connection ends.
     pub(super) emptier: Notify,
     reader: RefCell<Reader>,
@@ -111,7 +115,7 @@ impl Worker {
         }
         self.recorder.borrow_mut().flush();
         // An idle worker lets go of what has been replaced.
-        drop(self.current());
+        self.revoker.tick(self.current().generation, self.wall.now());
     }
 }
 
@@ -132,6 +136,7 @@ pub(super) async fn run(seed: Seed) {
         connections: RefCell::default(),
         streams: RefCell::default(),
         exchanges: RefCell::default(),
+        revoker: Revoker::new(seed.revocations),
         emptier: Notify::new(),
         reader: RefCell::new(reader),
         held: RefCell::new(held),
@@ -147,6 +152,7 @@ pub(super) async fn run(seed: Seed) {
         }
     }
     let sweeper = tokio::task::spawn_local(sweep(Rc::clone(&worker)));
+    let revoker = tokio::task::spawn_local(revoke::run(Rc::clone(&worker)));
 
     let mut drain = seed.drain;
     // Where whoever may ask for it is gone, nobody needs the worker any more.
@@ -168,6 +174,7 @@ pub(super) async fn run(seed: Seed) {
         let _ = tokio::time::timeout(FAREWELL, tunnels_told(&worker)).await;
     }
     sweeper.abort();
+    revoker.abort();
     worker.recorder.borrow_mut().flush();
 }
 

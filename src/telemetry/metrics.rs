@@ -75,6 +75,7 @@ pub struct Stripe {
     open_connections: AtomicI64,
     open_exchanges: AtomicI64,
     panics: AtomicU64,
+    revoked: [AtomicU64; CODES],
     refused_connections: AtomicU64,
     over_limit: AtomicU64,
     throttled: AtomicU64,
@@ -196,6 +197,7 @@ impl Default for Stripe {
             open_connections: AtomicI64::new(0),
             open_exchanges: AtomicI64::new(0),
             panics: AtomicU64::new(0),
+            revoked: std::array::from_fn(zero),
             refused_connections: AtomicU64::new(0),
             over_limit: AtomicU64::new(0),
             throttled: AtomicU64::new(0),
@@ -259,6 +261,11 @@ impl Stripe {
     /// An exchange panicked and ended alone.
     pub fn panicked(&self) {
         add(&self.panics, 1);
+    }
+
+    /// An open exchange was ended because it would have been refused by then.
+    pub fn revoked(&self, code: Code) {
+        add(&self.revoked[code as usize + 1], 1);
     }
 
     /// The counters of an upstream. Looked up once per pool, not per request.

@@ -47,6 +47,7 @@ fn nothing_is_allowed_before_the_first_snapshot() {
         endpoints: &Arc::new(Endpoints::default()),
         nonces: &Arc::new(Nonces::new(clock.now())),
         throttle: &Arc::default(),
+        revocations: None,
     };
     let running = proxy::start(parts).unwrap();
     let get = |path: &str| {

@@ -28,6 +28,7 @@ mod programs;
 mod readme;
 mod reload;
 mod remote;
+mod revocation;
 mod secrets;
 mod served;
 mod stage;

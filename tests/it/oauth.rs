@@ -1,5 +1,6 @@
 //! Tokens of service accounts, end to end: got, used, revoked, forged; and what is told to whoever is no client.
 
+mod open;
 mod third_party;
 
 use base64::Engine as _;

@@ -81,7 +81,7 @@ pub(crate) fn gateway() -> Gateway {
     }
 }
 
-fn id(last: u8) -> Id {
+pub(crate) fn id(last: u8) -> Id {
     format!("5f00000000000000000000{last:02x}").parse().unwrap()
 }
 
@@ -123,11 +123,11 @@ pub(crate) fn current() -> Current {
     }
 }
 
-fn peer(address: &str, via: PeerVia) -> Peer {
+pub(crate) fn peer(address: &str, via: PeerVia) -> Peer {
     Peer { address: address.parse().unwrap(), port: 1, via, tls: false, local: "127.0.0.1:8080".parse().unwrap() }
 }
 
-fn head(method: &str, uri: &str, lines: &[(&str, &str)]) -> Parts {
+pub(crate) fn head(method: &str, uri: &str, lines: &[(&str, &str)]) -> Parts {
     let mut request = Request::builder().method(method).uri(uri);
     for (name, value) in lines {
         request = request.header(*name, *value);

@@ -3,7 +3,7 @@
 use jsonwebtoken::{Algorithm, crypto};
 
 use super::parts::{Claims, Header, Parts, split};
-use super::{LONGEST_TOKEN, Origin, Subject, TokenFault, Verified};
+use super::{LONGEST_TOKEN, Origin, Subject, TokenFault, Verified, mark};
 use crate::access::client_id::ClientId;
 use crate::access::token_id::TokenId;
 use crate::clock::Timestamp;
@@ -27,12 +27,10 @@ pub(super) fn verify(
     if known.peek().is_none() {
         return Err(TokenFault::UnknownKey);
     }
-    let is_signed = known.any(|key| {
+    let signed = known.find(|key| {
         crypto::verify(parts.signature, parts.signed.as_bytes(), key.decoding(), Algorithm::ES256).unwrap_or(false)
     });
-    if !is_signed {
-        return Err(TokenFault::Signature);
-    }
+    let key = signed.ok_or(TokenFault::Signature)?.mark();
     if !claims.aud.names(own.issuer()) {
         return Err(TokenFault::Audience);
     }
@@ -44,6 +42,9 @@ pub(super) fn verify(
     let subject = Subject {
         fingerprint: fingerprint::of_client_secret(client, own_claims.secret),
         origin: Origin::Own(own_claims.id),
+        issuer: mark(own.issuer(), own.issuer()),
+        key,
+        algorithm: JwtAlgorithm::ES256,
         expires_at: claims.expires_at,
     };
     Ok(Verified { subject, generation: own.keys().generation() })

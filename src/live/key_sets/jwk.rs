@@ -2,6 +2,8 @@
 //!
 //! Never takes a symmetric key, whatever it says of itself: a published secret is none.
 
+use std::hash::{BuildHasher as _, DefaultHasher};
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
@@ -40,8 +42,10 @@ pub(super) fn parse(document: &[u8]) -> Result<Vec<Key>, KeySetFault> {
     let mut usable = Vec::new();
     for (at, value) in keys.into_iter().enumerate() {
         let broken = |why: String| KeySetFault::BrokenKey { position: at + 1, why };
+        // Compared within one process alone, and only with keys of the same publisher.
+        let mark = std::hash::BuildHasherDefault::<DefaultHasher>::new().hash_one(value.to_string());
         let jwk = Jwk::deserialize(value).map_err(|fault| broken(fault.to_string()))?;
-        usable.extend(key(jwk).map_err(broken)?);
+        usable.extend(key(jwk, mark).map_err(broken)?);
     }
     match usable.is_empty() {
         true => Err(KeySetFault::NoUsableKey(all)),
@@ -50,7 +54,7 @@ pub(super) fn parse(document: &[u8]) -> Result<Vec<Key>, KeySetFault> {
 }
 
 /// `None` for a key that is not for us.
-fn key(jwk: Jwk) -> Result<Option<Key>, String> {
+fn key(jwk: Jwk, mark: u64) -> Result<Option<Key>, String> {
     let for_signatures = jwk.usage.as_deref().is_none_or(|usage| usage == "sig")
         && jwk.key_ops.as_deref().is_none_or(|operations| operations.iter().any(|name| name == "verify"));
     if !for_signatures {
@@ -85,7 +89,7 @@ fn key(jwk: Jwk) -> Result<Option<Key>, String> {
         }
         _ => return Ok(None),
     };
-    Ok(Some(Key { id: jwk.kid.map(Into::into), shape, only, decoding }))
+    Ok(Some(Key { id: jwk.kid.map(Into::into), shape, only, decoding, mark }))
 }
 
 fn point(x: Option<String>, y: Option<String>, length: usize) -> Result<DecodingKey, String> {

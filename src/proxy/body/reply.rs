@@ -138,6 +138,11 @@ impl Body for ReplyBody {
             }
             Kind::Upstream(streaming) => streaming,
         };
+        if ledger.as_ref().is_some_and(|open| open.context().revoked().is_some()) {
+            *ledger = None;
+            streaming.lease = None;
+            return Poll::Ready(Some(Err(CutOff::of_answer())));
+        }
         let polled = streaming.poll(cx);
         let Some(open) = ledger else {
             return Poll::Ready(None);

@@ -155,11 +155,9 @@ impl<F: Future<Output = ()>> Future for Watched<F> {
             return Poll::Ready(());
         }
         let now = context.worker.ticks.now();
+        let stalled = context.watch.write.has_passed(now) || context.watch.read.is_overdue(now);
         // What is dropped with the task is reset.
-        match context.watch.write.has_passed(now) || context.watch.read.is_overdue(now) {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
-        }
+        if stalled || context.must_cut() { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 

@@ -164,6 +164,7 @@ impl Harness {
             endpoints: &endpoints,
             nonces: &Arc::new(crate::gate::digest::Nonces::new(clock.now())),
             throttle: &Arc::default(),
+            revocations: None,
         };
         let running = start(parts).unwrap();
         Self { running: Some(running), metrics, published, endpoints }

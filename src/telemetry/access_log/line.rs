@@ -60,6 +60,8 @@ pub struct Line<'a> {
     pub attempts: u32,
     pub bytes_in: u64,
     pub bytes_out: u64,
+    /// It was let through, and ended when it would have been refused.
+    pub revoked: bool,
 }
 
 /// The second that was formatted last: hundreds of lines share it.
@@ -164,6 +166,9 @@ impl Line<'_> {
         number(to, self.bytes_in);
         to.extend_from_slice(br#","bytes_out":"#);
         number(to, self.bytes_out);
+        if self.revoked {
+            to.extend_from_slice(br#","revoked":true"#);
+        }
         to.extend_from_slice(b"}\n");
     }
 }

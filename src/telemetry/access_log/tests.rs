@@ -32,6 +32,7 @@ fn line(path: &str) -> Line<'_> {
         attempts: 1,
         bytes_in: 1,
         bytes_out: 2,
+        revoked: false,
     }
 }
 

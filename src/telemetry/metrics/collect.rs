@@ -39,6 +39,12 @@ pub(super) const METRICS: &[(&str, MetricType, &[&str], &str)] = &[
     ),
     ("portcullis_open_connections", MetricType::GAUGE, &[], "Client connections open now."),
     ("portcullis_open_exchanges", MetricType::GAUGE, &[], "Requests under way now."),
+    (
+        "portcullis_revoked_exchanges_total",
+        MetricType::COUNTER,
+        &["reason"],
+        "Open requests, streams and WebSockets that were ended because they would have been refused by then.",
+    ),
     ("portcullis_panics_total", MetricType::COUNTER, &[], "Requests that ended by a fault of the gateway itself."),
     ("portcullis_upstream_requests_total", MetricType::COUNTER, &["upstream"], "Requests sent to an upstream."),
     (
@@ -203,6 +209,7 @@ impl DataPlane {
             "portcullis_requests_total" => return requests(labels, stripes),
             "portcullis_request_duration_seconds" => return vec![durations(stripes)],
             "portcullis_upstream_endpoint_healthy" => return self.health(labels),
+            "portcullis_revoked_exchanges_total" => return revoked(labels, stripes),
             "portcullis_connections_total" => sum(|stripe| &stripe.connections),
             "portcullis_connections_refused_total" => sum(|stripe| &stripe.refused_connections),
             "portcullis_connections_over_limit_total" => sum(|stripe| &stripe.over_limit),
@@ -279,6 +286,19 @@ fn requests(labels: &[&str], stripes: &[Arc<Stripe>]) -> Vec<Metric> {
         }
     }
     samples
+}
+
+/// By error code. One that can't be missed stands for nothing having happened yet.
+fn revoked(labels: &[&str], stripes: &[Arc<Stripe>]) -> Vec<Metric> {
+    let count = |at: usize| stripes.iter().map(|stripe| stripe.revoked[at + 1].load(Relaxed)).sum::<u64>();
+    let codes = Code::ALL.iter().enumerate().map(|(at, code)| (code, count(at)));
+    codes
+        .filter(|(code, count)| *count > 0 || **code == Code::IpAddressNotOnAccessList)
+        .map(|(code, count)| {
+            let pairs = labels.iter().map(|name| label(name, code.as_str())).collect();
+            sample(MetricType::COUNTER, count as f64, pairs)
+        })
+        .collect()
 }
 
 fn durations(stripes: &[Arc<Stripe>]) -> Metric {

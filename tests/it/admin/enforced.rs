@@ -1,7 +1,7 @@
 //! 200 means enforced: on every worker, on new connections and on kept ones.
 
-use super::office::Office;
-use crate::stage::Client;
+use super::office::{CONFIGURATION, Office};
+use crate::stage::{Client, DEADLINE, Upstream, wait_for};
 
 /// Flips of a list; `tests/campaign/enforced` makes ten thousand, and knows which worker it asks.
 const FLIPS: usize = 150;
@@ -31,4 +31,32 @@ fn what_was_answered_is_enforced_everywhere() {
     assert!(stale.is_empty(), "{stale:?}");
     let log = std::fs::read_to_string(office.path("access.log")).unwrap();
     assert!(log.lines().count() > FLIPS, "the access log tells of these requests");
+}
+
+/// L6: a deleted key's open answer ends at once, and the record of changes says so.
+#[test]
+fn l6_what_a_change_ends_is_cut_and_written_down() {
+    let (upstream, connections) = Upstream::by_hand();
+    let to = format!("  upstreams: {{ api: {{ endpoints: [\"http://{}\"] }} }}\ndirectory:", upstream.address());
+    let office = Office::open_with(&CONFIGURATION.replace("directory:", &to));
+    let key = office.key("[]");
+    let mut client = Client::connect(office.served.gateway());
+    client.write(format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n\r\n", key.header()));
+    let mut upstream = connections.recv_timeout(DEADLINE).unwrap();
+    upstream.head().unwrap();
+    upstream.write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello");
+    client.head().unwrap();
+    assert_eq!(client.take(5), b"hello");
+    assert_eq!(office.own("DELETE", &format!("/apiKeys/{}", key.id), "").status, 204);
+    assert_eq!(client.rest(), "");
+    assert!(upstream.is_closed());
+    let mut event = serde_json::Value::Null;
+    wait_for("the event", || {
+        let page = office.own("GET", "/events?eventType=CREDENTIAL_EXCHANGES_REVOKED", "").json();
+        event = page["results"][0].clone();
+        event.is_object()
+    });
+    assert_eq!(event["targetId"], key.id);
+    assert_eq!((&event["actorType"], &event["username"]), (&"SYSTEM".into(), &"gateway".into()));
+    assert_eq!(event["detail"], "1 open, from 127.0.0.1: INVALID_CREDENTIALS");
 }

@@ -16,7 +16,7 @@ use crate::stage::{Answer, Client, wait_for};
 pub const OWNER: &str = "ownerkey:40395d07-a353-4881-853b-43efa41339a1";
 
 /// What the office serves by.
-const CONFIGURATION: &str = "gateway:
+pub const CONFIGURATION: &str = "gateway:
   listen: [{ address: \"127.0.0.1:0\" }]
   workers: 2
   drain_timeout: 1s

@@ -144,6 +144,12 @@ impl Client {
         self.buffer.is_empty() && !self.fill()
     }
 
+    /// Whether the peer resets the connection, without another byte.
+    pub fn is_reset(&mut self) -> bool {
+        let outcome = self.stream.read(&mut [0]);
+        matches!(outcome, Err(fault) if fault.kind() == std::io::ErrorKind::ConnectionReset)
+    }
+
     /// Whether there is nothing to read within the given time and the connection is still open.
     pub fn is_silent_for(&mut self, time: std::time::Duration) -> bool {
         self.stream.set_read_timeout(Some(time)).expect("the time is not zero");
