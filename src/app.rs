@@ -172,7 +172,7 @@ impl Running {
     /// # Errors
     /// Signals can't be waited for; the gateway is stopped all the same.
     pub fn until_told_to_stop(self) -> Result<(), StopFault> {
-        let told = self.runtime.block_on(told_to_stop(self.look_again.clone()));
+        let told = self.runtime.block_on(told_to_stop(&self));
         self.stop();
         told.map_err(StopFault::Signals)
     }
@@ -195,8 +195,8 @@ impl Running {
     }
 }
 
-/// Waits for SIGTERM or SIGINT. SIGHUP has everything read again.
-async fn told_to_stop(look_again: mpsc::Sender<reload::Look>) -> std::io::Result<()> {
+/// Waits for SIGTERM or SIGINT. SIGHUP has everything read again, and the access log's file opened anew.
+async fn told_to_stop(running: &Running) -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -207,8 +207,9 @@ async fn told_to_stop(look_again: mpsc::Sender<reload::Look>) -> std::io::Result
             _ = interrupt.recv() => return Ok(()),
             _ = hang_up.recv() => {
                 tracing::info!("told to read configuration, directory and certificates again");
+                running.access_log.reopen();
                 // A full channel means that a look is due already.
-                let _ = look_again.try_send(reload::Look::Thorough);
+                let _ = running.look_again.try_send(reload::Look::Thorough);
             }
         }
     }

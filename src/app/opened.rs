@@ -232,7 +232,7 @@ impl Opened {
     pub fn until_told_to_stop(self) -> Result<(), StopFault> {
         let Self { running, waiting } = self;
         let ended = running.runtime.block_on(async {
-            let told = told_to_stop(running.look_again.clone());
+            let told = told_to_stop(&running);
             tokio::pin!(told);
             // Not on the runtime's threads, which answer the probes.
             let reading =

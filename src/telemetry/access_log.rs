@@ -7,8 +7,9 @@ mod line;
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
@@ -27,6 +28,7 @@ const FULL: usize = 32 * 1024;
 pub struct AccessLog {
     queue: Option<SyncSender<Message>>,
     writer: Option<JoinHandle<()>>,
+    reopen: Arc<AtomicBool>,
     metrics: Arc<Metrics>,
     query: bool,
 }
@@ -49,7 +51,12 @@ pub enum AccessLogFault {
 
 #[derive(Debug)]
 enum Message {
-    Lines { bytes: Vec<u8>, lines: u64 },
+    Lines {
+        bytes: Vec<u8>,
+        lines: u64,
+    },
+    /// There is something else to look at.
+    Wake,
     End,
 }
 
@@ -59,21 +66,28 @@ impl AccessLog {
     /// # Errors
     /// The file can't be opened, or the thread not started.
     pub fn open(settings: &AccessLogSettings, metrics: Arc<Metrics>) -> Result<Self, AccessLogFault> {
+        let reopen = Arc::new(AtomicBool::new(false));
         let sink = match &settings.sink {
-            AccessLogSink::Off => return Ok(Self { queue: None, writer: None, metrics, query: false }),
+            AccessLogSink::Off => return Ok(Self { queue: None, writer: None, reopen, metrics, query: false }),
             AccessLogSink::Stdout => Sink::Stdout,
-            AccessLogSink::File(path) => {
-                let opened = OpenOptions::new().create(true).append(true).open(path);
-                Sink::File(opened.map_err(|source| AccessLogFault::Open { path: path.clone(), source })?)
-            }
+            AccessLogSink::File(path) => Sink::File { file: append(path)?, path: path.clone() },
         };
         let (queue, messages) = sync_channel(QUEUED_BUFFERS);
-        let counted = Arc::clone(&metrics);
+        let (counted, asked) = (Arc::clone(&metrics), Arc::clone(&reopen));
         let writer = std::thread::Builder::new()
             .name("access-log".into())
-            .spawn(move || write_all(sink, &messages, &counted))
+            .spawn(move || write_all(sink, &messages, &asked, &counted))
             .map_err(AccessLogFault::Thread)?;
-        Ok(Self { queue: Some(queue), writer: Some(writer), metrics, query: settings.query })
+        Ok(Self { queue: Some(queue), writer: Some(writer), reopen, metrics, query: settings.query })
+    }
+
+    /// Has the file opened anew before the next line, for whoever has renamed it. Never waits.
+    pub fn reopen(&self) {
+        self.reopen.store(true, Ordering::Release);
+        if let Some(queue) = &self.queue {
+            // Where the queue is full, the writer looks before its next line.
+            let _ = queue.try_send(Message::Wake);
+        }
     }
 
     /// A recorder for one worker.
@@ -102,14 +116,44 @@ impl AccessLog {
 
 enum Sink {
     Stdout,
-    File(File),
+    File { file: File, path: PathBuf },
 }
 
-fn write_all(mut sink: Sink, messages: &Receiver<Message>, metrics: &Metrics) {
-    while let Ok(Message::Lines { bytes, lines }) = messages.recv() {
+impl Sink {
+    /// Lets go of a file that was renamed. One that can't be opened is told, and the lines go where they went.
+    fn reopen(&mut self) {
+        let Self::File { file, path } = self else { return };
+        match append(path) {
+            Ok(fresh) => {
+                *file = fresh;
+                tracing::info!(file = %path.display(), "the access log was opened anew");
+            }
+            Err(fault) => {
+                let cause = std::error::Error::source(&fault).map(tracing::field::display);
+                tracing::warn!(cause, "{fault}; lines go on to the file that was open");
+            }
+        }
+    }
+}
+
+fn append(path: &Path) -> Result<File, AccessLogFault> {
+    let opened = OpenOptions::new().create(true).append(true).open(path);
+    opened.map_err(|source| AccessLogFault::Open { path: path.to_owned(), source })
+}
+
+fn write_all(mut sink: Sink, messages: &Receiver<Message>, reopen: &AtomicBool, metrics: &Metrics) {
+    while let Ok(message) = messages.recv() {
+        if reopen.swap(false, Ordering::Acquire) {
+            sink.reopen();
+        }
+        let (bytes, lines) = match message {
+            Message::Lines { bytes, lines } => (bytes, lines),
+            Message::Wake => continue,
+            Message::End => return,
+        };
         let written = match &mut sink {
             Sink::Stdout => std::io::stdout().lock().write_all(&bytes),
-            Sink::File(file) => file.write_all(&bytes),
+            Sink::File { file, .. } => file.write_all(&bytes),
         };
         if let Err(fault) = written {
             metrics.log_dropped(lines);

@@ -2,6 +2,7 @@
 //!
 //! Tests that need a program of somebody else live in modules named `third_party`; `tests/run --quick` leaves them out.
 
+mod access_log;
 mod admin;
 mod client_address;
 mod command_line;
