@@ -28,7 +28,8 @@ pub struct DemoArgs {}
 /// # Errors
 /// A listener or thread that could not be had.
 pub fn run(_: DemoArgs) -> anyhow::Result<ExitCode> {
-    logging::start(logging::Format::detected(), tracing::Level::WARN);
+    let _logging =
+        logging::start(logging::Format::detected(), tracing::Level::WARN).context("the log can't be started")?;
     let prepared = app::prepare(Origin::Text(CONFIGURATION))
         .map_err(|problems| anyhow::anyhow!("the demo's own configuration is refused\n{}", problems.render(false)))?;
     let running = app::start(prepared).context("the demo can't start")?;

@@ -27,7 +27,7 @@ pub struct ServeArgs {
 /// # Errors
 /// A listener, thread or file that could not be had.
 pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
-    logging::start(logging::Format::detected(), args.log_level);
+    let _logging = logging::start(logging::Format::detected(), args.log_level).context("the log can't be started")?;
     let origin = match args.config {
         Some(path) => Origin::File(path),
         None => Origin::Defaults,

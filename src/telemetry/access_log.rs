@@ -8,10 +8,10 @@ mod line;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::metrics::Metrics;
 use crate::config::settings::{AccessLogSettings, AccessLogSink};
@@ -20,6 +20,8 @@ pub use line::{ClientSource, Line};
 
 /// Buffers on their way to the writer; past that lines are dropped.
 const QUEUED_BUFFERS: usize = 64;
+/// How long it is waited until somebody takes some of the last lines.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// A buffer of this size is handed over at once.
 const FULL: usize = 32 * 1024;
 
@@ -27,7 +29,8 @@ const FULL: usize = 32 * 1024;
 #[derive(Debug)]
 pub struct AccessLog {
     queue: Option<SyncSender<Message>>,
-    writer: Option<JoinHandle<()>>,
+    /// Says that something was written, and by its end that the writer has ended.
+    progress: Option<Mutex<Receiver<()>>>,
     reopen: Arc<AtomicBool>,
     metrics: Arc<Metrics>,
     query: bool,
@@ -68,17 +71,18 @@ impl AccessLog {
     pub fn open(settings: &AccessLogSettings, metrics: Arc<Metrics>) -> Result<Self, AccessLogFault> {
         let reopen = Arc::new(AtomicBool::new(false));
         let sink = match &settings.sink {
-            AccessLogSink::Off => return Ok(Self { queue: None, writer: None, reopen, metrics, query: false }),
+            AccessLogSink::Off => return Ok(Self { queue: None, progress: None, reopen, metrics, query: false }),
             AccessLogSink::Stdout => Sink::Stdout,
             AccessLogSink::File(path) => Sink::File { file: append(path)?, path: path.clone() },
         };
         let (queue, messages) = sync_channel(QUEUED_BUFFERS);
         let (counted, asked) = (Arc::clone(&metrics), Arc::clone(&reopen));
-        let writer = std::thread::Builder::new()
+        let (written, progress) = sync_channel(1);
+        std::thread::Builder::new()
             .name("access-log".into())
-            .spawn(move || write_all(sink, &messages, &asked, &counted))
+            .spawn(move || write_all(sink, &messages, &asked, &written, &counted))
             .map_err(AccessLogFault::Thread)?;
-        Ok(Self { queue: Some(queue), writer: Some(writer), reopen, metrics, query: settings.query })
+        Ok(Self { queue: Some(queue), progress: Some(Mutex::new(progress)), reopen, metrics, query: settings.query })
     }
 
     /// Has the file opened anew before the next line, for whoever has renamed it. Never waits.
@@ -102,14 +106,21 @@ impl AccessLog {
         }
     }
 
-    /// Waits until everything handed over has been written. Call it when the recorders have flushed.
-    pub fn close(mut self) {
-        if let Some(queue) = self.queue.take() {
-            // The writer may have ended already; then there is nothing to wait for.
-            let _ = queue.send(Message::End);
-        }
-        if let Some(writer) = self.writer.take() {
-            let _ = writer.join();
+    /// Waits until everything handed over has been written, for as long as somebody takes it. Call it when the
+    /// recorders have flushed.
+    pub fn close(self) {
+        let Self { queue: Some(queue), progress: Some(progress), .. } = self else { return };
+        // Where it finds no room, the writer ends when it has written what is before it: nobody is left who could add more.
+        let _ = queue.try_send(Message::End);
+        drop(queue);
+        let progress = progress.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let stopped = loop {
+            if let Err(stopped) = progress.recv_timeout(FAREWELL) {
+                break stopped;
+            }
+        };
+        if stopped == RecvTimeoutError::Timeout {
+            tracing::warn!("nobody takes the access log's last lines; they are lost");
         }
     }
 }
@@ -141,7 +152,13 @@ fn append(path: &Path) -> Result<File, AccessLogFault> {
     opened.map_err(|source| AccessLogFault::Open { path: path.to_owned(), source })
 }
 
-fn write_all(mut sink: Sink, messages: &Receiver<Message>, reopen: &AtomicBool, metrics: &Metrics) {
+fn write_all(
+    mut sink: Sink,
+    messages: &Receiver<Message>,
+    reopen: &AtomicBool,
+    progress: &SyncSender<()>,
+    metrics: &Metrics,
+) {
     while let Ok(message) = messages.recv() {
         if reopen.swap(false, Ordering::Acquire) {
             sink.reopen();
@@ -159,6 +176,8 @@ fn write_all(mut sink: Sink, messages: &Receiver<Message>, reopen: &AtomicBool, 
             metrics.log_dropped(lines);
             tracing::warn!(lines, error = %fault, "access-log lines could not be written");
         }
+        // Once is enough to be told.
+        let _ = progress.try_send(());
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod access_log;
 mod admin;
+mod blocked_logs;
 mod client_address;
 mod command_line;
 mod composite_hole;

@@ -8,6 +8,7 @@ use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, Me
 
 use super::{BUCKETS_US, CODES, OUTCOMES, Shared, Stripe, upstreams};
 use crate::problem::Code;
+use crate::telemetry::logging;
 
 /// Name, type, labels and meaning of every metric of our own. `docs/reference/metrics.md` is compared with it.
 pub(super) const METRICS: &[(&str, MetricType, &[&str], &str)] = &[
@@ -156,6 +157,12 @@ pub(super) const METRICS: &[(&str, MetricType, &[&str], &str)] = &[
         "Times that the use of credentials could not be written; it is kept for the next time.",
     ),
     ("portcullis_log_dropped_total", MetricType::COUNTER, &[], "Access-log lines that found no room."),
+    (
+        "portcullis_program_log_dropped_total",
+        MetricType::COUNTER,
+        &[],
+        "Lines of the program's own log that found no room.",
+    ),
 ];
 
 /// Sums the stripes.
@@ -232,6 +239,7 @@ impl DataPlane {
             "portcullis_configuration_reload_failures_total" => load(&shared.configuration_reload_failures),
             "portcullis_key_refresh_failures_total" => load(&shared.key_refresh_failures),
             "portcullis_log_dropped_total" => load(&shared.log_dropped),
+            "portcullis_program_log_dropped_total" => logging::dropped() as f64,
             "portcullis_usage_written_total" => load(&shared.usage_written),
             "portcullis_usage_write_failures_total" => load(&shared.usage_write_failures),
             // A name without a value would be a metric that lies; a test asks for every one.
