@@ -98,7 +98,8 @@ pub fn explain(current: &Current, asked: &Asked) -> Report {
                 .to_owned(),
         );
     }
-    let is_pair = |text: &str| text.split_once(':').is_some_and(|(public, private)| !public.is_empty() && private.len() == 36);
+    let is_pair =
+        |text: &str| text.split_once(':').is_some_and(|(public, private)| !public.is_empty() && private.len() == 36);
     let pair = settings.credentials.headers.iter().find(|name| {
         let mut values = head.headers.get_all(*name).iter();
         values.any(|value| value.to_str().is_ok_and(is_pair))

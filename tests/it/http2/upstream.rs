@@ -46,6 +46,7 @@ impl Exchange {
 pub struct H2Upstream {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
+    ended: Arc<AtomicUsize>,
     heads: Arc<Mutex<Vec<Parts>>>,
 }
 
@@ -56,8 +57,12 @@ impl H2Upstream {
     ) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
         listener.set_nonblocking(true).unwrap();
-        let upstream =
-            Self { address: listener.local_addr().unwrap(), connections: Arc::default(), heads: Arc::default() };
+        let upstream = Self {
+            address: listener.local_addr().unwrap(),
+            connections: Arc::default(),
+            ended: Arc::default(),
+            heads: Arc::default(),
+        };
         let (record, script) = (upstream.clone(), Arc::new(script));
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -73,6 +78,7 @@ impl H2Upstream {
                             record.heads.lock().unwrap().push(head.clone());
                             tokio::spawn(script(Exchange { head, body, answer }));
                         }
+                        record.ended.fetch_add(1, Ordering::SeqCst);
                     });
                 }
             });
@@ -94,6 +100,16 @@ impl H2Upstream {
 
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
+    }
+
+    /// Connections that have come and gone.
+    pub fn ended(&self) -> usize {
+        self.ended.load(Ordering::SeqCst)
+    }
+
+    /// The heads of all requests so far.
+    pub fn seen(&self) -> Vec<Parts> {
+        self.heads.lock().unwrap().clone()
     }
 
     /// The head of a request, as soon as there are this many.
