@@ -155,9 +155,7 @@ fn described(operation: &Operation, every: &[&Operation], generator: &mut Schema
     if operation.is_for_strangers() {
         described["security"] = json!([]);
     }
-    if operation.path.starts_with("/auth/") {
-        described["responses"]["429"] = json!({"$ref": "#/components/responses/Refusal"});
-    }
+    described["responses"]["429"] = json!({"$ref": "#/components/responses/Refusal"});
     if operation.is_bulk() {
         described["responses"]["408"] = json!({"$ref": "#/components/responses/Refusal"});
     }

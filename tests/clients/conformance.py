@@ -38,6 +38,15 @@ def operation_id(case):
     return case.operation.definition.raw["operationId"]
 
 
+@schemathesis.serializer("application/x-ndjson")
+def lines(context, value):
+    """Text goes as it is; of anything else each item is a line."""
+    if isinstance(value, str):
+        return value.encode(errors="surrogatepass")
+    items = value if isinstance(value, list) else [value]
+    return b"".join(json.dumps(item).encode() + b"\n" for item in items)
+
+
 @schemathesis.auth()
 class Caller:
     """Nobody signs in with a credential: where the document demands none, none is sent."""

@@ -128,7 +128,7 @@ fn decide(model: &Model, number: usize, client: u32) -> (u64, Option<&'static st
 fn every_decision_under_200_swaps_is_the_oracles() {
     let stage = Setting::new()
         .workers(2)
-        .gateway("client_address: { trusted_proxies: [127.0.0.1] }")
+        .gateway("client_address: { trusted_proxies: [127.0.0.1] }\nlimits: { failed_attempts: off }")
         .directory(&yaml(&model(1)))
         .set();
     let mut models = BTreeMap::from([(1, model(1))]);

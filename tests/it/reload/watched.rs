@@ -11,7 +11,8 @@ use crate::stage::{KEY, KEY_OPEN, OPEN, directory, wait_for};
 /// A gateway in a folder of its own, by relative paths alone.
 fn serve(folder: &Path, directory_at: &str) -> Served {
     let configuration = format!(
-        "gateway:\n  listen: [{{ address: \"127.0.0.1:0\" }}]\n  workers: 1\n  routes: [{{ path: /, upstream: api }}]\n  \
+        "gateway:\n  listen: [{{ address: \"127.0.0.1:0\" }}]\n  workers: 1\n  limits: {{ failed_attempts: off }}\n  \
+         routes: [{{ path: /, upstream: api }}]\n  \
          upstreams: {{ api: {{ endpoints: [\"echo:\"] }} }}\ndirectory: {{ file: {directory_at} }}\n\
          telemetry: {{ listen: \"127.0.0.1:0\", access_log: {{ to: off }} }}\n"
     );

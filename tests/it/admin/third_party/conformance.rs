@@ -21,6 +21,7 @@ fn office() -> Office {
   listen: [{ address: \"127.0.0.1:0\" }]
   workers: 1
   drain_timeout: 1s
+  limits: { failed_attempts: off }
 directory: { sqlite: store.db }
 admin: { listen: \"127.0.0.1:0\" }
 telemetry: { listen: \"127.0.0.1:0\", access_log: { to: file, file: access.log } }
