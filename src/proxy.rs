@@ -12,6 +12,7 @@ mod exchange;
 mod forward;
 mod headers;
 mod ledger;
+mod local;
 mod rate;
 mod reply;
 mod request_id;
@@ -47,6 +48,7 @@ use crate::net::tls::{TlsAcceptorSource, TlsFault};
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::metrics::Metrics;
 use connection::Doorway;
+pub use local::{LocalAnswer, LocalService};
 pub use revoke::Revocation;
 pub use scout::Scout;
 use upstream::ClientTls;
@@ -77,6 +79,8 @@ pub struct ProxyParts<'a> {
     pub tls: &'a TlsFiles,
     /// Who hears of exchanges that were let through and had to end.
     pub revocations: Option<&'a Sender<Revocation>>,
+    /// What is answered here and not by an upstream.
+    pub local: Option<&'a Arc<dyn LocalService>>,
 }
 
 /// The data plane can't start.
@@ -172,6 +176,7 @@ pub fn start(parts: ProxyParts<'_>) -> Result<Running, StartFault> {
             shared: Arc::clone(&shared),
             nonces: Arc::clone(parts.nonces),
             revocations: parts.revocations.cloned(),
+            local: parts.local.map(Arc::clone),
             drain: asked.clone(),
         };
         // Where a later one fails, the earlier ones see the sender go and end.

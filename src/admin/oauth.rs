@@ -52,6 +52,11 @@ impl Endpoint {
         }
     }
 
+    /// The one at this very path.
+    pub fn at(path: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|endpoint| endpoint.path() == path)
+    }
+
     fn methods(self) -> &'static str {
         match self {
             Self::Token | Self::Revoke => "POST",
@@ -258,6 +263,8 @@ fn told(refused: Refused) -> Response<Bytes> {
     let Refused { status, error, description, code, retry_after } = refused;
     let body = json!({"error": error, "error_description": description, "errorCode": code.as_str()});
     let mut answer = written(status, &body.to_string(), "no-store");
+    // For whoever keeps a log of it.
+    answer.extensions_mut().insert(code);
     let headers = answer.headers_mut();
     if status == 401 {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"Portcullis\", charset=\"UTF-8\""));

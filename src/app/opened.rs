@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
+use super::gateway_tokens::{Asked, GatewayTokens};
 use super::reload::{FirstDirectory, Look, Outlined};
 use super::{
     Running, StartFault, StopFault, admin_listener, probes, refresh_keys, revocations, store, told_to_stop, watch,
@@ -46,6 +47,8 @@ struct Waiting {
     throttle: Arc<Throttle>,
     usage: Usage,
     revocations: mpsc::Receiver<proxy::Revocation>,
+    /// What asks the store on the gateway's listener.
+    asked: Asked,
 }
 
 /// Listens, on the system's clock.
@@ -91,6 +94,10 @@ pub fn open_with(outlined: Outlined, clock: Clock) -> Result<Opened, StartFault>
     let published = outlined.publish(&metrics).map_err(StartFault::Thread)?;
     let (tell, revocations) = mpsc::channel(revocations::QUEUED);
     let is_store = matches!(settings.directory, DirectorySource::Sqlite(_));
+    let asked = Asked::default();
+    let tokens = settings.admin.as_ref().is_some_and(|admin| admin.tokens.on_gateway);
+    let tokens: Option<Arc<dyn proxy::LocalService>> =
+        tokens.then(|| Arc::new(GatewayTokens::new(Arc::clone(&asked), runtime.handle().clone())) as _);
     let parts = proxy::ProxyParts {
         sockets: &settings.sockets,
         published: &published,
@@ -103,6 +110,7 @@ pub fn open_with(outlined: Outlined, clock: Clock) -> Result<Opened, StartFault>
         nonces: &nonces,
         throttle: &throttle,
         revocations: is_store.then_some(&tell),
+        local: tokens.as_ref(),
     };
     let proxy = proxy::start(parts)?;
     runtime.spawn(proxy.scout(parts, Arc::clone(&metrics)).run());
@@ -146,6 +154,7 @@ pub fn open_with(outlined: Outlined, clock: Clock) -> Result<Opened, StartFault>
             throttle,
             usage,
             revocations,
+            asked,
         },
     })
 }
@@ -153,8 +162,20 @@ pub fn open_with(outlined: Outlined, clock: Clock) -> Result<Opened, StartFault>
 impl Waiting {
     /// Publishes the first directory; from here on requests are decided and files are watched.
     fn complete(self, directory: FirstDirectory, running: &Running) -> Result<(), Problems> {
-        let Self { outlined, published, metrics, clock, tls, looks, admin, nonces, throttle, usage, revocations } =
-            self;
+        let Self {
+            outlined,
+            published,
+            metrics,
+            clock,
+            tls,
+            looks,
+            admin,
+            nonces,
+            throttle,
+            usage,
+            revocations,
+            asked,
+        } = self;
         let (compiled, warnings, store) = directory.into_parts();
         let admin_settings = outlined.settings().admin.clone();
         let origin = store::described(&outlined.settings().directory);
@@ -170,6 +191,7 @@ impl Waiting {
             if let Some(control) = &control {
                 // A directory is completed once.
                 let _ = running.control.set(Arc::clone(control));
+                let _ = asked.set(Arc::downgrade(control));
                 let keeping = Arc::clone(control).keep_usage(usage.clone(), settings.usage_interval);
                 running.runtime.spawn(keeping);
                 running.runtime.spawn(revocations::record(Arc::clone(control), revocations));

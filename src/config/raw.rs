@@ -367,6 +367,9 @@ pub struct Tokens {
     pub issuer: Option<Word>,
     /// How often one client may ask for a token from one address. Default: 10. A change needs a restart.
     pub per_minute: Option<u32>,
+    /// Serves the endpoints of tokens on the gateway's listener too, at the same paths. Default: `false`. A change needs a
+    /// restart.
+    pub on_gateway: bool,
 }
 
 /// The listener for probes and metrics, and the access log.

@@ -64,6 +64,9 @@ impl Resolve<'_> {
         let directory = self.directory(raw.directory.as_ref());
         self.directory.clone_from(&directory);
         let admin = self.admin(raw.admin.as_ref(), directory.as_ref(), sockets.as_ref());
+        if raw.admin.as_ref().is_some_and(|admin| admin.tokens.on_gateway) {
+            self.tokens_on_gateway(raw.gateway.routes.as_deref(), makes_tokens);
+        }
         let telemetry = self.telemetry(&raw.telemetry, &sockets, admin.as_ref().and_then(Option::as_ref));
         let access_log = self.access_log(&raw.telemetry.access_log);
         let gateway = Gateway {

@@ -306,7 +306,13 @@ pub struct TokenSettings {
     pub issuer: Option<String>,
     /// How often one client may ask for one from one address.
     pub per_minute: u32,
+    /// Whether the endpoints are on the gateway's listener too.
+    pub on_gateway: bool,
 }
+
+/// Where the endpoints of tokens are.
+pub const TOKEN_PATHS: [&str; 4] =
+    ["/api/oauth/token", "/api/oauth/revoke", "/.well-known/jwks.json", "/.well-known/oauth-authorization-server"];
 
 impl AdminSettings {
     /// The issuer of tokens, where the API is served on this address.

@@ -18,7 +18,7 @@ use super::context::Context;
 use super::forward::{Outgoing, forward};
 use super::ledger::Ledger;
 use super::rate::Rated;
-use super::reply;
+use super::{local, reply};
 use crate::access::decision::NoTrace;
 use crate::config::settings::Gateway;
 use crate::gate::judge::{Outcome, target};
@@ -58,6 +58,9 @@ pub(super) async fn run(context: Rc<Context>, request: Request<Incoming>) -> Res
     }
 
     let worker = Rc::clone(&context.worker);
+    if let Some(service) = worker.local.as_deref().filter(|service| service.is_own(head.uri.path())) {
+        return local::answer(service, head, body, &current, ledger).await;
+    }
     let now = worker.wall.now();
     let verdict = worker.judge.judge(&current, &context.peer(), &head, now, &mut NoTrace);
     let revision = current.snapshot.as_ref().map_or(0, |snapshot| snapshot.revision());

@@ -180,6 +180,17 @@ impl Ledger {
         self.reason = reason.or(self.reason);
     }
 
+    /// It was refused by somebody else than the judge.
+    pub(super) fn refused(&mut self, code: Code, reason: Option<&'static str>) {
+        self.outcome = Outcome::Deny(code);
+        self.reason = reason.or(self.reason);
+    }
+
+    /// It was answered without the judge.
+    pub(super) fn passed(&mut self) {
+        self.outcome = Outcome::Allow;
+    }
+
     /// The answer is a switch of protocol.
     pub(super) fn switched(&mut self) {
         self.switched_after = Some(self.started.elapsed());

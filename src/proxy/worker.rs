@@ -15,6 +15,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::connection::{self, Doorway};
 use super::context::{Context, Ending};
+use super::local::LocalService;
 use super::request_id::RequestIds;
 use super::revoke::{self, Open, Revocation, Revoker};
 use super::shared::Shared;
@@ -53,6 +54,7 @@ pub(super) struct Seed {
     pub(super) shared: Arc<Shared>,
     pub(super) nonces: Arc<Nonces>,
     pub(super) revocations: Option<Sender<Revocation>>,
+    pub(super) local: Option<Arc<dyn LocalService>>,
     /// Time that open exchanges get, once it is time to end.
     pub(super) drain: watch::Receiver<Option<Duration>>,
 }
@@ -61,6 +63,8 @@ pub(super) struct Seed {
 pub(super) struct Worker {
     pub(super) ticks: Rc<Ticks>,
     pub(super) wall: Clock,
+    /// What is answered here and not by an upstream.
+    pub(super) local: Option<Arc<dyn LocalService>>,
     pub(super) judge: Judge,
     pub(super) shared: Arc<Shared>,
     pub(super) stripe: Arc<Stripe>,
@@ -126,6 +130,7 @@ pub(super) async fn run(seed: Seed) {
     let worker = Rc::new(Worker {
         ticks: Rc::new(Ticks::new()),
         wall: seed.clock,
+        local: seed.local,
         judge: Judge::sharing(seed.nonces).counting(Arc::clone(&seed.shared.throttle)),
         shared: seed.shared,
         upstreams: Upstreams::new(seed.client_tls, seed.endpoints, Arc::clone(&seed.stripe)),

@@ -48,6 +48,7 @@ fn nothing_is_allowed_before_the_first_snapshot() {
         nonces: &Arc::new(Nonces::new(clock.now())),
         throttle: &Arc::default(),
         revocations: None,
+        local: None,
     };
     let running = proxy::start(parts).unwrap();
     let get = |path: &str| {

@@ -1,5 +1,6 @@
 //! Tokens of service accounts, end to end: got, used, revoked, forged; and what is told to whoever is no client.
 
+mod gateway;
 mod open;
 mod third_party;
 
@@ -21,6 +22,10 @@ directory: { sqlite: store.db }
 admin: { listen: \"127.0.0.1:0\", tokens: { per_minute: 1000 } }
 telemetry: { listen: \"127.0.0.1:0\", access_log: { to: file, file: access.log } }
 ";
+
+/// Where the endpoints are.
+const PATHS: [&str; 4] =
+    ["/api/oauth/token", "/api/oauth/revoke", "/.well-known/jwks.json", "/.well-known/oauth-authorization-server"];
 
 /// A service account with a secret.
 pub struct Account {

@@ -4,7 +4,7 @@
 use super::{Resolve, listeners, step};
 use crate::config::document::path;
 use crate::config::raw;
-use crate::config::settings::{AdminSettings, DirectorySource, Sockets, TokenSettings};
+use crate::config::settings::{AdminSettings, DirectorySource, Sockets, TOKEN_PATHS, TokenSettings};
 
 /// Bounds of the limits that may be set.
 const MOST_ENTRIES: u32 = 100_000;
@@ -72,7 +72,29 @@ impl Resolve<'_> {
             None => None,
             Some(word) => Some(self.parsed(step(&at, "issuer"), issuer(&word.0))?),
         };
-        Some(TokenSettings { issuer, per_minute })
+        Some(TokenSettings { issuer, per_minute, on_gateway: raw.on_gateway })
+    }
+
+    /// The endpoints of tokens on the gateway's listener: there has to be something that makes tokens, and no route that
+    /// somebody meant for the same paths.
+    pub(super) fn tokens_on_gateway(&mut self, routes: Option<&[raw::Route]>, makes_tokens: bool) {
+        if !makes_tokens {
+            let message = "tokens are made from a store; set `directory: { sqlite: … }`, or take `on_gateway` out";
+            self.error(path!["admin", "tokens", "on_gateway"], message);
+        }
+        for (index, route) in routes.unwrap_or_default().iter().enumerate() {
+            let Some(prefix) = route.path.as_deref().filter(|prefix| *prefix != "/") else { continue };
+            let prefix = prefix.trim_end_matches('/');
+            let covers =
+                |path: &&&str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            if let Some(taken) = TOKEN_PATHS.iter().find(covers) {
+                let message = format!(
+                    "`{taken}` is answered by the gateway itself, since `admin.tokens.on_gateway` is on; move the route, or \
+                     take that out"
+                );
+                self.error(path!["gateway", "routes", index, "path"], message);
+            }
+        }
     }
 
     fn limit(&mut self, key: &str, given: Option<u32>, default: u32, most: u32) -> Option<u32> {

@@ -165,6 +165,7 @@ impl Harness {
             nonces: &Arc::new(crate::gate::digest::Nonces::new(clock.now())),
             throttle: &Arc::default(),
             revocations: None,
+            local: None,
         };
         let running = start(parts).unwrap();
         Self { running: Some(running), metrics, published, endpoints }
