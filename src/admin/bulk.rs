@@ -53,7 +53,7 @@ struct Imported {
     service_accounts: Count,
     access_list_entries: Count,
     /// What would be added, the first thousand of it; with `dryRun` alone.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     would_add: Vec<Added>,
 }
 

@@ -82,7 +82,9 @@ pub(super) async fn forward(permit: Permit<'_>, outgoing: Outgoing, mut ledger: 
     let Some(sent) = unless_revoked(&context, attempts.send(request, &mut ledger)).await else {
         let code = context.revoked().unwrap_or(Code::InternalError);
         context.tell();
-        return reply::refuse(code, settings, ledger, true);
+        // The connection is as good as before, unless the client is still sending.
+        let unread = progress.is_some_and(|progress| !progress.is_done());
+        return reply::refuse(code, settings, ledger, unread);
     };
     match sent {
         Ok(Sent::Echoed(answer)) => {
