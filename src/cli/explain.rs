@@ -1,6 +1,6 @@
 //! `portcullis explain`: one request, hypothetical or from the access log, judged by the code that judges traffic.
 //!
-//! Never opens a socket, never prints a secret, and never forwards what it judged. The explanation is [`gate::explain`]'s, which
+//! Never opens a socket, never prints a secret, and never forwards what it judged. The explanation is [`crate::gate::explain`]'s, which
 //! the admin API gives too.
 
 use std::io::{IsTerminal, Read, Write};

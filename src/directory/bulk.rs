@@ -1,5 +1,5 @@
 //! Organizations and keys that are to be added to a store, many at once: read from a directory file or a table, or received
-//! line by line, and judged whole by the same [`super::resolve`] as a directory that is served.
+//! line by line, and judged whole by the same `directory::resolve` as a directory that is served.
 //!
 //! Never holds a key, only hashes; knows where everything stood, for whatever is found wrong with it later.
 
