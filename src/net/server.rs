@@ -3,6 +3,8 @@
 //! Never answers by itself: what is no HTTP, or comes too slowly, ends its connection. Where there are as many connections as
 //! are allowed, the one that has been idle longest makes room, so that nobody keeps others out by holding connections open.
 
+mod remainder;
+
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
@@ -13,7 +15,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::{Extensions, Request, Response};
+use http::header::{CONNECTION, EXPECT};
+use http::{Extensions, HeaderValue, Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
@@ -25,7 +28,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::Sleep;
 
+use super::linger::linger;
 use super::listener::accept;
+
+pub use remainder::Lent;
+use remainder::Remainder;
 
 /// Connections at a time.
 const MOST: usize = 512;
@@ -56,7 +63,7 @@ pub async fn serve<S, B>(listener: TcpListener, service: S, introduce: fn(&mut E
 where
     S: Clone + Send + Sync + 'static,
     TowerToHyperService<S>:
-        Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send + 'static,
+        Service<Request<Lent>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send + 'static,
     B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
 {
     let seats = Seats::default();
@@ -72,15 +79,22 @@ where
             let answering = service_fn(|mut request: Request<Incoming>| {
                 introduce(request.extensions_mut(), remote);
                 seat.busy.store(true, Ordering::Relaxed);
-                let answer = service.call(request);
+                let remainder = Remainder::default();
+                // Reading on would ask for a body that nobody has sent yet (RFC 9110 §10.1.1).
+                let waits = request.headers().contains_key(EXPECT);
+                let answer = service.call(request.map(|body| remainder.lend(body)));
                 let seat = Arc::clone(&seat);
-                async move {
-                    let answer = answer.await;
+                Box::pin(async move {
+                    let mut answer = answer.await;
+                    let goes_on = if waits { remainder.is_empty() } else { remainder.read().await };
+                    if let (false, Ok(answer)) = (goes_on, &mut answer) {
+                        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                    }
                     seat.busy.store(false, Ordering::Relaxed);
                     answer
-                }
+                })
             });
-            let connection = Builder::new()
+            let mut connection = Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD)
                 .max_header_size(LARGEST_HEAD)
@@ -88,11 +102,10 @@ where
                 .max_headers(MOST_LINES)
                 .serve_connection(TokioIo::new(Patient { stream, stalled: None }), answering);
             tokio::select! {
-                ended = connection => {
-                    if let Err(fault) = ended {
-                        tracing::debug!(peer = %remote.ip(), error = %fault, "an operator's connection ended");
-                    }
-                }
+                ended = &mut connection => match ended {
+                    Ok(()) => linger(connection.into_parts().io.into_inner()).await,
+                    Err(fault) => tracing::debug!(peer = %remote.ip(), error = %fault, "an operator's connection ended"),
+                },
                 () = seat.leave.notified() => tracing::debug!(peer = %remote.ip(), "closed: it was idle and made room"),
             }
             seats.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);

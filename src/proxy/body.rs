@@ -9,7 +9,7 @@ mod request;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
-use super::connection::{LINGER, LINGER_BYTES};
+use crate::net::linger;
 
 pub(super) use reply::ReplyBody;
 pub(super) use request::{Progress, RequestBody, Rules};
@@ -38,11 +38,11 @@ pub(super) async fn discard(mut body: Incoming) {
         let mut total = 0;
         while let Some(Ok(frame)) = body.frame().await {
             total += frame.data_ref().map_or(0, |data| data.len());
-            if total > LINGER_BYTES {
+            if total > linger::BYTES {
                 break;
             }
         }
     };
     // Either way the stream ends.
-    let _ = tokio::time::timeout(LINGER, read).await;
+    let _ = tokio::time::timeout(linger::TIME, read).await;
 }

@@ -10,7 +10,6 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::Request;
@@ -29,6 +28,7 @@ use super::tunnel;
 use super::worker::Worker;
 use crate::access::network::Networks;
 use crate::config::settings::Limits;
+use crate::net::linger::linger;
 use crate::net::peer::Peer;
 use crate::net::proxy_protocol::{self, Header};
 use crate::net::tls::TlsAcceptorSource;
@@ -36,9 +36,6 @@ use crate::problem::Code;
 
 /// Room for bodies on their way; heads have a limit of their own.
 const MIN_BUFFER: usize = 64 * 1024;
-/// What a client that is refused early may still send before the connection is cut.
-pub(super) const LINGER_BYTES: usize = 256 * 1024;
-pub(super) const LINGER: Duration = Duration::from_secs(1);
 
 /// What a listening address demands of its connections.
 #[derive(Debug)]
@@ -229,12 +226,12 @@ async fn requests(context: &Rc<Context>, transport: Transport, limits: Limits) {
         let parts = connection.into_parts();
         let client = tunnel::run(context, switched, parts.io.into_inner(), parts.read_buf).await;
         if let Some(client) = client {
-            linger(TokioIo::new(client)).await;
+            linger(client).await;
         }
         return;
     }
     match ended {
-        Ended::Closed(Ok(())) if context.lingers() => linger(connection.into_parts().io).await,
+        Ended::Closed(Ok(())) if context.lingers() => linger(connection.into_parts().io.into_inner()).await,
         Ended::Closed(Ok(())) | Ended::ClientStalled => {}
         Ended::Closed(Err(fault)) => refused(context, &fault),
         Ended::HeadLate if context.is_within_head() => {
@@ -279,22 +276,4 @@ fn told(text: &str) -> (Code, &'static str) {
         }
         () => (malformed, "a header line can't be read"),
     }
-}
-
-/// Reads on for a moment after an early answer: closing at once would make the client's system throw the answer away that
-/// it has not read yet (RFC 9112 §9.6).
-async fn linger(io: TokioIo<ClientIo>) {
-    let mut io = io.into_inner();
-    let drain = async {
-        let mut sink = vec![0; 16 * 1024];
-        let mut total = 0;
-        while let Ok(read @ 1..) = io.read(&mut sink).await {
-            total += read;
-            if total > LINGER_BYTES {
-                break;
-            }
-        }
-    };
-    // Either way the connection closes.
-    let _ = tokio::time::timeout(LINGER, drain).await;
 }

@@ -13,6 +13,7 @@ mod recent_use;
 mod shapes;
 mod survives;
 mod third_party;
+mod unread_bodies;
 mod usage;
 
 use serde_json::{Value, json};
