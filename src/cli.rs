@@ -69,6 +69,12 @@ enum Command {
     NetworkSets(remote::Group<remote::network_sets::NetworkSets>),
     /// Look at what was changed.
     Events(remote::Group<remote::events::Events>),
+    /// Sign in as a person, or sign up by an invitation; the session is kept in a profile.
+    Login(remote::login::LoginArgs),
+    /// End the session of a profile.
+    Logout(remote::login::LogoutArgs),
+    /// Change one's own password.
+    Password(remote::login::PasswordArgs),
     /// Keep connections to admin APIs by names.
     Profiles(remote::profiles::ProfilesArgs),
     /// Print the OpenAPI document of the admin API.
@@ -122,6 +128,9 @@ pub fn run() -> ExitCode {
         Command::AccessLists(group) => remote::run(group),
         Command::NetworkSets(group) => remote::run(group),
         Command::Events(group) => remote::run(group),
+        Command::Login(args) => remote::login::login(args),
+        Command::Logout(args) => remote::login::logout(args),
+        Command::Password(args) => remote::login::password(args),
         Command::Profiles(args) => remote::profiles::run(args),
         Command::Openapi(args) => openapi::run(args),
         Command::Export(args) => export::run(args),

@@ -11,6 +11,7 @@ mod arguments;
 mod bulk;
 mod connection;
 pub mod events;
+pub mod login;
 pub mod network_sets;
 pub mod organizations;
 pub mod profiles;
@@ -72,7 +73,7 @@ pub enum Fault {
     #[error(transparent)]
     Setup(#[from] SetupFault),
     #[error("{status} {code}: {detail}")]
-    Refused { status: u16, code: String, detail: String, parameters: Vec<String>, body: Value },
+    Refused { status: u16, code: String, detail: String, way_out: Option<String>, body: Value },
     #[error("the admin API at {url} can't be asked")]
     Unreachable { url: String, source: Box<FetchFault> },
     #[error("{url} answers {status}, and not as the admin API does")]
@@ -104,11 +105,12 @@ impl Fault {
         match self {
             Self::Usage(_) | Self::Output(_) | Self::Faulty(_) | Self::Conflicting(_) | Self::Store { .. } => None,
             Self::Setup(fault) => fault.way_out(),
-            Self::Refused { code, parameters, .. } => api::way_out(code, parameters),
+            Self::Refused { way_out, .. } => way_out.clone(),
             Self::Unreachable { source, .. } => Some(
                 match **source {
                     FetchFault::InClear(_) => {
-                        "a key is never sent in clear to another machine: name it by https, or go through a tunnel"
+                        "neither keys nor passwords are sent in clear to another machine: name it by https, or go \
+                         through a tunnel"
                     }
                     FetchFault::Handshake { .. } => "a private authority is named by `--ca FILE`",
                     _ => {

@@ -1,11 +1,8 @@
 //! `portcullis users`: people of an organization by the admin API, and what is done to them on the machine that has the store
 //! where nobody can sign in any more.
 
-use std::io::{BufRead as _, IsTerminal as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
-
-use anyhow::Context as _;
 
 use super::remote::{self, ConnectionArgs, Group};
 use crate::access::id::Id;
@@ -26,7 +23,7 @@ pub struct UsersArgs {
 enum Command {
     #[command(flatten)]
     Remote(remote::users::Users),
-    /// Give somebody a new password and the role of an owner. The password comes from standard input, on one line.
+    /// Give somebody a new password and the role of an owner. It is asked for, or comes from standard input, on one line.
     ///
     /// Nothing may serve the store meanwhile: stop `portcullis serve` first. The person's sessions end.
     ResetOwner(ResetArgs),
@@ -57,12 +54,7 @@ pub fn run(args: UsersArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn reset_owner(ResetArgs { store, email, org }: ResetArgs) -> anyhow::Result<ExitCode> {
-    if std::io::stdin().is_terminal() {
-        eprintln!("The new password (it is shown as you type; pipe it in to hide it):");
-    }
-    let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line).context("the password can't be read from standard input")?;
-    let password = Password::new(line.trim_end_matches(['\r', '\n']).to_owned());
+    let password = Password::new(remote::login::chosen("new password")?);
     let organization = control::reset_owner(&store, &email, org, &password, &Clock::system())?;
     println!("{email} owns organization {organization} and signs in with the new password.");
     Ok(ExitCode::SUCCESS)

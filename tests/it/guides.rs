@@ -155,3 +155,24 @@ fn the_guide_to_declare_shows_what_is_printed() {
     ];
     assert_eq!(follow_with("docs/guides/declare.md", &variables, without_chance), 7);
 }
+
+#[test]
+fn the_guide_to_people_shows_what_is_printed() {
+    let password = "a password of the guide";
+    let office = Office::open_by(&[("PORTCULLIS_BOOTSTRAP_OWNER", &format!("ann@example.com:{password}"))]);
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("password"), format!("{password}\n")).unwrap();
+    let variables = [
+        ("ADMIN", format!("http://{}", office.admin())),
+        ("HOME", home.path().display().to_string()),
+        ("XDG_CONFIG_HOME", String::new()),
+    ];
+    let alike = |text: &str| {
+        let address = |word: &str| if word.starts_with("http://127.0.0.1:") { "URL" } else { word }.to_owned();
+        without_chance(text)
+            .lines()
+            .map(|line| line.split(' ').map(address).collect::<Vec<_>>().join(" ") + "\n")
+            .collect()
+    };
+    assert_eq!(follow_with("docs/guides/people.md", &variables, alike), 5);
+}

@@ -2,7 +2,9 @@
 
 mod accounts;
 mod apply;
+mod login;
 mod people;
+mod roles;
 
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -33,6 +35,7 @@ impl Remote {
         command.args(arguments.split_whitespace()).current_dir(self.home.path());
         command.env("HOME", self.home.path()).env_remove("XDG_CONFIG_HOME");
         command.env_remove("PORTCULLIS_API_KEY").env_remove("PORTCULLIS_API_URL");
+        command.env_remove("PORTCULLIS_API_SESSION");
         command
     }
 
@@ -261,7 +264,9 @@ fn profiles_hold_connections_and_keep_their_keys() {
     let elsewhere = format!("profile `other` is for https://other.example.com; its key is not sent to {url}");
     remote.plain(&format!("orgs list --api-url {url}"), "").refused(78, &[&elsewhere]);
     remote.plain("profiles delete other", "").code(0);
-    remote.plain("orgs list", "").refused(78, &["there is no key to call http://127.0.0.1:8081 with", "--key-file"]);
+    remote
+        .plain("orgs list", "")
+        .refused(78, &["there is no key or session to call http://127.0.0.1:8081 with", "--key-file"]);
     remote.plain("profiles use other", "").refused(78, &["there is no profile `other`", "there are work"]);
     // A file that others may read is not used.
     let file = remote.home.path().join(".config/portcullis/profiles.yaml");

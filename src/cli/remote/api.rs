@@ -7,14 +7,15 @@ use http::{HeaderValue, Method};
 use serde_json::{Value, json};
 
 use super::Fault;
-use super::connection::Connection;
+use super::connection::{Connection, SESSION_VARIABLE};
+use super::secret::Secret;
 use crate::access::id::Id;
-use crate::net::fetch::{Answered, Call, FetchFault, Fetcher, Proof, Upload};
+use crate::net::fetch::{Answered, Call, FetchFault, Fetcher, Upload};
 
 /// Items of a page; as many as the API gives.
 pub(super) const PAGE: u64 = 500;
 
-/// The admin API that was connected to. Has no `Debug`, because of the key.
+/// The admin API that was connected to. Has no `Debug`, because of the secret.
 pub struct Api {
     connection: Connection,
     fetcher: Fetcher,
@@ -65,7 +66,17 @@ impl Api {
         let url = &self.connection.url;
         let wrong = |_| Fault::Usage(format!("`{path}` is no path of {url}"));
         let uri = format!("{url}/api/v1{path}").parse().map_err(wrong)?;
-        Ok(Call { method, uri, proof: Some(Proof::Basic(self.connection.key.basic())), json: None, if_match: None })
+        let proof = self.connection.secret.as_ref().map(Secret::proof);
+        Ok(Call { method, uri, proof, json: None, if_match: None })
+    }
+
+    /// Who asks.
+    pub(super) fn asker(&self) -> Asker<'_> {
+        match &self.connection.secret {
+            None => Asker::Stranger,
+            Some(Secret::Key(_)) => Asker::Key,
+            Some(Secret::Session(_)) => Asker::Person { profile: self.connection.profile.as_deref() },
+        }
     }
 
     fn understood(&self, answered: Result<Answered, FetchFault>) -> Result<(Value, Option<HeaderValue>), Fault> {
@@ -77,7 +88,7 @@ impl Api {
         };
         match (status, value) {
             (200..=299, Some(value)) => Ok((value, version)),
-            (_, Some(body)) if body["errorCode"].is_string() => Err(refused(status, body)),
+            (_, Some(body)) if body["errorCode"].is_string() => Err(refused(status, body, &self.asker())),
             _ => Err(Fault::Stranger { url, status }),
         }
     }
@@ -141,7 +152,7 @@ impl Api {
         Ok(whole)
     }
 
-    /// The organization that is meant: the one that is named, or the profile's, or the only one that the key sees.
+    /// The organization that is meant: the one that is named, or the profile's, or the only one that the caller sees.
     pub(super) async fn organization(&self, named: Option<Id>) -> Result<Id, Fault> {
         if let Some(id) = named.or(self.connection.organization) {
             return Ok(id);
@@ -150,9 +161,9 @@ impl Api {
         let all = self.results(&seen)?;
         match all.as_slice() {
             [one] => one["id"].as_str().and_then(|id| id.parse().ok()).ok_or_else(|| self.stranger()),
-            [] => Err(Fault::Usage("the key sees no organization: it has no role in its own".into())),
+            [] => Err(Fault::Usage("the caller sees no organization: it has no role in any".into())),
             _ => Err(Fault::Usage(
-                "the key sees more than one organization; name one by `--org` (`portcullis orgs list`)".into(),
+                "the caller sees more than one organization; name one by `--org` (`portcullis orgs list`)".into(),
             )),
         }
     }
@@ -188,10 +199,21 @@ fn has_next(page: &Value) -> bool {
     page["links"].as_array().is_some_and(|links| links.iter().any(|link| link["rel"] == "next"))
 }
 
-fn refused(status: u16, body: Value) -> Fault {
+/// Who asks, since what to do about a refusal depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asker<'a> {
+    /// Somebody who is about to sign in.
+    Stranger,
+    /// A credential.
+    Key,
+    /// A person; of this profile, or by a variable.
+    Person { profile: Option<&'a str> },
+}
+
+fn refused(status: u16, body: Value, asker: &Asker<'_>) -> Fault {
     let text = |name: &str| super::shown::plain(body[name].as_str().unwrap_or_default());
     let parameters = body["parameters"].as_array().into_iter().flatten();
-    let parameters = parameters.filter_map(Value::as_str).map(super::shown::plain).collect();
+    let parameters: Vec<String> = parameters.filter_map(Value::as_str).map(super::shown::plain).collect();
     let fields = body["badRequestDetail"]["fields"].as_array().into_iter().flatten();
     let fields =
         fields.filter_map(|one| Some(format!("`{}`: {}", one["field"].as_str()?, one["description"].as_str()?)));
@@ -201,30 +223,80 @@ fn refused(status: u16, body: Value) -> Fault {
         (detail, [first, ..]) if detail.contains(first.as_str()) => detail,
         (detail, fields) => format!("{detail} {}", fields.join("; ")),
     };
-    Fault::Refused { status, code: text("errorCode"), detail, parameters, body }
+    let way_out = way_out(&text("errorCode"), &parameters, asker);
+    Fault::Refused { status, code: text("errorCode"), detail, way_out, body }
+}
+
+/// What grants a role, or part of it, to whoever asks.
+fn granting(role: Option<&str>, asker: &Asker<'_>) -> String {
+    let on_project = role.is_some_and(|role| role.starts_with("GROUP_"));
+    let role = role.unwrap_or("ROLE");
+    match (asker, on_project) {
+        (Asker::Person { .. }, true) => format!(
+            "somebody who has it on that project, or an owner of the organization, grants it by `portcullis users update \
+             ID --role {role}@PROJECT_ID` (with all your other roles); or sign in as such a person"
+        ),
+        (Asker::Person { .. }, false) => format!(
+            "an owner of the organization grants it by `portcullis users update ID --role {role}` (with all your other \
+             roles); or sign in as a person who has it"
+        ),
+        (Asker::Key | Asker::Stranger, true) => format!(
+            "somebody who has it on that project, or an owner of the organization, grants it by `portcullis api-keys \
+             assign ID --project PROJECT_ID --role {role}`; or call with a key that has it"
+        ),
+        (Asker::Key | Asker::Stranger, false) => format!(
+            "an owner of the organization grants it by `portcullis api-keys update ID --role {role}` (with all its other \
+             roles); or call with a key that has it"
+        ),
+    }
 }
 
 /// What to do about a refusal, where the command line knows more than its detail says.
-pub(super) fn way_out(code: &str, parameters: &[String]) -> Option<String> {
-    let address = parameters.first().map_or("ADDRESS", String::as_str);
+fn way_out(code: &str, parameters: &[String], asker: &Asker<'_>) -> Option<String> {
+    let first = parameters.first().map(String::as_str);
+    let address = first.unwrap_or("ADDRESS");
+    let told = match (code, asker) {
+        ("INVALID_CREDENTIALS", Asker::Person { profile: Some(name) }) => format!("`portcullis login --profile {name}`"),
+        ("INVALID_CREDENTIALS", Asker::Person { profile: None }) => format!(
+            "{SESSION_VARIABLE} holds a session that is over: unset it and sign in by `portcullis login`, or set it anew"
+        ),
+        ("SIGN_IN_FAILED", Asker::Stranger) => {
+            "where the password is lost, an owner removes the person and invites them again (`portcullis invites create`); \
+             where no owner can, `portcullis users reset-owner` on the machine that has the store"
+                .into()
+        }
+        ("CREDENTIALS_CANNOT_SIGN_IN", _) => {
+            "a key needs no login: `portcullis profiles set NAME` keeps it, and `--key-file` names its file".into()
+        }
+        ("SESSION_REQUIRED", _) => "sign in by `portcullis login`".into(),
+        // Nobody grants themselves anything: that detail names no role.
+        ("INSUFFICIENT_ROLE", _) if first.is_some() => granting(first, asker),
+        (code, _) => return way_out_for_all(code, parameters, address),
+    };
+    Some(told)
+}
+
+fn way_out_for_all(code: &str, parameters: &[String], address: &str) -> Option<String> {
     let told = match code {
         "CREDENTIALS_REQUIRED" | "INVALID_CREDENTIALS" => {
-            "call with a key of this API that is enabled: `--key-file`, PORTCULLIS_API_KEY or `--profile`".into()
+            "call with a key of this API that is enabled (`--key-file`, PORTCULLIS_API_KEY or `--profile`), or sign in by \
+             `portcullis login`"
+                .into()
         }
         "IP_ADDRESS_NOT_ON_ACCESS_LIST" | "ORG_REQUIRES_ACCESS_LIST" => format!(
             "call from an address on the key's list, or let an owner add this one: `portcullis access-lists create \
              --api-key ID --ip {address}`"
         ),
-        "INSUFFICIENT_ROLE" => {
-            "call with a key that has the role; an owner grants it by `portcullis api-keys update`".into()
-        }
+        "INSUFFICIENT_ROLE" => "ask another owner of the organization".into(),
         "CHANGE_EXCLUDES_CALLER" | "CHANGE_REMOVES_RESTRICTION" | "CHANGE_EXCLUDES_RECENT_USE" => {
             "say `--force` if it is meant; that is recorded".into()
         }
         "APPLY_REFUSED" => "change the file; `--force` passes by guards (CHANGE_…), and that is recorded".into(),
         "CANNOT_REMOVE_CALLER_FROM_ACCESS_LIST" => "call with another key, or from another address".into(),
         "CANNOT_DELETE_LAST_OWNER" => {
-            "make another owner first: `portcullis api-keys create --desc NAME --role ORG_OWNER`".into()
+            "make another owner first: `portcullis invites create EMAIL --role ORG_OWNER`, or `portcullis api-keys create \
+             --desc NAME --role ORG_OWNER`"
+                .into()
         }
         "CANNOT_DELETE_ORG_ACTIVE_GROUPS" => {
             "`portcullis projects list` shows them, `portcullis projects delete ID` deletes one".into()

@@ -158,10 +158,10 @@ fn print(found: Value, output: Output, nothing: &str) -> anyhow::Result<ExitCode
 
 /// Every step that was refused on a line of its own.
 fn refused(fault: Fault, output: Output) -> anyhow::Result<ExitCode> {
-    let Fault::Refused { status, code, body, parameters, .. } = fault else { return told(Err(fault), output) };
+    let Fault::Refused { status, code, body, way_out, .. } = fault else { return told(Err(fault), output) };
     for one in body["badRequestDetail"]["fields"].as_array().into_iter().flatten() {
         eprintln!("{}", plain(&format!("{}: {}", text(one, "field"), text(one, "description"))));
     }
     let detail = plain(&text(&body, "detail"));
-    told(Err(Fault::Refused { status, code, detail, parameters, body }), output)
+    told(Err(Fault::Refused { status, code, detail, way_out, body }), output)
 }

@@ -61,7 +61,7 @@ fn address(text: &str) -> Result<IpAddr, String> {
 /// Names an organization.
 #[derive(clap::Args)]
 pub struct Organization {
-    /// The organization [default: the profile's, or the only one that the key sees].
+    /// The organization [default: the profile's, or the only one that the caller sees].
     #[arg(long, value_name = "ID", value_parser = id)]
     pub(super) org: Option<Id>,
 }

@@ -1,21 +1,23 @@
 //! Which API is asked, and by whom.
 //!
-//! An option beats a profile that is named, that beats the variables, and those beat the current profile. A profile's key goes
-//! to the profile's own address and nowhere else.
+//! An option beats a profile that is named, that beats the variables, and those beat the current profile. Of a profile the
+//! session is used from `login` to `logout`, and its key otherwise; both go to the profile's own address and nowhere else.
 
 use std::path::{Path, PathBuf};
 
 use super::profiles::{Profile, Profiles, ProfilesFault};
-use super::secret::Pair;
+use super::secret::{Pair, Secret, Token};
 use super::shown::Output;
 use crate::access::id::Id;
 
 /// Where `portcullis serve` has its admin API.
 pub(super) const DEFAULT_URL: &str = "http://127.0.0.1:8081";
 /// The variable that names the API.
-const URL_VARIABLE: &str = "PORTCULLIS_API_URL";
+pub(super) const URL_VARIABLE: &str = "PORTCULLIS_API_URL";
 /// The variable that holds a key.
-const KEY_VARIABLE: &str = "PORTCULLIS_API_KEY";
+pub(super) const KEY_VARIABLE: &str = "PORTCULLIS_API_KEY";
+/// The variable that holds the token of a session.
+pub(super) const SESSION_VARIABLE: &str = "PORTCULLIS_API_SESSION";
 
 /// How the admin API is reached. Has no `Debug`, because of the key.
 #[derive(clap::Args)]
@@ -24,13 +26,14 @@ pub struct ConnectionArgs {
     /// The admin API [default: PORTCULLIS_API_URL, or the profile's, or http://127.0.0.1:8081].
     #[arg(long, global = true, value_name = "URL")]
     api_url: Option<Url>,
-    /// The key to call with [default: PORTCULLIS_API_KEY, or the profile's]. Other users of this machine may see it.
+    /// The key to call with [default: PORTCULLIS_API_KEY, PORTCULLIS_API_SESSION, or the session or key of the profile].
+    /// Other users of this machine may see it.
     #[arg(long, global = true, value_name = "PUBLIC:PRIVATE", conflicts_with = "key_file")]
     key: Option<String>,
     /// A file that holds the key, such as the `.owner-key` of a first start; `-` is standard input.
     #[arg(long, global = true, value_name = "FILE")]
     key_file: Option<PathBuf>,
-    /// A profile of `portcullis profiles`.
+    /// A profile of `portcullis profiles` or `portcullis login`.
     #[arg(long, global = true, value_name = "NAME")]
     profile: Option<String>,
     /// Certificates (PEM) that the API is trusted by, and no others.
@@ -73,7 +76,10 @@ impl std::fmt::Display for Url {
 /// Which API, and by whom. Has no `Debug`.
 pub struct Connection {
     pub(super) url: Url,
-    pub(super) key: Pair,
+    /// `None` while somebody signs in.
+    pub(super) secret: Option<Secret>,
+    /// Where the secret is from, where that is a profile.
+    pub(super) profile: Option<String>,
     pub(super) ca: Option<PathBuf>,
     pub(super) organization: Option<Id>,
 }
@@ -82,16 +88,32 @@ pub struct Connection {
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the message says it")]
 pub enum SetupFault {
-    #[error("there is no key to call {0} with")]
-    NoKey(Url),
+    #[error("there is no key or session to call {0} with")]
+    Nobody(Url),
+    #[error("profile `{0}` has neither a session nor a key")]
+    Empty(String),
+    #[error("{SESSION_VARIABLE} holds no token of a session, which begins with {}", crate::control::SESSION_PREFIX)]
+    Session,
+    #[error("{KEY_VARIABLE} and {SESSION_VARIABLE} are both set")]
+    Both,
+    #[error("only a person has a password, and this would be asked by a key")]
+    NoPerson,
+    #[error("{from} holds no {what}")]
+    Missing { what: &'static str, from: String },
+    #[error("the two passwords differ")]
+    Differ,
     #[error("{0} holds no key, which is publicKey:privateKey")]
     Key(String),
     #[error("{URL_VARIABLE}: {0}")]
     Url(String),
     #[error("the key can't be read from `{}`", path.display())]
     KeyFile { path: PathBuf, source: std::io::Error },
-    #[error("profile `{name}` is for {own}; its key is not sent to {asked}")]
-    Elsewhere { name: String, own: Url, asked: Url },
+    #[error("profile `{name}` is for {own}; its {what} is not sent to {asked}")]
+    Elsewhere { name: String, what: &'static str, own: Url, asked: Url },
+    #[error("profile `{name}` is for {own}, and not for {asked}")]
+    Taken { name: String, own: Url, asked: Url },
+    #[error("the {what} can't be read from {from}")]
+    Read { what: &'static str, from: String, source: std::io::Error },
     #[error(transparent)]
     Profiles(#[from] ProfilesFault),
 }
@@ -99,13 +121,25 @@ pub enum SetupFault {
 impl SetupFault {
     pub(super) fn way_out(&self) -> Option<String> {
         match self {
-            Self::NoKey(_) => Some(format!(
-                "name a file by `--key-file` (a first start writes its owner's to `portcullis.db.owner-key`), set \
-                 {KEY_VARIABLE}, or make a profile by `portcullis profiles set NAME`"
+            Self::Nobody(_) => Some(format!(
+                "sign in by `portcullis login`, name a file by `--key-file` (a first start writes its owner's to \
+                 `portcullis.db.owner-key`), set {KEY_VARIABLE}, or make a profile by `portcullis profiles set NAME`"
             )),
-            Self::Elsewhere { .. } => Some("give a key for that address, or another `--profile`".into()),
+            Self::Empty(name) => Some(format!(
+                "`portcullis login --profile {name}` signs in, `portcullis profiles set {name}` takes a key"
+            )),
+            Self::Both => Some("a call is made by one of them: unset the other".into()),
+            Self::NoPerson => Some("sign in by `portcullis login`; a key is renewed by `api-keys secrets add`".into()),
+            Self::Elsewhere { what, .. } => Some(format!("give a {what} for that address, or another `--profile`")),
+            Self::Taken { .. } => Some("`--profile NAME` keeps the session under another name".into()),
             Self::Profiles(fault) => fault.way_out(),
-            Self::Key(_) | Self::Url(_) | Self::KeyFile { .. } => None,
+            Self::Session => Some("`portcullis login` makes one, and keeps it in a profile".into()),
+            Self::Key(_)
+            | Self::Url(_)
+            | Self::KeyFile { .. }
+            | Self::Missing { .. }
+            | Self::Differ
+            | Self::Read { .. } => None,
         }
     }
 }
@@ -133,11 +167,10 @@ impl ConnectionArgs {
             (None, Some(text)) => Some(text.parse().map_err(SetupFault::Url)?),
             (None, None) => None,
         };
-        let given = match (&self.key, &self.key_file, variable(KEY_VARIABLE)) {
-            (Some(text), ..) => Some(Pair::parse(text).ok_or_else(|| SetupFault::Key("`--key`".into()))?),
-            (None, Some(path), _) => Some(read_key(path)?),
-            (None, None, Some(text)) => Some(Pair::parse(&text).ok_or_else(|| SetupFault::Key(KEY_VARIABLE.into()))?),
-            (None, None, None) => None,
+        let given = match (&self.key, &self.key_file) {
+            (Some(text), _) => Some(Secret::Key(Pair::parse(text).ok_or_else(|| SetupFault::Key("`--key`".into()))?)),
+            (None, Some(path)) => Some(Secret::Key(read_key(path)?)),
+            (None, None) => of_variables(variable(KEY_VARIABLE), variable(SESSION_VARIABLE))?,
         };
         // Whoever gives a key and names no profile asks for none.
         let profile: Option<Profile> = match (&self.profile, &given) {
@@ -148,22 +181,49 @@ impl ConnectionArgs {
         let default = || Url(DEFAULT_URL.to_owned());
         let Some(profile) = profile else {
             let url = asked.unwrap_or_else(default);
-            let key = given.ok_or_else(|| SetupFault::NoKey(url.clone()))?;
-            return Ok(Connection { url, key, ca: self.ca.clone(), organization: None });
+            let secret = given.ok_or_else(|| SetupFault::Nobody(url.clone()))?;
+            return Ok(Connection {
+                url,
+                secret: Some(secret),
+                profile: None,
+                ca: self.ca.clone(),
+                organization: None,
+            });
         };
         let url = asked.unwrap_or_else(|| profile.url.clone());
         let is_own = url == profile.url;
-        let key = match given {
-            Some(key) => key,
-            None if is_own => profile.key,
-            None => return Err(SetupFault::Elsewhere { name: profile.name, own: profile.url, asked: url }),
+        let (secret, from) = match (given, profile.secret()) {
+            (Some(given), _) => (given, None),
+            (None, None) => return Err(SetupFault::Empty(profile.name)),
+            (None, Some(own)) if is_own => (own, Some(profile.name)),
+            (None, Some(own)) => {
+                return Err(SetupFault::Elsewhere {
+                    name: profile.name,
+                    what: own.kind(),
+                    own: profile.url,
+                    asked: url,
+                });
+            }
         };
         Ok(Connection {
             url,
-            key,
+            secret: Some(secret),
+            profile: from,
             ca: self.ca.clone().or(profile.ca.filter(|_| is_own)),
             organization: profile.organization.filter(|_| is_own),
         })
+    }
+}
+
+fn of_variables(key: Option<String>, session: Option<String>) -> Result<Option<Secret>, SetupFault> {
+    match (key, session) {
+        (Some(_), Some(_)) => Err(SetupFault::Both),
+        (Some(key), None) => {
+            let pair = Pair::parse(&key).ok_or_else(|| SetupFault::Key(KEY_VARIABLE.into()))?;
+            Ok(Some(Secret::Key(pair)))
+        }
+        (None, Some(token)) => Ok(Some(Secret::Session(Token::parse(&token).ok_or(SetupFault::Session)?))),
+        (None, None) => Ok(None),
     }
 }
 

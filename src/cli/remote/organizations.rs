@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::api::Api;
+use super::api::{Api, Asker};
 use super::arguments::{Mode, Networks, Organization, id};
 use super::shown::{Column, Shown, text};
 use super::{Fault, Remote};
@@ -11,20 +11,21 @@ use crate::access::id::Id;
 /// What is done with organizations.
 #[derive(clap::Subcommand)]
 pub enum Organizations {
-    /// The organizations that the key sees.
+    /// The organizations that the caller sees.
     List,
     /// One organization.
     Show(Organization),
-    /// Make an organization, with a key that owns it.
+    /// Make an organization. A key makes it with another key that owns it; a person owns it without one.
     Create {
         /// Its name, 1 to 64 characters.
         name: String,
         /// The switch that makes access lists mandatory.
         #[arg(long, value_enum, default_value_t = Mode::Off)]
         access_lists: Mode,
-        /// What its first key is described by; no other key can manage the organization.
-        #[arg(long, value_name = "DESCRIPTION", default_value = "owner")]
-        owner_key: String,
+        /// What its first key is described by; no other key can manage the organization [default: owner, or no key where
+        /// a person asks and names no networks].
+        #[arg(long, value_name = "DESCRIPTION")]
+        owner_key: Option<String>,
         #[command(flatten)]
         networks: Networks,
     },
@@ -68,14 +69,15 @@ impl Remote for Organizations {
                 Ok(Shown::One(api.get(&format!("/orgs/{id}")).await?, COLUMNS))
             }
             Self::Create { name, access_lists, owner_key, networks } => {
-                let body = json!({
-                    "name": name,
-                    "apiAccessListMode": access_lists.as_str(),
-                    "apiKey": {
-                        "desc": owner_key,
-                        "roles": ["ORG_OWNER"],
-                        "accessList": networks.entries(api, None).await?,
-                    },
+                let entries = networks.entries(api, None).await?;
+                let mut body = json!({"name": name, "apiAccessListMode": access_lists.as_str()});
+                if matches!(api.asker(), Asker::Person { .. }) && owner_key.is_none() && entries.is_empty() {
+                    return Ok(Shown::One(api.post("/orgs", &body).await?, COLUMNS));
+                }
+                body["apiKey"] = json!({
+                    "desc": owner_key.unwrap_or_else(|| "owner".to_owned()),
+                    "roles": ["ORG_OWNER"],
+                    "accessList": entries,
                 });
                 Ok(Shown::Once(api.post("/orgs", &body).await?, MADE, "private key"))
             }

@@ -1,7 +1,7 @@
 //! `portcullis profiles`: named connections, in a file of one's own.
 //!
-//! The file holds private keys. It is refused while anybody else may read it, written whole under another name first, and
-//! never shown.
+//! The file holds private keys and sessions. It is refused while anybody else may read it, written whole under another name
+//! first, and never shown. [`super::login`] puts sessions into it.
 
 use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::connection::Url;
-use super::secret::Pair;
+use super::secret::{Pair, Secret, Token};
 use super::shown::{Column, Output, Shown, text};
 use super::{Fault, arguments, told};
 use crate::access::id::Id;
@@ -70,9 +70,34 @@ enum Command {
 pub(super) struct Profile {
     pub(super) name: String,
     pub(super) url: Url,
-    pub(super) key: Pair,
+    pub(super) key: Option<Pair>,
+    pub(super) session: Option<Session>,
+    /// Who last signed in.
+    pub(super) email: Option<String>,
     pub(super) ca: Option<PathBuf>,
     pub(super) organization: Option<Id>,
+}
+
+/// A person's session. Has no `Debug`.
+#[derive(Clone)]
+pub(super) struct Session {
+    pub(super) token: Token,
+    /// When it ends at the latest, as the API writes it.
+    pub(super) ends: String,
+}
+
+impl Profile {
+    /// One that calls by nothing yet.
+    pub(super) fn new(name: String, url: Url) -> Self {
+        Self { name, url, key: None, session: None, email: None, ca: None, organization: None }
+    }
+
+    /// What is called with: the session from `login` to `logout`, over or not, so that nobody acts as somebody else without
+    /// having said so; the key otherwise.
+    pub(super) fn secret(&self) -> Option<Secret> {
+        let session = self.session.as_ref().map(|session| Secret::Session(session.token.clone()));
+        session.or_else(|| self.key.clone().map(Secret::Key))
+    }
 }
 
 /// All of them. Has no `Debug`.
@@ -88,7 +113,7 @@ pub(super) struct Profiles {
 pub enum ProfilesFault {
     #[error("neither XDG_CONFIG_HOME nor HOME says where profiles are")]
     Nowhere,
-    #[error("`{}` holds private keys, and others may read it (mode {mode:o})", path.display())]
+    #[error("`{}` holds private keys or sessions, and others may read it (mode {mode:o})", path.display())]
     Open { path: PathBuf, mode: u32 },
     #[error("`{}` can't be read", path.display())]
     Read { path: PathBuf, source: std::io::Error },
@@ -109,10 +134,13 @@ pub enum ProfilesFault {
 impl ProfilesFault {
     pub(super) fn way_out(&self) -> Option<String> {
         match self {
-            Self::Open { path, .. } => {
-                Some(format!("`chmod 600 {}`, and make new keys if others have read it", path.display()))
+            Self::Open { path, .. } => Some(format!(
+                "`chmod 600 {}`, and make new keys and sign in anew if others have read it",
+                path.display()
+            )),
+            Self::Unknown(_, known) if known.is_empty() => {
+                Some("`portcullis profiles set NAME` makes one, and so does `portcullis login`".into())
             }
-            Self::Unknown(_, known) if known.is_empty() => Some("`portcullis profiles set NAME` makes one".into()),
             Self::Unknown(_, known) => Some(format!("there are {}", known.join(", "))),
             _ => None,
         }
@@ -134,7 +162,14 @@ struct RawProfiles {
 struct RawProfile {
     name: String,
     api_url: String,
-    api_key: String,
+    #[serde(default)]
+    api_key: Option<String>,
+    #[serde(default)]
+    session: Option<String>,
+    #[serde(default)]
+    session_ends: Option<String>,
+    #[serde(default)]
+    email: Option<String>,
     #[serde(default)]
     ca: Option<PathBuf>,
     #[serde(default)]
@@ -151,7 +186,7 @@ pub(super) fn path() -> Result<PathBuf, ProfilesFault> {
     Ok(base.ok_or(ProfilesFault::Nowhere)?.join("portcullis/profiles.yaml"))
 }
 
-fn name(text: &str) -> Result<String, String> {
+pub(super) fn name(text: &str) -> Result<String, String> {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
     match (1..=64).contains(&text.len()) && text.bytes().all(legal) {
         true => Ok(text.to_owned()),
@@ -198,15 +233,42 @@ impl Profiles {
             if all.iter().any(|other| other.name == one.name) {
                 return Err(wrong("there are two of this name"));
             }
+            let no_key = || wrong("`api_key` is not publicKey:privateKey");
+            let key = one.api_key.as_ref().map(|key| Pair::parse(key).ok_or_else(no_key));
+            let no_session = || wrong("`session` is not the token of one");
+            let session = one.session.as_ref().map(|token| Token::parse(token).ok_or_else(no_session));
             all.push(Profile {
                 name: name(&one.name).map_err(|fault| wrong(&fault))?,
                 url: one.api_url.parse().map_err(|fault: String| wrong(&fault))?,
-                key: Pair::parse(&one.api_key).ok_or_else(|| wrong("`api_key` is not publicKey:privateKey"))?,
+                key: key.transpose()?,
+                session: session
+                    .transpose()?
+                    .map(|token| Session { token, ends: one.session_ends.unwrap_or_default() }),
+                email: one.email,
                 ca: one.ca,
                 organization: one.org.map(|id| arguments::id(&id).map_err(|fault| wrong(&fault))).transpose()?,
             });
         }
         Ok(Self { current: raw.current, all })
+    }
+
+    /// The name of the current one.
+    pub(super) fn current_name(&self) -> Option<&str> {
+        self.current.as_deref()
+    }
+
+    /// One by its name, where there is one.
+    pub(super) fn find(&self, name: &str) -> Option<&Profile> {
+        self.all.iter().find(|one| one.name == name)
+    }
+
+    /// Puts one in the place of whichever has its name. The first one becomes the current one.
+    pub(super) fn put(&mut self, profile: Profile) {
+        self.current.get_or_insert_with(|| profile.name.clone());
+        match self.all.iter_mut().find(|one| one.name == profile.name) {
+            Some(one) => *one = profile,
+            None => self.all.push(profile),
+        }
     }
 
     /// One by its name.
@@ -224,8 +286,7 @@ impl Profiles {
 
     /// The text of the file. Every value is quoted as JSON, which YAML reads the same.
     fn written(&self) -> String {
-        let mut text =
-            String::from("# Written by `portcullis profiles`. It holds private keys: nobody else may read it.\n");
+        let mut text = String::from("# Written by `portcullis profiles`. It holds secrets: nobody else may read it.\n");
         if let Some(current) = &self.current {
             text.push_str(&format!("current: {}\n", json!(current)));
         }
@@ -234,7 +295,16 @@ impl Profiles {
             let mut line = |name: &str, value: &str| text.push_str(&format!("{name}: {}\n", json!(value)));
             line("  - name", &one.name);
             line("    api_url", &one.url.to_string());
-            line("    api_key", one.key.basic());
+            if let Some(key) = &one.key {
+                line("    api_key", key.basic());
+            }
+            if let Some(session) = &one.session {
+                line("    session", session.token.bearer());
+                line("    session_ends", &session.ends);
+            }
+            if let Some(email) = &one.email {
+                line("    email", email);
+            }
             if let Some(ca) = &one.ca {
                 line("    ca", &ca.to_string_lossy());
             }
@@ -246,7 +316,7 @@ impl Profiles {
     }
 
     /// Writes the file anew, readable by its owner alone from its first byte on.
-    fn write(&self, path: &Path) -> Result<(), ProfilesFault> {
+    pub(super) fn write(&self, path: &Path) -> Result<(), ProfilesFault> {
         let write = || {
             let folder = path.parent().unwrap_or(Path::new("/"));
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
@@ -267,13 +337,19 @@ impl Profiles {
         write().map_err(|source| ProfilesFault::Write { path: path.to_owned(), source })
     }
 
-    fn shown(&self, one: &Profile) -> Value {
+    pub(super) fn shown(&self, one: &Profile) -> Value {
         let mut shown = json!({
             "name": one.name,
             "current": self.current.as_ref() == Some(&one.name),
             "apiUrl": one.url.to_string(),
-            "publicKey": one.key.public(),
         });
+        if let Some(key) = &one.key {
+            shown["publicKey"] = json!(key.public());
+        }
+        if let Some(session) = &one.session {
+            shown["username"] = json!(one.email);
+            shown["sessionExpiresAt"] = json!(session.ends);
+        }
         if let Some(id) = one.organization {
             shown["orgId"] = json!(id.to_string());
         }
@@ -284,9 +360,11 @@ impl Profiles {
     }
 }
 
-const COLUMNS: &[Column] = &[
+pub(super) const COLUMNS: &[Column] = &[
     Column::new("name", |one| format!("{}{}", text(one, "name"), if one["current"] == true { "*" } else { "" })),
     Column::new("api url", |one| text(one, "apiUrl")),
+    Column::new("signed in", |one| text(one, "username")),
+    Column::new("until", |one| text(one, "sessionExpiresAt")),
     Column::new("public key", |one| text(one, "publicKey")),
     Column::new("organization", |one| text(one, "orgId")),
     Column::new("ca", |one| text(one, "ca")),
@@ -307,10 +385,18 @@ fn done(command: Command, path: &Path) -> Result<Shown, ProfilesFault> {
         Command::Set { name, api_url, ca, organization } => {
             let ca = ca.map(std::path::absolute).transpose().map_err(ProfilesFault::Input)?;
             let key = ask()?;
-            let told = format!("profile `{name}` calls {api_url} with key {}", key.public());
-            profiles.all.retain(|one| one.name != name);
-            profiles.current.get_or_insert_with(|| name.clone());
-            profiles.all.push(Profile { name, url: api_url, key, ca, organization });
+            let mut told = format!("profile `{name}` calls {api_url} with key {}", key.public());
+            let mut profile = Profile { key: Some(key), ca, organization, ..Profile::new(name, api_url) };
+            if let Some(old) = profiles.find(&profile.name).filter(|old| old.url == profile.url) {
+                (profile.session, profile.email) = (old.session.clone(), old.email.clone());
+            }
+            if profile.session.is_some() {
+                told.push_str(&format!(
+                    " after `portcullis logout --profile {}`; until then by its session",
+                    profile.name
+                ));
+            }
+            profiles.put(profile);
             profiles.write(path)?;
             Ok(Shown::Done(told))
         }
@@ -336,7 +422,15 @@ fn done(command: Command, path: &Path) -> Result<Shown, ProfilesFault> {
             profiles.all.retain(|other| other.name != name);
             profiles.current = profiles.current.filter(|current| *current != name);
             profiles.write(path)?;
-            Ok(Shown::Done(format!("profile `{}` is deleted; its key still works", one.name)))
+            let goes_on = match (one.key, one.session) {
+                (Some(_), None) => "; its key still works".to_owned(),
+                (None, None) => String::new(),
+                (key, Some(Session { ends, .. })) => {
+                    let and_key = if key.is_some() { " and its key still work, the session" } else { " still works," };
+                    format!("; its session{and_key} until {ends} at the latest")
+                }
+            };
+            Ok(Shown::Done(format!("profile `{}` is deleted{goes_on}", one.name)))
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::access::id::Id;
 /// What is done with projects.
 #[derive(clap::Subcommand)]
 pub enum Projects {
-    /// The projects that the key sees.
+    /// The projects that the caller sees.
     List(Organization),
     /// One project.
     Show {
