@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use http::header::{HOST, ORIGIN};
 use http::request::Parts;
-use http::{HeaderName, Method};
+use http::{HeaderName, HeaderValue, Method, Uri};
 
 use super::again::{Carrier, Ground, Proven};
 use super::claim::{self, Claim};
@@ -126,17 +126,25 @@ impl Judge {
 
     /// Counts a denial where it is a failed attempt to prove a credential. Where there were too many before it from the same
     /// address (threats.md L8), the seconds after which another one is within the budget: it is answered as too many.
+    ///
+    /// One that was not verified is answered so and not counted: nobody knows whether it would have failed, and who goes on
+    /// asking would never be let in again.
     pub fn count(&self, denial: &Denial<'_>, derived: &Derived, current: &Current, now: Timestamp) -> Option<u32> {
-        let Reason::InvalidCredentials(_) = denial.reason else { return None };
+        let Reason::InvalidCredentials(why) = denial.reason else { return None };
         let budget = current.settings.limits.clients.failed_attempts?;
-        self.throttle.as_ref()?.failed(derived.client.ok()?, budget, now)
+        let (throttle, client) = (self.throttle.as_ref()?, derived.client.ok()?);
+        if why == TokenFault::Throttled.as_str() {
+            // A second that has begun meanwhile may have worked the debt off.
+            return Some(throttle.over(client, budget, now).unwrap_or(1));
+        }
+        throttle.failed(client, budget, now)
     }
 
     /// Whether what is expensive to verify is not verified for this address. Asked only for such claims.
     fn is_throttled(&self, client: ClientAddress, current: &Current, now: Timestamp) -> bool {
         let budget = current.settings.limits.clients.failed_attempts;
-        let over = |(throttle, budget): (&Arc<Throttle>, _)| throttle.is_over(client, budget, now);
-        self.throttle.as_ref().zip(budget).is_some_and(over)
+        let over = |(throttle, budget): (&Arc<Throttle>, _)| throttle.over(client, budget, now);
+        self.throttle.as_ref().zip(budget).and_then(over).is_some()
     }
 
     /// Judges a request as if it had proven the credential with this id. No header is read for it, and what may come of it
@@ -246,14 +254,19 @@ fn judge<'s, T: Trace, P>(
     Verdict { derived, outcome, ground: Ground { preflight: target.preflight, proven } }
 }
 
-/// What a request asks for, as the route table is asked.
+/// The host that a request names, by its target and its `Host`; empty where it names none.
 ///
 /// The host of an absolute-form target outranks the header (RFC 9112 §3.2.2); whether the two agree, and that there is one
 /// header only, is checked where the connection is served.
+pub fn host<'h>(target: &'h Uri, named: Option<&'h HeaderValue>) -> &'h str {
+    let named = || named.and_then(|host| host.to_str().ok());
+    target.host().or_else(named).unwrap_or_default()
+}
+
+/// What a request asks for, as the route table is asked.
 pub fn target(head: &Parts) -> Target<'_> {
-    let named = || head.headers.get(HOST).and_then(|host| host.to_str().ok());
     Target {
-        host: head.uri.host().or_else(named).unwrap_or_default(),
+        host: host(&head.uri, head.headers.get(HOST)),
         method: head.method.as_str(),
         path: head.uri.path(),
         preflight: head.method == Method::OPTIONS

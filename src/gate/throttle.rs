@@ -45,7 +45,7 @@ impl Default for Throttle {
 impl Throttle {
     /// Counts a failure. Seconds until the next one would be within the budget, where this one is not.
     pub fn failed(&self, client: ClientAddress, budget: FailureBudget, now: Timestamp) -> Option<u32> {
-        let now = millis(now);
+        let (now, cost) = (millis(now), Cost::of(budget));
         let debt = match self.debts.get(&client.origin()) {
             Some(debt) => debt,
             None => {
@@ -54,28 +54,41 @@ impl Throttle {
                 debt
             }
         };
-        let each = SECOND * 60 / i64::from(budget.per_minute.max(1));
-        let most = each * i64::from(budget.burst);
-        let step = |until: i64| Some((until.max(now) + each).min(now + most + each));
+        let step = |until: i64| Some((until.max(now) + cost.each).min(now + cost.most + cost.each));
         // The step always gives a value, so that both arms hold what was there before.
         let (Ok(before) | Err(before)) = debt.fetch_update(Relaxed, Relaxed, step);
-        self.latest.fetch_max(before.max(now) + each, Relaxed);
-        let over = before.max(now) + each - (now + most);
-        if over <= 0 {
-            return None;
-        }
-        Some(u32::try_from(over.div_euclid(SECOND) + 1).unwrap_or(u32::MAX))
+        self.latest.fetch_max(before.max(now) + cost.each, Relaxed);
+        cost.wait(before, now)
     }
 
-    /// Whether an address has spent its budget: its next failure would not be within it.
-    pub fn is_over(&self, client: ClientAddress, budget: FailureBudget, now: Timestamp) -> bool {
+    /// Seconds until a failure of this address would be within the budget, where it has spent it. Counts nothing.
+    pub fn over(&self, client: ClientAddress, budget: FailureBudget, now: Timestamp) -> Option<u32> {
         let now = millis(now);
         if self.latest.load(Relaxed) <= now {
-            return false;
+            return None;
         }
+        let debt = self.debts.get(&client.origin())?;
+        Cost::of(budget).wait(debt.load(Relaxed), now)
+    }
+}
+
+/// What failures cost, in milliseconds.
+#[derive(Clone, Copy)]
+struct Cost {
+    each: i64,
+    most: i64,
+}
+
+impl Cost {
+    fn of(budget: FailureBudget) -> Self {
         let each = SECOND * 60 / i64::from(budget.per_minute.max(1));
-        let most = each * i64::from(budget.burst);
-        self.debts.get(&client.origin()).is_some_and(|debt| debt.load(Relaxed).max(now) + each > now + most)
+        Self { each, most: each * i64::from(budget.burst) }
+    }
+
+    /// Seconds until one more failure is within the budget of whoever owes until then; `None` where it is now.
+    fn wait(self, until: i64, now: i64) -> Option<u32> {
+        let over = until.max(now) + self.each - (now + self.most);
+        (over > 0).then(|| u32::try_from(over.div_euclid(SECOND) + 1).unwrap_or(u32::MAX))
     }
 }
 
@@ -101,17 +114,19 @@ mod tests {
     fn l8_a_budget_is_spent_and_earned_back() {
         let throttle = Throttle::default();
         let one = client("192.0.2.1");
-        assert!(!throttle.is_over(one, BUDGET, at(0)));
+        assert!(throttle.over(one, BUDGET, at(0)).is_none());
         let told: Vec<_> = (0..5).map(|_| throttle.failed(one, BUDGET, at(0))).collect();
         assert_eq!(told[..3], [None; 3]);
         assert!(told[3].is_some_and(|seconds| seconds <= 3) && told[4].is_some());
-        assert!(throttle.is_over(one, BUDGET, at(0)) && !throttle.is_over(client("192.0.2.2"), BUDGET, at(0)));
+        assert!(
+            throttle.over(one, BUDGET, at(0)).is_some() && throttle.over(client("192.0.2.2"), BUDGET, at(0)).is_none()
+        );
         // However many there were, one failure is earned in two seconds.
         let _ = (0..10_000).filter_map(|_| throttle.failed(one, BUDGET, at(0))).count();
-        assert!(throttle.is_over(one, BUDGET, at(2)) && !throttle.is_over(one, BUDGET, at(4)));
+        assert!(throttle.over(one, BUDGET, at(2)).is_some() && throttle.over(one, BUDGET, at(4)).is_none());
         assert_eq!(throttle.failed(one, BUDGET, at(4)), None);
         assert!(throttle.failed(one, BUDGET, at(4)).is_some());
-        assert!(!throttle.is_over(one, BUDGET, at(60)));
+        assert!(throttle.over(one, BUDGET, at(60)).is_none());
     }
 
     #[test]
@@ -120,12 +135,12 @@ mod tests {
         for last in 0..4 {
             throttle.failed(client(&format!("2001:db8::{last}")), BUDGET, at(0));
         }
-        assert!(throttle.is_over(client("2001:db8::ffff:1"), BUDGET, at(0)));
-        assert!(!throttle.is_over(client("2001:db8:0:1::1"), BUDGET, at(0)));
+        assert!(throttle.over(client("2001:db8::ffff:1"), BUDGET, at(0)).is_some());
+        assert!(throttle.over(client("2001:db8:0:1::1"), BUDGET, at(0)).is_none());
         for _ in 0..4 {
             throttle.failed(client("::ffff:192.0.2.1"), BUDGET, at(0));
         }
-        assert!(throttle.is_over(client("192.0.2.1"), BUDGET, at(0)));
+        assert!(throttle.over(client("192.0.2.1"), BUDGET, at(0)).is_some());
     }
 
     #[test]
@@ -139,6 +154,6 @@ mod tests {
             }
         }
         assert!(throttle.debts.len() <= ROOM + ROOM / 8, "{}", throttle.debts.len());
-        assert!(throttle.is_over(busy, BUDGET, at(0)));
+        assert!(throttle.over(busy, BUDGET, at(0)).is_some());
     }
 }

@@ -11,11 +11,12 @@ use serde_json::json;
 use super::*;
 use crate::access::credential::{AccessListMode, CredentialKind, Enforcement, Fingerprint, Grants};
 use crate::access::decision::{AddressFault, Grant, NoTrace, Reason, Step};
+use crate::access::digest_secret::Algorithm;
 use crate::access::route::{Access, Preflight, Route, RouteTable};
 use crate::access::snapshot::{CredentialSpec, Draft, EntrySpec, OrganizationSpec, Snapshot, Target as EntryTarget};
 use crate::config::settings::{
-    AddressHeader, ClientAddressRule, Credentials, Gateway, Issuer, JwksSource, JwtAlgorithm, Limits, Outbound,
-    Timeouts,
+    AddressHeader, ClientAddressRule, Credentials, Digest, FailureBudget, Gateway, Issuer, JwksSource, JwtAlgorithm,
+    Limits, Outbound, Timeouts,
 };
 use crate::live::key_sets::KeySets;
 use crate::live::key_sets::tests::{Forge, set};
@@ -370,5 +371,33 @@ fn nothing_is_read_that_the_decision_does_not_need() {
         let verdict = Judge::new().judge(&current, &peer(from, PeerVia::Tcp), &head, NOW, &mut steps);
         assert_eq!(told(&verdict.outcome), expected.map(str::to_owned));
         assert_eq!(steps.0, ["derived", "route"], "{from}");
+    }
+}
+
+/// threats.md L8: who goes on asking while nothing is verified for it is let in again as soon as who waits.
+#[test]
+fn l8_what_was_not_verified_adds_nothing_to_the_debt() {
+    let mut settings = gateway();
+    settings.limits.clients.failed_attempts = Some(FailureBudget { burst: 2, per_minute: 60 });
+    settings.credentials.digest =
+        Some(Digest { realm: "Portcullis".into(), algorithms: vec![Algorithm::Sha256], nonce_key: None });
+    let current = Current { settings: Arc::new(settings), ..current() };
+    let judge = Judge::new().counting(Arc::default());
+    let peer = peer(ELSEWHERE, PeerVia::Tcp);
+    // Whether it was verified, and the seconds after which it is to come back.
+    let ask = |second: i64, claim: &str| {
+        let now = Timestamp::from_unix_seconds(NOW.unix_seconds() + second);
+        let head = head("GET", "/api", &[("authorization", claim)]);
+        let verdict = judge.judge(&current, &peer, &head, now, &mut NoTrace);
+        let Outcome::Deny(denial) = &verdict.outcome else { panic!("nothing is proven") };
+        let verified = denial.reason != Reason::InvalidCredentials(TokenFault::Throttled.as_str());
+        (verified, judge.count(denial, &verdict.derived, &current, now))
+    };
+    for (first, claim) in [(0, "Bearer a.b.c"), (100, "Digest username=\"u\"")] {
+        while ask(first, "Bearer a.b.c").0 {}
+        assert!(ask(first, claim).1.is_some_and(|seconds| (1..=2).contains(&seconds)), "{claim}");
+        assert!(!ask(first, claim).0, "{claim}");
+        let again = (1..10).find(|second| ask(first + second, claim).0);
+        assert!(again.is_some_and(|second| second <= 3), "{claim}: {again:?}");
     }
 }
