@@ -241,7 +241,7 @@ impl Ledger {
 }
 
 /// What the operator is told and the client is not.
-fn explain(reason: Reason) -> Option<&'static str> {
+pub(super) fn explain(reason: Reason) -> Option<&'static str> {
     match reason {
         Reason::ClientAddressUnresolved(fault) => Some(fault.as_str()),
         Reason::MalformedCredentials(why)
@@ -277,8 +277,11 @@ impl Drop for Ledger {
         let revoked = listed.as_ref().and_then(Open::revoked);
         if let Some(revoked) = revoked {
             // Whatever else became of it, this is why.
-            self.outcome = Outcome::Deny(revoked.reason.into());
-            self.reason = explain(revoked.reason).or(Some(Ending::Revoked(revoked.reason.into()).reason()));
+            self.outcome = match revoked.code {
+                Code::InternalError => Outcome::Error(revoked.code),
+                code => Outcome::Deny(code),
+            };
+            self.reason = revoked.reason.or(Some(Ending::Revoked(revoked.code).reason()));
             self.revision = revoked.revision;
         }
         worker.stripe.exchange_closed();

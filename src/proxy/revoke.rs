@@ -4,6 +4,7 @@
 //! judgement is the decision's own (`gate::again`); here is only who is asked, when, and what becomes of the refused.
 
 use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use http::header::HOST;
@@ -13,6 +14,7 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::Sender;
 
 use super::context::{Context, Ending};
+use super::ledger::explain;
 use super::worker::Worker;
 use crate::access::client_address::ClientAddress;
 use crate::access::credential::CredentialKind;
@@ -20,6 +22,7 @@ use crate::access::decision::Reason;
 use crate::access::id::Id;
 use crate::clock::Timestamp;
 use crate::gate::again::{Asked, Standing};
+use crate::gate::judge::host;
 use crate::live::published::Current;
 use crate::problem::Code;
 
@@ -64,10 +67,21 @@ pub(super) struct Owner {
 }
 
 /// Why it had to end, and by which revision.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Revoked {
-    pub(super) reason: Reason,
+    pub(super) code: Code,
+    /// What the operator is told besides.
+    pub(super) reason: Option<&'static str>,
     pub(super) revision: u64,
+}
+
+/// What came of judging once more; a judge that panics has refused (threats.md L6): who can't be judged does not go on.
+fn contained(judge: impl FnOnce() -> Result<Timestamp, Reason>) -> Result<Timestamp, (Code, Option<&'static str>)> {
+    match catch_unwind(AssertUnwindSafe(judge)) {
+        Ok(judged) => judged.map_err(|reason| (Code::from(reason), explain(reason))),
+        // The hook has told the log where.
+        Err(_panic) => Err((Code::InternalError, Some("judging it again failed by a fault of the gateway itself"))),
+    }
 }
 
 impl Open {
@@ -105,20 +119,16 @@ impl Open {
         if self.generation >= current.generation && now < self.until {
             return Some(self.until);
         }
-        let named = self.host.as_ref().and_then(|host| host.to_str().ok());
-        let asked = Asked {
-            host: self.uri.host().or(named).unwrap_or_default(),
-            method: self.method.as_str(),
-            path: self.uri.path(),
-        };
-        match standing.decide(current, asked, now) {
+        let host = host(&self.uri, self.host.as_ref());
+        let asked = Asked { host, method: self.method.as_str(), path: self.uri.path() };
+        match contained(|| standing.decide(current, asked, now)) {
             Ok(until) => {
                 (self.generation, self.until) = (current.generation, until);
                 Some(until)
             }
-            Err(reason) => {
+            Err((code, reason)) => {
                 let revision = current.snapshot.as_ref().map_or(0, |snapshot| snapshot.revision());
-                self.revoked = Some(Revoked { reason, revision });
+                self.revoked = Some(Revoked { code, reason, revision });
                 None
             }
         }
@@ -190,11 +200,29 @@ async fn look(worker: &Worker) {
 }
 
 fn end(worker: &Worker, context: &Context, owner: Option<Owner>, revoked: Revoked) {
-    let code = Code::from(revoked.reason);
+    let code = revoked.code;
     worker.stripe.revoked(code);
+    if code == Code::InternalError {
+        worker.stripe.panicked();
+    }
     context.end_soon(Ending::Revoked(code));
     if let (Some(told), Some(Owner { credential, organization, client })) = (&worker.revoker.told, owner) {
         // Where nobody keeps up with the record, the log and the metric have it all the same.
         let _ = told.try_send(Revocation { credential, organization, client, code });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn l6_a_judge_that_panics_has_refused_and_the_next_is_asked() {
+        let stands = |until| contained(|| Ok(Timestamp::from_unix_seconds(until)));
+        let refused = |why| contained(|| Err(Reason::InvalidCredentials(why)));
+        let fault = contained(|| panic!("as a test wants it"));
+        assert_eq!(fault.map_err(|(code, reason)| (code, reason.is_some())), Err((Code::InternalError, true)));
+        assert_eq!(stands(7), Ok(Timestamp::from_unix_seconds(7)));
+        assert_eq!(refused("it is gone"), Err((Code::InvalidCredentials, Some("it is gone"))));
     }
 }
