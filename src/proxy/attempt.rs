@@ -17,7 +17,7 @@ use hyper::body::Incoming;
 use super::body::{Progress, RequestBody};
 use super::context::Context;
 use super::ledger::Ledger;
-use super::upstream::{Endpoint, Lease, Refused, SendFault, Slot, Tried, Upstream, echo};
+use super::upstream::{Endpoint, Lease, Refused, SendFault, Slot, TOO_LARGE, Tried, Upstream, echo};
 use crate::problem::Code;
 use crate::telemetry::metrics::Exchange;
 
@@ -263,9 +263,7 @@ const UNREACHABLE: Failure =
 fn failure_of(fault: &SendFault) -> Failure {
     let (code, reason) = match fault {
         SendFault::Unsent(_) => return UNREACHABLE,
-        SendFault::Failed(fault) if fault.is_parse_too_large() => {
-            (Code::UpstreamProtocolError, "the head of the upstream's answer is over 64 KiB or 100 fields")
-        }
+        SendFault::Failed(fault) if fault.is_parse_too_large() => (Code::UpstreamProtocolError, TOO_LARGE),
         SendFault::Failed(fault) if fault.is_parse() => {
             (Code::UpstreamProtocolError, "the upstream's answer is not HTTP as it should be")
         }

@@ -3,6 +3,7 @@
 //! The request's body counts, limits and watches itself; the answer's drives its upstream connection on the client's own
 //! task and gives it back when it has ended cleanly.
 
+mod carriage;
 mod reply;
 mod request;
 
@@ -11,6 +12,7 @@ use hyper::body::Incoming;
 
 use crate::net::linger;
 
+pub(super) use carriage::{Carried, Coming, unless_broken_off};
 pub(super) use reply::ReplyBody;
 pub(super) use request::{Progress, RequestBody, Rules};
 

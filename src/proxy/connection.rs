@@ -21,7 +21,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
 use super::client_io::{ClientIo, Rewound, Transport};
-use super::context::Context;
+use super::context::{Context, Ending};
 use super::exchange::{self, Contained};
 use super::ledger::record_unborn;
 use super::tunnel;
@@ -222,6 +222,9 @@ async fn requests(context: &Rc<Context>, transport: Transport, limits: Limits) {
         }
     })
     .await;
+    if matches!(ended, Ended::ClientStalled) {
+        context.end_soon(Ending::Idle);
+    }
     if let (Ended::Closed(Ok(())), Some(switched)) = (&ended, context.take_switched()) {
         let parts = connection.into_parts();
         let client = tunnel::run(context, switched, parts.io.into_inner(), parts.read_buf).await;

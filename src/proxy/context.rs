@@ -24,7 +24,7 @@ use crate::problem::Code;
 pub(super) enum Ending {
     /// The program stops, and the time for open exchanges is over.
     GoingAway,
-    /// Nobody has said anything for too long.
+    /// Nobody has said anything for too long, or the client does not move.
     Idle,
     /// It would be refused by now.
     Revoked(Code),
@@ -233,14 +233,21 @@ impl Context {
     /// The body is over.
     pub(super) fn put_down(&self) {
         self.exchanges.set(self.exchanges.get().saturating_sub(1));
-        if self.exchanges.get() == 0 {
-            self.watch.head.set(self.worker.ticks.after(self.timeouts.keep_alive));
+        if self.exchanges.get() > 0 {
+            return;
+        }
+        match self.is_stream() {
+            // Its task may have waited for that alone.
+            true => self.watch.wake(),
+            false => self.watch.head.set(self.worker.ticks.after(self.timeouts.keep_alive)),
         }
     }
 
-    /// An exchange has ended.
+    /// An exchange has ended, but for a body that may still be on its way.
     pub(super) fn end(&self) {
-        self.watch.read.clear();
+        if self.exchanges.get() <= 1 {
+            self.watch.read.clear();
+        }
         self.watch.upstream.clear();
         self.watch.total.clear();
         self.put_down();
@@ -292,6 +299,11 @@ impl Context {
     /// Whether an answer is on its way that must not go on, and whose reader need not be waited for.
     pub(super) fn must_cut(&self) -> bool {
         self.revoked().is_some() && !self.told.get() && self.exchanges.get() > 0
+    }
+
+    /// Whether whatever carries its body lets go of it.
+    pub(super) fn is_broken_off(&self) -> bool {
+        self.must_cut() || self.ending() == Some(Ending::Idle)
     }
 
     pub(super) fn ending(&self) -> Option<Ending> {

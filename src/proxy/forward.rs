@@ -112,7 +112,7 @@ pub(super) async fn forward(permit: Permit<'_>, outgoing: Outgoing, mut ledger: 
                 // would keep the rest of its own request from being sent.
                 Some(progress) => {
                     progress.answer_began();
-                    lease.detach(progress, upstream.rules.idle_timeout)
+                    lease.detach(Rc::clone(&context), progress, upstream.rules.idle_timeout)
                 }
                 None => Some(lease),
             };

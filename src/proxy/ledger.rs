@@ -283,20 +283,40 @@ impl Drop for Ledger {
             };
             self.reason = revoked.reason.or(Some(Ending::Revoked(revoked.code).reason()));
             self.revision = revoked.revision;
+        } else if self.context.ending() == Some(Ending::Idle) && self.is_clients() {
+            self.outcome = Outcome::Error(Code::RequestTimeout);
+            self.reason = Some("the client neither took its answer nor sent its body in time");
         }
         worker.stripe.exchange_closed();
         self.context.end();
         if let Some(progress) = &self.progress {
             progress.answer_ended();
+            self.context.watch.wake_body();
         }
         let duration = self.started.elapsed();
         worker.stripe.request(self.outcome, self.switched_after.unwrap_or(duration));
+        let Some(listed) = listed else { return };
+        self.record(&listed, duration, revoked.is_some());
+        // A body that goes on after its answer may be revoked as before.
+        if let Some(progress) = self.progress.as_ref().filter(|progress| !progress.is_gone()) {
+            progress.stays(worker.exchanges.borrow_mut().insert(listed));
+        }
+    }
+}
+
+impl Ledger {
+    /// Whether nobody has said yet how it ended, so that it is the client's affair.
+    fn is_clients(&self) -> bool {
+        matches!(self.outcome, Outcome::Allow | Outcome::WouldDeny(_)) && self.switched_after.is_none()
+    }
+
+    /// Writes the line.
+    fn record(&self, listed: &Open, duration: Duration, revoked: bool) {
         // A panic while a line was being written leaves the recorder borrowed; the line is lost, the worker is not.
-        let Ok(mut recorder) = worker.recorder.try_borrow_mut() else { return };
+        let Ok(mut recorder) = self.context.worker.recorder.try_borrow_mut() else { return };
         if !recorder.is_on() {
             return;
         }
-        let Some(listed) = listed else { return };
         let (method, uri, named) = listed.asked();
         recorder.record(&Line {
             time: self.time,
@@ -321,7 +341,7 @@ impl Drop for Ledger {
             attempts: self.attempts,
             bytes_in: self.progress.as_ref().map_or(self.bytes_in, |progress| progress.bytes()),
             bytes_out: self.bytes_out,
-            revoked: revoked.is_some(),
+            revoked,
         });
     }
 }

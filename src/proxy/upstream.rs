@@ -33,7 +33,7 @@ pub(super) use connect::{Stream, Target, open};
 pub(super) use echo::echo;
 use endpoint::Home;
 pub(super) use endpoint::{Endpoint, Lease, Slot, UpstreamSide, literal};
-pub(super) use link::SendFault;
+pub(super) use link::{SendFault, Share, TOO_LARGE};
 use queue::Queue;
 
 /// All upstreams of the present settings.

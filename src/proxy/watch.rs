@@ -92,6 +92,8 @@ pub(super) struct Watch {
     /// The whole exchange with the upstream.
     pub(super) total: Deadline,
     waker: RefCell<Option<Waker>>,
+    /// Of the task that carries the request's body, where that is another one.
+    body: RefCell<Option<Waker>>,
 }
 
 impl Watch {
@@ -103,19 +105,33 @@ impl Watch {
             upstream: Deadline::never(),
             total: Deadline::never(),
             waker: RefCell::new(None),
+            body: RefCell::new(None),
         }
     }
 
     /// Keeps the task's waker. It hardly ever changes: a connection lives on one task.
     pub(super) fn register(&self, waker: &Waker) {
-        let mut held = self.waker.borrow_mut();
-        if !held.as_ref().is_some_and(|held| held.will_wake(waker)) {
-            *held = Some(waker.clone());
-        }
+        keep(&self.waker, waker);
+    }
+
+    /// The same for the task that carries the request's body.
+    pub(super) fn register_body(&self, waker: &Waker) {
+        keep(&self.body, waker);
+    }
+
+    pub(super) fn forget_body(&self) {
+        drop(self.body.take());
     }
 
     pub(super) fn wake(&self) {
         if let Some(waker) = &*self.waker.borrow() {
+            waker.wake_by_ref();
+        }
+        self.wake_body();
+    }
+
+    pub(super) fn wake_body(&self) {
+        if let Some(waker) = &*self.body.borrow() {
             waker.wake_by_ref();
         }
     }
@@ -126,5 +142,12 @@ impl Watch {
         if all.iter().any(|deadline| deadline.has_passed(now)) {
             self.wake();
         }
+    }
+}
+
+fn keep(place: &RefCell<Option<Waker>>, waker: &Waker) {
+    let mut held = place.borrow_mut();
+    if !held.as_ref().is_some_and(|held| held.will_wake(waker)) {
+        *held = Some(waker.clone());
     }
 }

@@ -1,7 +1,10 @@
 //! HTTP/2 from clients: the same decision as in HTTP/1.1, each stream by itself, and what a client may do to the others.
 
 mod client;
+mod crossing;
+mod frames;
 mod revocation;
+mod shared;
 mod third_party;
 mod towards_upstreams;
 mod upstream;

@@ -2,6 +2,7 @@
 
 mod causes;
 pub mod kinds;
+mod outliving;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

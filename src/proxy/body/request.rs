@@ -11,10 +11,12 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::CutOff;
+use super::carriage::{Carriage, Coming};
 use crate::problem::Code;
 use crate::proxy::context::Context;
 use crate::proxy::headers::Names;
 use crate::proxy::stall::Stall;
+use crate::proxy::upstream::Share;
 use crate::proxy::worker::Held;
 
 /// How far a request's body has come; shared with whoever waits for the answer.
@@ -23,6 +25,9 @@ pub(in crate::proxy) struct Progress {
     done: Cell<bool>,
     answered: Cell<bool>,
     over: Cell<bool>,
+    gone: Cell<bool>,
+    /// Its place in the worker's list, once its answer has left that.
+    place: Cell<Option<usize>>,
     fault: Cell<Option<Code>>,
     bytes: Cell<u64>,
 }
@@ -45,6 +50,16 @@ impl Progress {
 
     pub(in crate::proxy) fn is_over(&self) -> bool {
         self.over.get()
+    }
+
+    /// Nobody carries the body any more.
+    pub(in crate::proxy) fn is_gone(&self) -> bool {
+        self.gone.get()
+    }
+
+    /// The exchange stays in the worker's list until the body is gone.
+    pub(in crate::proxy) fn stays(&self, place: usize) {
+        self.place.set(Some(place));
     }
 
     /// What the client did wrong, where it was the client.
@@ -80,6 +95,9 @@ struct Streaming {
     progress: Rc<Progress>,
     rules: Rules,
     stall: Stall,
+    /// Who is to be told of it when it is first asked for a piece.
+    coming: Option<(Coming, Rc<Share>)>,
+    announced: Option<Coming>,
 }
 
 impl RequestBody {
@@ -97,21 +115,46 @@ impl RequestBody {
     ) -> (Self, Rc<Progress>) {
         let progress = Rc::new(Progress::default());
         context.carry();
+        let stall = Stall::default();
+        let (coming, announced) = (None, None);
         let streaming =
-            Streaming { incoming, context, held, progress: Rc::clone(&progress), rules, stall: Stall::default() };
+            Streaming { incoming, context, held, progress: Rc::clone(&progress), rules, stall, coming, announced };
         (Self(Some(Box::new(streaming))), progress)
+    }
+
+    /// It will be carried by a task of its own, which is made by who waits for this.
+    pub(in crate::proxy) fn is_coming(&mut self, coming: &Coming, share: &Rc<Share>) {
+        if let Some(streaming) = &mut self.0 {
+            streaming.coming = Some((coming.clone(), Rc::clone(share)));
+        }
     }
 }
 
 impl Streaming {
+    fn announce(&mut self) {
+        if let Some((coming, share)) = self.coming.take() {
+            let (context, progress) = (Rc::clone(&self.context), Rc::clone(&self.progress));
+            coming.announce(Carriage { context, progress, idle: self.rules.idle, _share: share });
+            self.announced = Some(coming);
+        }
+    }
+
     fn finished(&self) {
         self.progress.done.set(true);
         self.context.watch.read.clear();
-        self.waits_for_upstream(self.rules.first_byte);
+        match self.progress.over.get() {
+            true => self.context.watch.upstream.clear(),
+            false => self.waits_for_upstream(self.rules.first_byte),
+        }
+    }
+
+    /// Whether the upstream's deadline is the body's: before the answer begins, and when it is over.
+    fn has_upstream(&self) -> bool {
+        !self.progress.answered.get() || self.progress.over.get()
     }
 
     fn waits_for_upstream(&self, wait: Duration) {
-        if !self.progress.answered.get() {
+        if self.has_upstream() {
             self.context.watch.upstream.set(self.context.worker.ticks.after(wait));
         }
     }
@@ -125,7 +168,7 @@ impl Streaming {
             wait = wait.min(Duration::from_millis(self.stall.begin(&pace, ticks.now())));
         }
         self.context.watch.read.start(ticks.after(wait));
-        if !self.progress.answered.get() {
+        if self.has_upstream() {
             self.context.watch.upstream.clear();
         }
     }
@@ -136,9 +179,14 @@ impl Streaming {
     }
 
     fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<Option<Result<Frame<Bytes>, CutOff>>> {
+        self.announce();
+        if self.context.is_broken_off() {
+            return Poll::Ready(Some(Err(CutOff::of_request())));
+        }
         let frame = match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Pending => {
                 self.waits_for_client();
+                self.context.watch.register_body(cx.waker());
                 return match self.context.watch.read.has_passed(self.context.worker.ticks.now()) {
                     true => self.fail(Code::RequestTimeout),
                     false => Poll::Pending,
@@ -179,6 +227,16 @@ impl Drop for Streaming {
         if !self.progress.done.get() {
             self.context.linger();
             self.context.watch.read.clear();
+            self.context.watch.forget_body();
+        }
+        if let Some(coming) = self.announced.take() {
+            // It was over before a task was needed.
+            drop(coming.take());
+        }
+        self.progress.gone.set(true);
+        if let Some(place) = self.progress.place.take() {
+            let left = self.context.worker.exchanges.borrow_mut().try_remove(place);
+            drop(left);
         }
         self.context.put_down();
     }

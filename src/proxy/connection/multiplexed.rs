@@ -26,16 +26,16 @@ use super::{Ended, Version};
 use crate::config::settings::Limits;
 use crate::proxy::body::ReplyBody;
 use crate::proxy::client_io::{ClientIo, Transport};
-use crate::proxy::context::Context;
+use crate::proxy::context::{Context, Ending};
 use crate::proxy::exchange::{self, Contained};
 
 /// What a client that knows HTTP/2 begins with (RFC 9113 §3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// What a client may send on one stream before somebody reads it.
-const STREAM_WINDOW: u32 = 256 * 1024;
-/// The same on all streams of a connection together.
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
+const STREAM_WINDOW: u32 = 64 * 1024;
+/// Largest window that can be said (RFC 9113 §6.9.1).
+const LARGEST_WINDOW: u32 = (1 << 31) - 1;
 /// Smallest that may be offered (RFC 9113 §6.5.2): large frames of one stream hold up the others.
 const MAX_FRAME: u32 = 16 * 1024;
 /// What of one answer waits within the connection until the client reads it.
@@ -128,7 +128,7 @@ struct OnThisThread {
 impl<F: Future<Output = ()> + 'static> Executor<F> for OnThisThread {
     fn execute(&self, future: F) {
         match self.coming.borrow_mut().take() {
-            Some(listed) => drop(tokio::task::spawn_local(Watched { future, listed })),
+            Some(listed) => drop(tokio::task::spawn_local(Watched { future: Some(future), listed })),
             // What belongs to no request: there is no such thing on the server's side without CONNECT, which is refused.
             None => drop(tokio::task::spawn_local(future)),
         }
@@ -136,10 +136,11 @@ impl<F: Future<Output = ()> + 'static> Executor<F> for OnThisThread {
 }
 
 pin_project_lite::pin_project! {
-    /// A stream under its deadlines: whoever stands still within it ends it, and it alone.
+    /// A stream under its deadlines: whoever stands still within it ends it, and it alone. It is there for as long as the
+    /// request's body is, which may be longer than its answer.
     struct Watched<F> {
         #[pin]
-        future: F,
+        future: Option<F>,
         listed: Rc<Listed>,
     }
 }
@@ -148,17 +149,31 @@ impl<F: Future<Output = ()>> Future for Watched<F> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
-        let this = self.project();
+        let mut this = self.project();
         let context = &this.listed.context;
         context.watch.register(cx.waker());
-        if this.future.poll(cx).is_ready() {
+        if this.future.as_mut().as_pin_mut().is_some_and(|future| future.poll(cx).is_ready()) {
+            this.future.set(None);
+            // Nothing more is said to the client.
+            context.watch.write.clear();
+        }
+        if this.future.is_none() && context.is_between_exchanges() {
             return Poll::Ready(());
         }
         let now = context.worker.ticks.now();
         let stalled = context.watch.write.has_passed(now) || context.watch.read.is_overdue(now);
+        if stalled {
+            context.end_soon(Ending::Idle);
+        }
         // What is dropped with the task is reset.
-        if stalled || context.must_cut() { Poll::Ready(()) } else { Poll::Pending }
+        if context.is_broken_off() { Poll::Ready(()) } else { Poll::Pending }
     }
+}
+
+/// What a client may send on all streams of a connection together: what each of them may. With less, streams whose bodies an
+/// upstream is slow to take would hold up the others.
+fn connection_window(max_streams: u32) -> u32 {
+    STREAM_WINDOW.saturating_mul(max_streams).clamp(STREAM_WINDOW, LARGEST_WINDOW)
 }
 
 /// Serves a connection until it ends.
@@ -178,28 +193,35 @@ pub(super) async fn serve(context: &Rc<Context>, transport: Transport, limits: L
         .max_concurrent_streams(limits.max_streams)
         .max_header_list_size(u32::try_from(limits.max_header_bytes).unwrap_or(u32::MAX))
         .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_connection_window_size(connection_window(limits.max_streams))
         .max_frame_size(MAX_FRAME)
         .max_send_buf_size(SEND_BUFFER)
         .max_pending_accept_reset_streams(MOST_PENDING_RESETS)
         .max_local_error_reset_streams(MOST_FAULTY_STREAMS)
         .serve_connection(io, service);
     let mut told = false;
-    let mut last = u64::MAX;
+    let mut last = None;
     let ended = poll_fn(|cx| {
         let (worker, watch) = (&context.worker, &context.watch);
         watch.register(cx.waker());
         let now = worker.ticks.now();
-        let is_idle = context.is_between_exchanges() && watch.head.has_passed(now);
+        let is_empty = context.is_between_exchanges();
+        let is_idle = is_empty && watch.head.has_passed(now);
         if (worker.is_draining() || is_idle || streams.is_abusive()) && !told {
             told = true;
             Pin::new(&mut connection).graceful_shutdown();
-            if !worker.is_draining() {
-                last = worker.ticks.after(FAREWELL);
-                watch.head.set(last);
-            }
         }
-        if watch.write.has_passed(now) || last <= now {
+        if told && (is_empty || streams.is_abusive()) {
+            let last = *last.get_or_insert(worker.ticks.after(FAREWELL));
+            watch.head.set(last);
+            if last <= now {
+                return Poll::Ready(Ended::ClientStalled);
+            }
+        } else {
+            // A stream that the client opened before it knew is served as any other (RFC 9113 §6.8).
+            last = None;
+        }
+        if watch.write.has_passed(now) {
             return Poll::Ready(Ended::ClientStalled);
         }
         Pin::new(&mut connection).poll(cx).map(Ended::Closed)
@@ -222,13 +244,24 @@ async fn answer(
     context.answers();
     answer.headers_mut().remove(CONNECTION);
     if is_head {
-        // In HTTP/1.1 hyper leaves the body out by itself.
-        if let (Some(length), false) =
-            (answer.body().size_hint().exact(), answer.headers().contains_key(CONTENT_LENGTH))
-        {
+        // In HTTP/1.1 hyper leaves the body out by itself. Where there is none, nobody has said how long it would be.
+        let length = answer.body().size_hint().exact().filter(|_| !answer.body().is_end_stream());
+        if let (Some(length), false) = (length, answer.headers().contains_key(CONTENT_LENGTH)) {
             answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
         }
         answer.body_mut().leave_out();
     }
     Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_takes_what_each_of_its_streams_may_send() {
+        for (streams, expected) in [(0, 65_536), (1, 65_536), (100, 6_553_600), (u32::MAX, LARGEST_WINDOW)] {
+            assert_eq!(connection_window(streams), expected, "{streams}");
+        }
+    }
 }

@@ -27,6 +27,9 @@ pub(in crate::proxy) enum ConnectFault {
     /// TLS is not set up as configured.
     #[error(transparent)]
     Setup(#[from] TlsFault),
+    /// It ended before the endpoint had said a word of HTTP/2.
+    #[error("the endpoint closed the connection before it spoke HTTP/2")]
+    Silent,
     /// hyper refused the connection.
     #[error("the connection can't be used for HTTP")]
     Handshake(#[source] hyper::Error),

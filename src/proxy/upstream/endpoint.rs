@@ -15,11 +15,12 @@ use http::HeaderValue;
 
 use super::ClientTls;
 use super::connect::{self, ConnectFault, Stream, Target};
-use super::link::{Link, Own, Shared};
+use super::link::{Link, Own, Share, Shared};
 use super::queue::Queue;
 use super::standing::Standing;
 use crate::config::settings::{self, Upstream, UpstreamTls};
 use crate::proxy::body::Progress;
+use crate::proxy::context::Context;
 use crate::proxy::watch::Ticks;
 use crate::telemetry::metrics::EndpointCounters;
 
@@ -40,10 +41,9 @@ pub(in crate::proxy) struct Endpoint {
     max_idle: usize,
     idle_ms: u64,
     idle: RefCell<Vec<Idle>>,
-    /// The connection that new streams are opened on, where HTTP/2 is spoken.
-    shared: RefCell<Option<Shared>>,
-    /// When a stream of it was last begun or ended.
-    shared_at: Cell<u64>,
+    /// The connections that streams are opened on, where HTTP/2 is spoken: more than one where the endpoint takes fewer streams
+    /// on each than there are requests. The oldest are used first, so that the others grow old.
+    shared: RefCell<Vec<Shared>>,
     /// Held by whoever makes such a connection: others wait for it rather than to make another one.
     opening: tokio::sync::Mutex<()>,
     /// Kept connections that were good when they were needed, since the last that was not.
@@ -118,7 +118,6 @@ impl Endpoint {
             idle_ms: u64::try_from(home.upstream.pool_idle_timeout.as_millis()).unwrap_or(u64::MAX),
             idle: RefCell::default(),
             shared: RefCell::default(),
-            shared_at: Cell::new(0),
             opening: tokio::sync::Mutex::default(),
             kept_well: Cell::new(0),
             in_use: Cell::new(0),
@@ -146,14 +145,11 @@ impl Endpoint {
         matches!(self.address, settings::Endpoint::Net { http2: true, .. })
     }
 
-    /// The connection that streams are opened on, if there is one that takes them.
-    fn shared(&self, now: u64) -> Option<Shared> {
+    /// A stream on a connection that takes one more, if there is one.
+    fn share(&self, ticks: &Rc<Ticks>) -> Option<Rc<Share>> {
         let mut held = self.shared.borrow_mut();
-        held.take_if(|shared| !shared.is_open());
-        if held.is_some() {
-            self.shared_at.set(now);
-        }
-        held.clone()
+        held.retain(Shared::is_open);
+        held.iter().find(|shared| shared.has_room()).map(|shared| shared.share(ticks))
     }
 
     pub(super) fn is_https(&self) -> bool {
@@ -202,9 +198,8 @@ impl Endpoint {
         let mut idle = self.idle.borrow_mut();
         let stale = idle.iter().take_while(|idle| idle.since.saturating_add(self.idle_ms) <= now).count();
         idle.drain(..stale);
-        if self.in_use.get() == 0 && self.shared_at.get().saturating_add(self.idle_ms) <= now {
-            *self.shared.borrow_mut() = None;
-        }
+        let is_stale = |since: u64| since.saturating_add(self.idle_ms) <= now;
+        self.shared.borrow_mut().retain(|shared| shared.is_open() && !shared.idle_since().is_some_and(is_stale));
     }
 
     fn put(&self, link: Box<Own>, now: u64) {
@@ -224,9 +219,9 @@ impl Slot {
     pub(in crate::proxy) fn take(self, ticks: &Rc<Ticks>, cx: &mut task::Context<'_>) -> Result<Lease, Self> {
         let endpoint = &self.endpoint;
         if endpoint.speaks_http2() {
-            return match endpoint.shared(ticks.now()) {
-                Some(shared) => {
-                    let link = Link::Shared(shared);
+            return match endpoint.share(ticks) {
+                Some(share) => {
+                    let link = Link::Shared(share);
                     Ok(Lease { link, slot: self, idle_since: Some(0), ticks: Rc::clone(ticks) })
                 }
                 None => Err(self),
@@ -273,16 +268,17 @@ impl Slot {
             return Ok(Lease { link: Link::Own(Box::new(link)), slot: self, idle_since: None, ticks });
         }
         let _alone = endpoint.opening.lock().await;
-        let shared = match endpoint.shared(ticks.now()) {
-            Some(shared) => shared,
+        let share = match endpoint.share(&ticks) {
+            Some(share) => share,
             None => {
                 let stream = connect::open(target, tls, true).await?;
-                let shared = Shared::open(stream).await.map_err(ConnectFault::Handshake)?;
-                *endpoint.shared.borrow_mut() = Some(shared.clone());
-                shared
+                let shared = Shared::open(stream).await?;
+                let share = shared.share(&ticks);
+                endpoint.shared.borrow_mut().push(shared);
+                share
             }
         };
-        Ok(Lease { link: Link::Shared(shared), slot: self, idle_since: None, ticks })
+        Ok(Lease { link: Link::Shared(share), slot: self, idle_since: None, ticks })
     }
 }
 
@@ -327,13 +323,10 @@ impl Lease {
     /// Back into the pool, where the exchange left it in a state to be used again.
     pub(in crate::proxy) fn give_back(self) {
         let Self { link, slot, ticks, .. } = self;
-        match link {
-            Link::Own(mut own) => {
-                if own.is_reusable() {
-                    slot.endpoint.put(own, ticks.now());
-                }
-            }
-            Link::Shared(_) => slot.endpoint.shared_at.set(ticks.now()),
+        if let Link::Own(mut own) = link
+            && own.is_reusable()
+        {
+            slot.endpoint.put(own, ticks.now());
         }
     }
 
@@ -347,11 +340,16 @@ impl Lease {
 
     /// Lets a connection that was driven here run on by itself until its exchange is over; it is not used again. One that
     /// does so anyway is kept by whoever reads the answer.
-    pub(in crate::proxy) fn detach(self, progress: Rc<Progress>, patience: Duration) -> Option<Self> {
+    pub(in crate::proxy) fn detach(
+        self,
+        context: Rc<Context>,
+        progress: Rc<Progress>,
+        patience: Duration,
+    ) -> Option<Self> {
         let Self { link, slot, idle_since, ticks } = self;
         match link {
             Link::Own(own) => {
-                own.detach(progress, patience, slot);
+                own.detach(context, progress, patience, slot);
                 None
             }
             Link::Shared(_) => Some(Self { link, slot, idle_since, ticks }),

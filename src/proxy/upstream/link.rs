@@ -21,15 +21,18 @@ use tokio::task::coop::unconstrained;
 
 use super::connect::Stream;
 use super::endpoint::Slot;
-use crate::proxy::body::{Progress, RequestBody};
+use crate::proxy::body::{Progress, RequestBody, unless_broken_off};
 use crate::proxy::context::Context;
 use crate::proxy::headers;
+pub(in crate::proxy) use shared::Share;
 pub(super) use shared::Shared;
 
 /// Room for the heads of answers.
 const MAX_HEAD: usize = 64 * 1024;
 /// Fields of an answer's head.
 const MAX_FIELDS: usize = 100;
+/// What the operator is told of a head that is over either.
+pub(in crate::proxy) const TOO_LARGE: &str = "the head of the upstream's answer is over 64 KiB or 100 fields";
 /// Most bytes that are read or kept back at once.
 const MAX_BUFFER: usize = 256 * 1024;
 
@@ -39,7 +42,7 @@ pub(in crate::proxy) enum Link {
     /// HTTP/1.1.
     Own(Box<Own>),
     /// HTTP/2.
-    Shared(Shared),
+    Shared(Rc<Share>),
 }
 
 impl Link {
@@ -56,7 +59,7 @@ impl Link {
     ) -> Result<Response<Incoming>, SendFault> {
         match self {
             Self::Own(own) => own.send(request, context).await,
-            Self::Shared(shared) => Box::pin(shared.send(request, context)).await,
+            Self::Shared(share) => Box::pin(shared::send(share, request, context)).await,
         }
     }
 }
@@ -127,7 +130,8 @@ impl Own {
 
     /// Goes on by itself until the request's body has been sent. Whoever stands still after the answer is over ends it: an
     /// upstream that answers early, and then neither reads nor closes, must not hold two sockets for ever.
-    pub(super) fn detach(self, progress: Rc<Progress>, patience: Duration, slot: Slot) {
+    /// It ends with its exchange, too.
+    pub(super) fn detach(self, context: Rc<Context>, progress: Rc<Progress>, patience: Duration, slot: Slot) {
         let Self { sender, mut connection, ended } = self;
         drop(sender);
         if ended {
@@ -139,7 +143,8 @@ impl Own {
             loop {
                 let before = progress.bytes();
                 // How it ends is told by the bodies, which have their own ends of it.
-                let ended = tokio::time::timeout(patience, &mut connection).await.is_ok();
+                let runs = unless_broken_off(&context, &mut connection);
+                let ended = tokio::time::timeout(patience, runs).await.is_ok();
                 if ended || progress.is_over() && progress.bytes() == before {
                     return;
                 }
@@ -212,6 +217,10 @@ fn accept(response: Response<Incoming>, asked: Option<&HeaderValue>) -> Result<R
         return Err(SendFault::Unacceptable("it switches to a protocol that nobody asked for"));
     }
     let headers = response.headers();
+    if headers.len() > MAX_FIELDS {
+        // In HTTP/1.1 hyper has counted them.
+        return Err(SendFault::Unacceptable(TOO_LARGE));
+    }
     if let Some(coding) = headers.get(TRANSFER_ENCODING) {
         if headers.contains_key(CONTENT_LENGTH) {
             return Err(SendFault::Unacceptable("it has both Content-Length and Transfer-Encoding"));

@@ -12,7 +12,7 @@ use super::setting;
 use super::upstream::H2Upstream;
 use crate::stage::{KEY, Setting, Stage, wait_for};
 
-fn before(upstream: &H2Upstream, setting: Setting, rules: &str) -> Stage {
+pub(super) fn before(upstream: &H2Upstream, setting: Setting, rules: &str) -> Stage {
     let address = upstream.address();
     setting.gateway(&format!("upstreams: {{ api: {{ endpoints: [\"h2c://{address}\"]{rules} }} }}")).set()
 }

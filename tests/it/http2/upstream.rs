@@ -55,6 +55,14 @@ impl H2Upstream {
     pub fn scripted<F: Future<Output = ()> + Send + 'static>(
         script: impl Fn(Exchange) -> F + Send + Sync + 'static,
     ) -> Self {
+        Self::built(h2::server::Builder::new(), script)
+    }
+
+    /// The same, built like this.
+    pub fn built<F: Future<Output = ()> + Send + 'static>(
+        builder: h2::server::Builder,
+        script: impl Fn(Exchange) -> F + Send + Sync + 'static,
+    ) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
         listener.set_nonblocking(true).unwrap();
         let upstream = Self {
@@ -70,9 +78,9 @@ impl H2Upstream {
                 let listener = TcpListener::from_std(listener).unwrap();
                 while let Ok((stream, _)) = listener.accept().await {
                     record.connections.fetch_add(1, Ordering::SeqCst);
-                    let (record, script) = (record.clone(), Arc::clone(&script));
+                    let (record, script, builder) = (record.clone(), Arc::clone(&script), builder.clone());
                     tokio::spawn(async move {
-                        let Ok(mut connection) = h2::server::handshake(stream).await else { return };
+                        let Ok(mut connection) = builder.handshake(stream).await else { return };
                         while let Some(Ok((request, answer))) = connection.accept().await {
                             let (head, body) = request.into_parts();
                             record.heads.lock().unwrap().push(head.clone());
