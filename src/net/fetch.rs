@@ -22,7 +22,7 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -174,43 +174,33 @@ impl Fetcher {
     where
         B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
     {
-        let exchange = tokio::time::timeout(self.deadline, self.exchange(call, media_type, body)).await;
-        exchange.unwrap_or(Err(FetchFault::Deadline { uri: call.uri.clone(), deadline: self.deadline }))
-    }
-
-    async fn exchange<B>(
-        &self,
-        call: &Call<'_>,
-        media_type: Option<&'static str>,
-        body: B,
-    ) -> Result<Answered, FetchFault>
-    where
-        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
-    {
         let uri = &call.uri;
-        let (Some(host), Some(authority)) = (uri.host(), uri.authority()) else {
-            return Err(FetchFault::Address(uri.clone()));
-        };
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let https = match uri.scheme_str() {
-            Some("https") => true,
-            Some("http") if is_this_machine(host) => false,
-            Some("http") => return Err(FetchFault::InClear(uri.clone())),
-            _ => return Err(FetchFault::Address(uri.clone())),
-        };
-        let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
-        let request = request(call, media_type, body)?;
+        let exchange = tokio::time::timeout(self.deadline, async {
+            let (Some(host), Some(authority)) = (uri.host(), uri.authority()) else {
+                return Err(FetchFault::Address(uri.clone()));
+            };
+            let host = host.trim_start_matches('[').trim_end_matches(']');
+            let https = match uri.scheme_str() {
+                Some("https") => true,
+                Some("http") if is_this_machine(host) => false,
+                Some("http") => return Err(FetchFault::InClear(uri.clone())),
+                _ => return Err(FetchFault::Address(uri.clone())),
+            };
+            let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
+            let request = request(call, media_type, body)?;
 
-        let named = || authority.as_str().to_owned();
-        let connected = TcpStream::connect((host, port)).await;
-        let stream = connected.map_err(|source| FetchFault::Connect { authority: named(), source })?;
-        if !https {
-            return send(stream, request, uri).await;
-        }
-        let name = tls::server_name(&UpstreamTls::default(), host)?;
-        let shaken = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await;
-        let stream = shaken.map_err(|source| FetchFault::Handshake { authority: named(), source })?;
-        send(stream, request, uri).await
+            let named = || authority.as_str().to_owned();
+            let connected = TcpStream::connect((host, port)).await;
+            let stream = connected.map_err(|source| FetchFault::Connect { authority: named(), source })?;
+            if !https {
+                return send(stream, request, uri).await;
+            }
+            let name = tls::server_name(&UpstreamTls::default(), host)?;
+            let shaken = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await;
+            let stream = shaken.map_err(|source| FetchFault::Handshake { authority: named(), source })?;
+            send(stream, request, uri).await
+        });
+        exchange.await.unwrap_or(Err(FetchFault::Deadline { uri: uri.clone(), deadline: self.deadline }))
     }
 }
 
@@ -258,13 +248,62 @@ impl<I: Iterator<Item = io::Result<Bytes>> + Unpin> Body for Pieces<I> {
     }
 }
 
+/// A connection whose other side may answer and close before it has read all that is sent: why it did stands in the answer,
+/// and not in the fault of writing on. What is written then waits; reading goes on, and its end is the connection's.
+struct Answering<S> {
+    stream: S,
+    /// Nobody reads any more what is written.
+    is_deaf: bool,
+}
+
+impl<S> Answering<S> {
+    fn unless_deaf<T>(&mut self, done: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        match done {
+            Poll::Ready(Err(_)) => {
+                self.is_deaf = true;
+                Poll::Pending
+            }
+            done => done,
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Answering<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, to)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Answering<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.is_deaf {
+            return Poll::Pending;
+        }
+        let done = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.unless_deaf(done)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.is_deaf {
+            return Poll::Pending;
+        }
+        let done = Pin::new(&mut self.stream).poll_flush(cx);
+        self.unless_deaf(done)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
 async fn send<S, B>(stream: S, request: Request<B>, uri: &Uri) -> Result<Answered, FetchFault>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
 {
     let broken = |source| FetchFault::Exchange { uri: uri.clone(), source };
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+    let stream = TokioIo::new(Answering { stream, is_deaf: false });
+    let (mut sender, connection) = http1::handshake(stream).await.map_err(broken)?;
     let answer = async {
         let response = sender.send_request(request).await.map_err(broken)?;
         let status = response.status().as_u16();
@@ -284,10 +323,11 @@ where
     tokio::pin!(answer);
     tokio::select! {
         answer = &mut answer => answer,
-        ended = &mut connection => {
-            ended.map_err(broken)?;
-            answer.await
-        }
+        // What was answered before it broke counts.
+        ended = &mut connection => match (answer.await, ended) {
+            (Err(FetchFault::Exchange { .. }), Err(source)) => Err(broken(source)),
+            (answer, _) => answer,
+        },
     }
 }
 

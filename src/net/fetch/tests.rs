@@ -142,3 +142,28 @@ async fn silence_ends_at_the_deadline() {
     let silent = Fetcher::new(None).unwrap().within(Duration::from_millis(50)).get(&uri, None).await;
     assert!(matches!(silent, Err(FetchFault::Deadline { .. })), "{silent:?}");
 }
+
+/// Whoever refuses early need not read to the end: the answer counts, and not that writing on failed.
+#[tokio::test]
+async fn an_early_answer_to_an_upload_is_read() {
+    let upload = async |answer: &'static [u8]| {
+        let (client, mut server) = tokio::io::duplex(1 << 16);
+        let refusing = async move {
+            let mut some = vec![0; 1 << 16];
+            server.read_exact(&mut some).await.unwrap();
+            server.write_all(answer).await.unwrap();
+            // Closed with this: whatever is written from now on breaks.
+        };
+        let uri = Uri::from_static("http://127.0.0.1:8081/import");
+        let call = Call { method: Method::POST, uri: uri.clone(), proof: None, json: None, if_match: None };
+        let pieces = Pieces(std::iter::repeat_with(|| Ok(Bytes::from_static(&[b'x'; 1 << 16]))));
+        let sent = send(client, request(&call, Some("text/plain"), pieces).unwrap(), &uri);
+        tokio::join!(refusing, sent).1
+    };
+    for _ in 0..20 {
+        let answered = upload(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 4\r\n\r\nnobo").await.unwrap();
+        assert_eq!((answered.status, &*answered.body), (401, &b"nobo"[..]));
+    }
+    let broken = upload(b"").await;
+    assert!(matches!(broken, Err(FetchFault::Exchange { .. })), "{broken:?}");
+}
