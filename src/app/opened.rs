@@ -162,46 +162,40 @@ pub fn open_with(outlined: Outlined, clock: Clock) -> Result<Opened, StartFault>
 impl Waiting {
     /// Publishes the first directory; from here on requests are decided and files are watched.
     fn complete(self, directory: FirstDirectory, running: &Running) -> Result<(), Problems> {
-        let Self {
-            outlined,
-            published,
-            metrics,
-            clock,
-            tls,
-            looks,
-            admin,
-            nonces,
-            throttle,
-            usage,
-            revocations,
-            asked,
-        } = self;
         let (compiled, warnings, store) = directory.into_parts();
-        let admin_settings = outlined.settings().admin.clone();
-        let origin = store::described(&outlined.settings().directory);
-        let mut reloader = outlined.complete(compiled, &warnings, &published, Arc::clone(&metrics), clock.clone());
-        if let Some((listener, settings)) = admin.zip(admin_settings) {
+        let admin_settings = self.outlined.settings().admin.clone();
+        let origin = store::described(&self.outlined.settings().directory);
+        let mut reloader =
+            self.outlined.complete(compiled, &warnings, &self.published, Arc::clone(&self.metrics), self.clock.clone());
+        if let Some((listener, settings)) = self.admin.zip(admin_settings) {
             let control = match store {
                 Some(store) => {
                     let served = listener.local_addr().unwrap_or(settings.listen);
-                    Some(store::serve(store, &published, &metrics, usage.clone(), &settings.issuer(served))?)
+                    Some(store::serve(
+                        store,
+                        &self.published,
+                        &self.metrics,
+                        self.usage.clone(),
+                        &settings.issuer(served),
+                    )?)
                 }
                 None => None,
             };
             if let Some(control) = &control {
                 // A directory is completed once.
                 let _ = running.control.set(Arc::clone(control));
-                let _ = asked.set(Arc::downgrade(control));
-                let keeping = Arc::clone(control).keep_usage(usage.clone(), settings.usage_interval);
+                let _ = self.asked.set(Arc::downgrade(control));
+                let keeping = Arc::clone(control).keep_usage(self.usage.clone(), settings.usage_interval);
                 running.runtime.spawn(keeping);
-                running.runtime.spawn(revocations::record(Arc::clone(control), revocations));
+                running.runtime.spawn(revocations::record(Arc::clone(control), self.revocations));
             }
             let rule = settings.client_address.clone();
-            let callers = CallerJudge::new(published, rule, clock, nonces, throttle, usage.meter());
+            let callers =
+                CallerJudge::new(self.published, rule, self.clock, self.nonces, self.throttle, self.usage.meter());
             admin_listener::spawn(&running.runtime, listener, control, origin, callers, settings.behind_tls)?;
         }
-        reloader.hand_tls_to(tls);
-        running.runtime.spawn(watch::run(reloader, running.look_again.clone(), looks));
+        reloader.hand_tls_to(self.tls);
+        running.runtime.spawn(watch::run(reloader, running.look_again.clone(), self.looks));
         Ok(())
     }
 }

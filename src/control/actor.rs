@@ -63,7 +63,8 @@ impl Actor {
     pub(super) fn sender(&self) -> Option<Sender> {
         match self.kind {
             ActorKind::User { id, .. } => Some(Sender::User(id)),
-            _ => self.credential().map(Sender::Credential),
+            ActorKind::Credential { id, kind, .. } => Some(Sender::Credential(CredentialName { kind, id })),
+            ActorKind::Stranger | ActorKind::System(_) => None,
         }
     }
 
@@ -71,7 +72,7 @@ impl Actor {
     pub(super) fn user(&self) -> Option<(Id, Id)> {
         match self.kind {
             ActorKind::User { id, session, .. } => Some((id, session)),
-            _ => None,
+            ActorKind::Credential { .. } | ActorKind::Stranger | ActorKind::System(_) => None,
         }
     }
 }
