@@ -24,7 +24,6 @@ mod people;
 mod projects;
 mod query;
 mod service_accounts;
-mod strict;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -9,6 +9,7 @@ pub mod document;
 pub mod raw;
 mod resolve;
 pub mod settings;
+pub mod strict;
 pub mod units;
 mod variables;
 

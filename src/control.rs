@@ -9,6 +9,7 @@ mod api_keys;
 mod apply;
 mod audit;
 mod bootstrap;
+mod brought;
 mod commit;
 mod credentials;
 mod draw;
@@ -53,7 +54,7 @@ pub use bootstrap::{Begun, Bootstrap, BootstrapFault, KEY_VARIABLE, ORGANIZATION
 pub use commit::{Committed, SnapshotSeen};
 pub use credentials::{Credential, KeyEdit};
 pub use guards::Guards;
-pub use import::{Added, Count, Feed, Feeder, ImportFault, Imported, LARGEST_IMPORT, feed, import_into};
+pub use import::{Added, Count, Feed, Feeder, ImportFault, Imported, LARGEST_IMPORT, Turn, feed, import_into};
 pub use network_sets::{NetworkSet, NetworkSetEdit, NewNetworkSet};
 pub use organizations::{NewOrganization, OrganizationEdit};
 pub use passwords::Password;
@@ -197,8 +198,8 @@ pub struct Control {
     issuer: Arc<str>,
     published: Arc<Published>,
     refused: refused_calls::RefusedCalls,
-    /// Held by the one import that is received.
-    importing: tokio::sync::Mutex<()>,
+    /// Held by the one import that is received or made.
+    importing: Arc<tokio::sync::Mutex<()>>,
     /// Hangs up when the store is closed.
     closed: Mutex<Receiver<()>>,
 }
@@ -260,7 +261,7 @@ impl Opened {
             issuer: issuer.into(),
             published,
             refused: refused_calls::RefusedCalls::default(),
-            importing: tokio::sync::Mutex::new(()),
+            importing: Arc::default(),
             closed: Mutex::new(closed),
         }))
     }
@@ -308,16 +309,6 @@ impl Control {
         self.at_desk(move |desk| desk.commit(actor, &rules, change)).await
     }
 
-    /// The same for a change of very many rows.
-    async fn bulk_change<T: Send + 'static>(
-        &self,
-        actor: &Actor,
-        change: impl FnOnce(&mut commit::Change<'_>) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<Committed<T>, Fault> {
-        let (actor, rules) = (actor.clone(), Arc::clone(&self.rules));
-        self.at_desk(move |desk| desk.bulk_commit(actor, &rules, change)).await
-    }
-
     async fn at_desk<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut commit::Desk) -> Result<T, Fault> + Send + 'static,
@@ -337,15 +328,8 @@ impl Control {
         actor: &Actor,
         change: impl FnOnce(&mut commit::Change<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<Committed<T>, Fault> {
-        let (answer, answered) = oneshot::channel();
-        let actor = actor.clone();
-        let rules = Arc::clone(&self.rules);
-        let job: commit::Job = Box::new(move |desk| {
-            // Whoever asked may have gone.
-            let _ = answer.send(desk.rehearse(actor, &rules, change));
-        });
-        self.desk.send(job).map_err(|_| Fault::Stopping)?;
-        answered.await.unwrap_or(Err(Fault::Stopping))
+        let (actor, rules) = (actor.clone(), Arc::clone(&self.rules));
+        self.at_desk(move |desk| desk.rehearse(actor, &rules, change)).await
     }
 }
 

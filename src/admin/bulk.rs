@@ -20,7 +20,7 @@ use crate::problem::{Code, Refusal};
 /// How long the next piece of a body may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long all of them may take: the next import waits.
+/// How long all of them may take, from the import's turn on: the next one waits.
 const MOST_TIME: Duration = Duration::from_secs(15 * 60);
 
 pub(super) const OPERATIONS: &[Operation] = &[Operation {
@@ -100,9 +100,11 @@ async fn import(mut call: Call) -> Result<Answer, Fault> {
     call.control.may_import(&call.actor).await?;
     let is_rehearsal = call.query.flag("dryRun");
     let body = call.stream.get_mut().ok().and_then(Option::take).unwrap_or_default();
+    // Its time begins with its turn: nobody is to be blamed for the import before.
+    let turn = call.control.turn_to_import().await;
     let (feeder, input) = feed();
     // Reading ends with the import, also where that ends early.
-    let importing = call.control.import(&call.actor, input, is_rehearsal);
+    let importing = call.control.import(&call.actor, turn, input, is_rehearsal);
     let (done, ()) = tokio::join!(importing, pour(body, feeder));
     let done = done?;
     let mut shown = Imported::from(done.value);

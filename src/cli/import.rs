@@ -5,6 +5,7 @@
 
 mod progress;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -17,7 +18,7 @@ use crate::access::digest_secret::{REALM_FORM, is_realm};
 use crate::clock::Clock;
 use crate::config::diagnostic::{Problems, Severity};
 use crate::control::{Count, ImportFault, Imported, import_into};
-use crate::directory::bulk::{self, Bulk, HashedKey};
+use crate::directory::bulk::{self, Bulk, HashedKey, Table};
 use crate::directory::model::Organization;
 use crate::directory::sqlite::{self, StoreFault};
 use crate::directory::stored;
@@ -72,7 +73,7 @@ fn imported(args: &ImportArgs, progress: &Progress, runtime: &tokio::runtime::Ru
         Some(store) => into_store(args, store, progress),
         None => {
             let api = Api::new(args.connection.connect()?)?;
-            let bulk = read(args, progress, || runtime.block_on(api.organizations()))?;
+            let bulk = read(args, progress, |named| runtime.block_on(api.organizations(named)))?;
             let (bulk, keys) = (Rc::new(bulk.0), bulk.1);
             progress.count("sending", keys);
             let bar = progress.clone();
@@ -92,29 +93,30 @@ fn imported(args: &ImportArgs, progress: &Progress, runtime: &tokio::runtime::Ru
 fn into_store(args: &ImportArgs, store: &Path, progress: &Progress) -> Result<Value, Fault> {
     let failed =
         |source: Box<dyn std::error::Error + Send + Sync>| Fault::Store { path: store.display().to_string(), source };
-    let (bulk, _) = read(args, progress, || organizations(store).map_err(|fault| failed(Box::new(fault))))?;
+    let (bulk, _) = read(args, progress, |_| organizations(store).map_err(|fault| failed(Box::new(fault))))?;
     let keys = bulk.credentials();
     progress.count(if args.dry_run { "comparing" } else { "storing" }, keys);
     let done = import_into(store, &bulk, args.dry_run, &Clock::system(), &mut |written| progress.at(written, keys));
     match done {
         Ok(done) => Ok(answer(&done.value, args.dry_run)),
-        Err(ImportFault::Refused(problems)) => Err(Fault::Conflicting(problems)),
+        Err(ImportFault::Refused(problems)) => Err(Fault::Conflicting { problems, untold: 0 }),
         Err(fault) => Err(failed(Box::new(fault))),
     }
 }
 
-/// Reads the file; the organizations that are there are asked for where rows name them. Tells the number of lines, too.
+/// Reads the file; where it is a table, the organizations that are there are asked for, with the names that rows have for
+/// theirs where all of them have one. Tells the number of lines, too.
 fn read(
     args: &ImportArgs,
     progress: &Progress,
-    there: impl FnOnce() -> Result<Vec<Organization>, Fault>,
+    there: impl FnOnce(Option<&HashSet<String>>) -> Result<Vec<Organization>, Fault>,
 ) -> Result<(Bulk, u64), Fault> {
-    let is_table = bulk::is_table(&args.file);
-    let there = if is_table { there()? } else { Vec::new() };
     progress.begin(&format!("reading {}", args.file.display()));
-    let hash = |key: &str| hashed(key, args);
-    let read = match is_table {
-        true => bulk::table(&args.file, &there, &hash),
+    let read = match bulk::is_table(&args.file) {
+        true => {
+            let table = Table::open(&args.file).map_err(Fault::Faulty)?;
+            table.read(&there(table.organizations().as_ref())?, &|key| hashed(key, args))
+        }
         false => bulk::load(&args.file),
     };
     let (bulk, warnings) = read.map_err(Fault::Faulty)?;

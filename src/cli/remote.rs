@@ -82,8 +82,12 @@ pub enum Fault {
     #[error("nothing was imported: {}", super::check::count(.0.len(), "problem", "problems"))]
     Faulty(Problems),
     /// A file that does not go together with what is there.
-    #[error("nothing was imported: {}", super::check::count(.0.len(), "conflict", "conflicts"))]
-    Conflicting(Problems),
+    #[error("nothing was imported: {}", conflicts(problems, *untold))]
+    Conflicting {
+        problems: Problems,
+        /// How many lines are at fault besides, of which nothing was told.
+        untold: usize,
+    },
     /// A store that can't be written.
     #[error("the store `{path}` takes no import")]
     Store { path: String, source: Box<dyn std::error::Error + Send + Sync> },
@@ -103,7 +107,7 @@ impl Fault {
     /// What to do about it.
     fn way_out(&self) -> Option<String> {
         match self {
-            Self::Usage(_) | Self::Output(_) | Self::Faulty(_) | Self::Conflicting(_) | Self::Store { .. } => None,
+            Self::Usage(_) | Self::Output(_) | Self::Faulty(_) | Self::Conflicting { .. } | Self::Store { .. } => None,
             Self::Setup(fault) => fault.way_out(),
             Self::Refused { way_out, .. } => way_out.clone(),
             Self::Unreachable { source, .. } => Some(
@@ -124,6 +128,15 @@ impl Fault {
                 Some("`--api-url` names the admin listener (8081 by default), not the gateway or the metrics".into())
             }
         }
+    }
+}
+
+/// How many conflicts there are.
+fn conflicts(problems: &Problems, untold: usize) -> String {
+    let told = super::check::count(problems.len(), "conflict", "conflicts");
+    match untold {
+        0 => told,
+        untold => format!("{told}, and {untold} more lines are at fault"),
     }
 }
 
@@ -150,7 +163,7 @@ pub(super) fn told(outcome: Result<Shown, Fault>, output: Output) -> anyhow::Res
             if let (Fault::Refused { body, .. }, Output::Json) = (&fault, output) {
                 writeln!(std::io::stdout(), "{body:#}")?;
             }
-            if let Fault::Faulty(problems) | Fault::Conflicting(problems) = &fault {
+            if let Fault::Faulty(problems) | Fault::Conflicting { problems, .. } = &fault {
                 match output {
                     Output::Json => writeln!(std::io::stdout(), "{:#}", serde_json::json!({ "problems": problems }))?,
                     Output::Table => eprintln!("{}\n", problems.render(std::io::stderr().is_terminal())),

@@ -245,7 +245,7 @@ pub(super) fn begin_with(
     credential: CredentialRecord,
     after: Vec<EntryRecord>,
 ) -> Result<CredentialRecord, Fault> {
-    check_sets(change, organization, &after)?;
+    check_brought(change, organization, &after)?;
     let held = Held { organization: organization.clone(), credential, entries: Vec::new() };
     replace(change, Guards::All, held, after)
 }
@@ -258,16 +258,18 @@ pub(super) fn make(
     credential: CredentialRecord,
     mut after: Vec<EntryRecord>,
 ) -> Result<(), Fault> {
-    check_sets(change, organization, &after)?;
+    check_brought(change, organization, &after)?;
     let entries = change.rows().entries(credential.pk)?;
     keep_ages(&entries, &mut after);
     let held = Held { organization: organization.clone(), credential, entries };
     replace(change, guards, held, after).map(drop)
 }
 
-fn check_sets(change: &Change<'_>, organization: &OrganizationRecord, entries: &[EntryRecord]) -> Result<(), Fault> {
+/// The entries of a file: each once, and some may have expired.
+fn check_brought(change: &Change<'_>, organization: &OrganizationRecord, entries: &[EntryRecord]) -> Result<(), Fault> {
     let mut names = entries.iter().filter_map(|entry| entry.target.set());
-    names.try_for_each(|name| network_sets::known(change.rows(), organization, name))
+    names.try_for_each(|name| network_sets::known(change.rows(), organization, name))?;
+    entries.iter().try_for_each(|entry| check_comment(entry.comment.as_deref()))
 }
 
 /// What stays keeps its age.

@@ -12,11 +12,10 @@ use super::audit::{Event, EventType};
 use super::commit::Change;
 use super::organizations::{check_name, event_of};
 use super::rights::Rights;
-use super::{Actor, Committed, Control, Fault, Guards, people};
+use super::{Actor, Committed, Control, Fault, Guards, brought, people};
 use crate::access::credential::{AccessListMode, CredentialKind};
 use crate::access::id::Id;
 use crate::access::record::OrganizationRecord;
-use crate::access::role::Role;
 use crate::directory::Directory;
 use crate::directory::difference::{Action, Difference, Step, Subject, difference};
 use crate::directory::model::Organization;
@@ -210,7 +209,7 @@ impl Applying<'_> {
             self.applied.push(Applied::new(row.id, step));
         }
         if is_new && matches!(change.actor().kind, ActorKind::Credential { .. }) {
-            self.expect_owner(change, &row)?;
+            brought::expect_manager(self.new, change.now())?;
         }
         Ok(())
     }
@@ -220,26 +219,6 @@ impl Applying<'_> {
         let row = super::organizations::add_as(change, self.new.id, &self.new.name, self.new.mode)?;
         people::own_what_was_made(change, &row)?;
         Ok(row)
-    }
-
-    /// A credential can't manage another organization than its own: a key that owns the new one has to come with it.
-    fn expect_owner(&mut self, change: &Change<'_>, row: &OrganizationRecord) -> Result<(), Fault> {
-        let is_owner = |one: &&crate::directory::model::Credential| {
-            let listed = row.mode != AccessListMode::Required || !one.access_list.is_empty();
-            one.enabled
-                && one.expires_at > change.now()
-                && one.roles.contains(&Role::Organization("ORG_OWNER"))
-                && listed
-        };
-        match self.new.credentials.iter().any(|one| is_owner(&one)) {
-            true => Ok(()),
-            false => {
-                let detail = "nobody could manage the new organization: the calling credential can't manage another than \
-                              its own. Add an enabled key with the role ORG_OWNER, and with an access list where the \
-                              organization requires lists";
-                Err(Refusal::new(Code::MissingOneOfAttributes, detail).with("api_keys").into())
-            }
-        }
     }
 
     fn step(&self, change: &mut Change<'_>, row: &mut OrganizationRecord, step: &Step) -> Result<(), Fault> {

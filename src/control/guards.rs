@@ -142,11 +142,7 @@ pub(super) fn network_set(
     (set, after): (&NetworkSetRecord, &[Network]),
 ) -> Result<(), Fault> {
     let grows = after.iter().any(|network| !set.networks.contains(network));
-    let covers = |networks: &[Network]| networks.iter().copied().collect::<Networks>().covers_a_family();
-    if organization.mode != AccessListMode::Required && covers(after) && !covers(&set.networks) {
-        let event = Event::new(EventType::NetworkSetCoversEverything, organization.id);
-        change.record(event.detail(&*set.name))?;
-    }
+    tell_of_wide_set(change, organization, &set.name, (&set.networks, after))?;
     if organization.mode == AccessListMode::Required && grows {
         let rows = change.rows();
         let others = rows.network_sets(organization.pk)?.into_iter().filter(|one| one.pk != set.pk);
@@ -176,6 +172,20 @@ pub(super) fn network_set(
             guard(change, guards, refusal, |event| Event::on(event, &caller))
         }
     }
+}
+
+/// Records that a network set comes to admit everybody, where that is allowed.
+pub(super) fn tell_of_wide_set(
+    change: &mut Change<'_>,
+    organization: &OrganizationRecord,
+    name: &str,
+    (before, after): (&[Network], &[Network]),
+) -> Result<(), Fault> {
+    let covers = |networks: &[Network]| networks.iter().copied().collect::<Networks>().covers_a_family();
+    if organization.mode == AccessListMode::Required || !covers(after) || covers(before) {
+        return Ok(());
+    }
+    change.record(Event::new(EventType::NetworkSetCoversEverything, organization.id).detail(name))
 }
 
 /// Whether networks may be at least half of a family; what is counted twice makes it no less.

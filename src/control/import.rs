@@ -16,7 +16,7 @@ use super::rights::Rights;
 use super::{Actor, Committed, Control, Fault, Limits, OpenFault, Rules};
 use crate::access::id::Id;
 use crate::clock::Clock;
-use crate::config::diagnostic::Problems;
+use crate::config::diagnostic::{Problems, Severity};
 use crate::directory::bulk::{Bulk, ReceiveFault, receive};
 use crate::directory::sqlite::{self, Rows, Store};
 use crate::problem::{Code, Refusal};
@@ -104,37 +104,58 @@ impl Control {
         self.read(move |rows| Rights::of(rows, &actor)?.make_organizations()).await
     }
 
-    /// Adds what is received, or only tells what it would be. Imports are received one after the other.
+    /// Waits until no other import is received or made.
+    pub async fn turn_to_import(&self) -> Turn {
+        Turn { _held: Arc::clone(&self.importing).lock_owned().await }
+    }
+
+    /// Adds what is received, or only tells what it would be.
     ///
     /// # Errors
     /// `IMPORT_REFUSED` with every line that is at fault, or another [`Fault`].
     pub async fn import(
         self: &Arc<Self>,
         actor: &Actor,
+        turn: Turn,
         input: Feed,
         is_rehearsal: bool,
     ) -> Result<Committed<Imported>, Fault> {
-        // Each holds all that it received in memory.
-        let _turn = self.importing.lock().await;
-        let received = tokio::task::spawn_blocking(move || receive(std::io::BufReader::with_capacity(1 << 16, input)));
-        let bulk = received.await.map_err(|_| Fault::Stopping)?.map_err(refused)?;
+        // The turn goes along with the work, which goes on where whoever asked for it has gone.
+        let receiving = tokio::task::spawn_blocking(move || {
+            let received = receive(std::io::BufReader::with_capacity(1 << 16, input));
+            (received, turn)
+        });
+        let (received, turn) = receiving.await.map_err(|_| Fault::Stopping)?;
+        let bulk = received.map_err(refused)?;
+        let (actor, rules) = (actor.clone(), Arc::clone(&self.rules));
         if is_rehearsal {
-            let (actor, rules) = (actor.clone(), Arc::clone(&self.rules));
+            let now = self.clock.now();
             return self
                 .read(move |rows| {
-                    let plan = compared::plan(rows, &actor, &rules, &bulk)?;
+                    let _turn = turn;
+                    let plan = compared::plan(rows, &actor, &rules, &bulk, now)?;
                     let plan = plan.map_err(|conflicts| told(&bulk, &conflicts))?;
                     Ok(Committed { value: plan.imported, revision: rows.revision()? })
                 })
                 .await;
         }
-        self.bulk_change(actor, move |change| {
-            let plan = compared::plan(change.rows(), change.actor(), change.rules(), &bulk)?;
-            let plan = plan.map_err(|conflicts| told(&bulk, &conflicts))?;
-            written::write(change, &bulk, plan, &mut |_| {})
+        self.at_desk(move |desk| {
+            let _turn = turn;
+            desk.bulk_commit(actor, &rules, |change| {
+                let plan = compared::plan(change.rows(), change.actor(), change.rules(), &bulk, change.now())?;
+                let plan = plan.map_err(|conflicts| told(&bulk, &conflicts))?;
+                written::write(change, &bulk, plan, &mut |_| {})
+            })
         })
         .await
     }
+}
+
+/// The turn of one import. Each holds all that it received in memory: there is one at a time, and the next one begins where
+/// this is let go.
+#[derive(Debug)]
+pub struct Turn {
+    _held: tokio::sync::OwnedMutexGuard<()>,
 }
 
 /// Why nothing was imported into a store that nobody serves.
@@ -175,21 +196,25 @@ pub fn import_into(
         let problems = conflicts.into_iter().map(|one| bulk.problem(one.id, one.message));
         ImportFault::Refused(problems.collect::<Problems>().sorted())
     };
-    if is_rehearsal {
-        let look = |rows: Rows<'_>| -> Result<_, Fault> {
-            Ok((compared::plan(rows, &actor, &rules, bulk)?, rows.revision()?))
-        };
-        // A look makes no file.
-        let (plan, revision) = match path.exists() {
+    let look = |rows: Rows<'_>| -> Result<_, Fault> {
+        Ok((compared::plan(rows, &actor, &rules, bulk, clock.now())?, rows.revision()?))
+    };
+    let is_there = path.exists();
+    // Neither a look nor what is refused makes a file.
+    if is_rehearsal || !is_there {
+        let (plan, revision) = match is_there {
             true => sqlite::read(path, look)?.ok_or(Fault::Stopping)?,
             false => sqlite::read_blank(clock.now(), look)?,
         };
-        return Ok(Committed { value: plan.map_err(refused)?.imported, revision });
+        let imported = plan.map_err(refused)?.imported;
+        if is_rehearsal {
+            return Ok(Committed { value: imported, revision });
+        }
     }
     let store = Store::open(path, clock.now()).map_err(OpenFault::from)?;
     let mut desk = Desk::new(store, clock.clone())?;
     // Nobody else writes: this process holds the store's lock.
-    let plan = compared::plan(desk.rows(), &actor, &rules, bulk)?.map_err(refused)?;
+    let plan = compared::plan(desk.rows(), &actor, &rules, bulk, clock.now())?.map_err(refused)?;
     Ok(desk.bulk_commit(actor.clone(), &rules, |change| written::write(change, bulk, plan, progress))?)
 }
 
@@ -199,32 +224,38 @@ fn refused(fault: ReceiveFault) -> Fault {
             Some(refusal) => refusal.clone().into(),
             None => Refusal::new(Code::InvalidJson, "The import ended early; nothing was imported.").into(),
         },
-        ReceiveFault::Faulty(problems) => {
-            let lines = problems.iter().map(|one| (one.place.line, one.message.clone()));
-            faults_in_lines(lines.collect()).into()
+        ReceiveFault::Faulty { problems, more } => {
+            let errors = problems.iter().filter(|one| one.severity == Severity::Error);
+            faults_in_lines(errors.map(|one| (one.place.line, one.message.clone())).collect(), more).into()
         }
     }
 }
 
 fn told(bulk: &Bulk, conflicts: &[Conflict]) -> Fault {
     let lines = conflicts.iter().map(|one| (bulk.problem(one.id, "").place.line, one.message.clone()));
-    faults_in_lines(lines.collect()).into()
+    faults_in_lines(lines.collect(), 0).into()
 }
 
-/// Each line that is at fault, as far as an answer holds them.
-fn faults_in_lines(mut lines: Vec<(usize, String)>) -> Refusal {
-    lines.sort();
-    let detail = match lines.len() {
-        1 => "One line of the import is at fault; nothing was imported.".to_owned(),
-        count if count > MOST_TOLD => {
+/// Each line that is at fault, as far as an answer holds them; `more` of them nobody kept. How many they are is the parameter.
+fn faults_in_lines(mut faults: Vec<(usize, String)>, more: usize) -> Refusal {
+    faults.sort();
+    faults.dedup();
+    let lines = |faults: &[(usize, String)]| faults.chunk_by(|one, other| one.0 == other.0).count();
+    let count = lines(&faults) + more;
+    let is_cut = more > 0 || faults.len() > MOST_TOLD;
+    faults.truncate(MOST_TOLD);
+    let detail = match (count, is_cut) {
+        (1, _) => "One line of the import is at fault; nothing was imported.".to_owned(),
+        (count, true) => {
+            let named = lines(&faults);
             format!(
-                "{count} lines of the import are at fault, of which the first {MOST_TOLD} are named; nothing was imported."
+                "{count} lines of the import are at fault, of which the first {named} are named; nothing was imported."
             )
         }
-        count => format!("{count} lines of the import are at fault; nothing was imported."),
+        (count, false) => format!("{count} lines of the import are at fault; nothing was imported."),
     };
-    let fields = lines.into_iter().take(MOST_TOLD).map(|(line, message)| (format!("line {line}"), message));
-    Refusal { fields: fields.collect(), ..Refusal::new(Code::ImportRefused, detail) }
+    let fields = faults.into_iter().map(|(line, message)| (format!("line {line}"), message));
+    Refusal { fields: fields.collect(), ..Refusal::new(Code::ImportRefused, detail).with(count) }
 }
 
 #[cfg(test)]

@@ -207,6 +207,7 @@ pub(super) fn add(
     row.pk = change.store().add_network_set(organization.pk, &row)?;
     change.touch_network_set(organization.id, &row.name);
     record(change, EventType::NetworkSetCreated, &row, difference(&[], &row.networks))?;
+    guards::tell_of_wide_set(change, organization, &row.name, (&[], &row.networks))?;
     Ok(row)
 }
 
@@ -283,8 +284,19 @@ fn difference(before: &[Network], after: &[Network]) -> String {
     text
 }
 
-/// The content of a request, each network once and in order.
-fn check(change: &Change<'_>, mut edit: NetworkSetEdit, before: usize) -> Result<NetworkSetEdit, Fault> {
+/// The content of a request, each network once and in order, and no more of them than are allowed.
+fn check(change: &Change<'_>, edit: NetworkSetEdit, before: usize) -> Result<NetworkSetEdit, Fault> {
+    let edit = check_content(edit)?;
+    let (count, most) = (edit.networks.len(), change.limits().entries_per_list);
+    if count > most && count > before {
+        let detail = format!("The set would have {count} networks; {most} are allowed.");
+        return Err(Refusal::new(Code::LimitReached, detail).with(most).into());
+    }
+    Ok(edit)
+}
+
+/// The same, however many they are.
+pub(super) fn check_content(mut edit: NetworkSetEdit) -> Result<NetworkSetEdit, Fault> {
     let mut seen = BTreeMap::new();
     for (at, network) in edit.networks.iter().enumerate() {
         if let Some(first) = seen.insert(*network, at) {
@@ -292,18 +304,15 @@ fn check(change: &Change<'_>, mut edit: NetworkSetEdit, before: usize) -> Result
             return Err(Refusal::new(Code::DuplicateAddressesInInput, detail).with(network).into());
         }
     }
-    let (count, most) = (edit.networks.len(), change.limits().entries_per_list);
-    if count > most && count > before {
-        let detail = format!("The set would have {count} networks; {most} are allowed.");
-        return Err(Refusal::new(Code::LimitReached, detail).with(most).into());
-    }
     edit.networks = seen.into_keys().collect();
     check_comment(edit.comment.as_deref())?;
     let legal = |text: &str| (1..=LONGEST_OWNER).contains(&text.chars().count()) && !text.chars().any(char::is_control);
     match edit.owner.as_deref().is_none_or(legal) {
         true => Ok(edit),
         false => {
-            let wrong = format!("an owner has 1 to {LONGEST_OWNER} characters and no control characters");
+            let wrong = format!(
+                "an owner has 1 to {LONGEST_OWNER} characters and no control characters; leave out one that is not known"
+            );
             Err(Refusal::field(Code::InvalidAttribute, "owner", wrong).into())
         }
     }

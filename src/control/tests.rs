@@ -36,6 +36,17 @@ fn commit<T>(desk: &mut Desk, change: impl FnOnce(&mut Change<'_>) -> Result<T, 
     desk.commit(Actor::system("test"), &rules(), change).map(|made| made.value)
 }
 
+/// A store that is served, and published to nobody who decides by it.
+pub(super) fn served(folder: &Path) -> std::sync::Arc<super::Control> {
+    let (rules, bootstrap) = (rules(), super::Bootstrap::default());
+    let opened = super::Opened::new(&folder.join("store.db"), rules, bootstrap, &Clock::manual(NOW)).unwrap();
+    let settings = std::sync::Arc::new(crate::gate::judge::tests::gateway());
+    let published = crate::live::published::Published::new(settings, std::sync::Arc::default()).unwrap();
+    published.publish_snapshot(std::sync::Arc::clone(opened.snapshot())).unwrap();
+    let usage = super::UsageSource { usage: crate::live::usage::Usage::ignored(), told: Box::new(|_| ()) };
+    opened.serve(published, Box::new(|_: &_, _| ()), usage, "https://a.example.com").unwrap()
+}
+
 /// With Digest on.
 fn rules() -> super::Rules {
     super::Rules { digest_realm: Some("Portcullis".into()), ..super::Rules::default() }

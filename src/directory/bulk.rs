@@ -20,7 +20,10 @@ use crate::access::id::Id;
 use crate::config::diagnostic::{Place, Problem, Problems};
 
 pub use lines::{ReceiveFault, receive};
-pub use table::{HashKey, HashedKey, is_table, table};
+pub use table::{HashKey, HashedKey, Table, is_table};
+
+/// Entries of one list, and networks of one set: the store's own limit is asked later.
+const MOST_ENTRIES: u32 = 100_000;
 
 /// What is to be added.
 pub struct Bulk {

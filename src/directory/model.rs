@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::access::credential::{AccessListMode, CredentialKind, Enforcement, Fingerprint, Grants};
 use crate::access::digest_secret::{DigestSecret, DigestUser};
 use crate::access::id::Id;
-use crate::access::network::Network;
+use crate::access::network::{Network, Networks};
 use crate::access::record::AccountRecord;
 use crate::access::role::{Role, grants};
 use crate::access::snapshot::{
@@ -222,6 +222,16 @@ impl Organization {
             }
         }
         self.credentials = credentials;
+    }
+
+    /// Whether a list admits every address of a family, expired entries included.
+    pub fn covers_a_family(&self, list: &[Entry]) -> bool {
+        let networks = || list.iter().flat_map(|entry| self.networks_of(entry));
+        // Of n networks that cover everything together, one is at least an n-th of it.
+        let count = networks().count().max(1);
+        let widest = u8::try_from(count.ilog2() + 1).unwrap_or(u8::MAX);
+        networks().any(|network| network.prefix_len() <= widest)
+            && networks().copied().collect::<Networks>().covers_a_family()
     }
 
     /// The networks that an entry admits.

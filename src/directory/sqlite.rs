@@ -28,7 +28,6 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use crate::access::snapshot::Snapshot;
 use crate::clock::Timestamp;
 
-pub use bulk::Inserter;
 pub use compile::CompileFault;
 pub use tokens::{PresentedSecret, SigningKeyRow};
 

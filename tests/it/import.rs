@@ -190,3 +190,65 @@ fn a_store_that_is_served_is_not_written_from_beside() {
     assert_eq!(run(&office, &["import", "exported.yaml"]).0, 0, "what is exported is there");
     wait_for("the gateway", || office.through(&key("aaaaaaaa")).0 == 200);
 }
+
+/// More lines than an answer names are counted all the same.
+#[test]
+fn a_thousand_conflicts_and_more_are_counted() {
+    let office = Office::open();
+    let organization = &office.organization;
+    let head = format!(
+        "limits: {{ entries_per_list: 200 }}\norganizations:\n- id: {organization}\n  name: acme\n  \
+         require_access_list: false\n  api_keys:\n"
+    );
+    let key = |number: usize| {
+        format!(
+            "  - {{ id: {number:024x}, secret_sha256: '{number:064x}', access_list: [{{ cidr: 10.0.0.0/8, comment: \"\\a\" }}] }}\n"
+        )
+    };
+    write(&office, "many.yaml", &(head + &(1..=1_100).map(key).collect::<String>()));
+    let (code, _, err) = run(&office, &["import", "many.yaml"]);
+    // The organization's line says that there would be too many keys.
+    assert!(
+        code == 1 && err.contains("1000 conflicts, and 101 more lines are at fault"),
+        "{}",
+        &err[err.len() - 300..]
+    );
+}
+
+/// Whoever is refused before all is sent is told why, however much there was to send.
+#[test]
+fn an_early_refusal_is_told_as_what_it_is() {
+    let office = Office::open();
+    let plain = office.key("[\"ORG_READ_ONLY\"]");
+    let organization = &office.organization;
+    let key = |number: usize| format!("  - {{ id: {number:024x}, secret_sha256: '{number:064x}' }}\n");
+    let text = format!(
+        "organizations:\n- id: {organization}\n  name: acme\n  require_access_list: false\n  api_keys:\n{}",
+        (1..=20_000).map(key).collect::<String>()
+    );
+    write(&office, "many.yaml", &text);
+    for (pair, told) in [(&*plain.pair, "INSUFFICIENT_ROLE"), ("nobodyis:1", "INVALID_CREDENTIALS")] {
+        let (code, _, err) = run(&office, &["import", "many.yaml", "--key", pair]);
+        assert!(code == 1 && err.contains(told), "{err}");
+    }
+}
+
+/// Of an organization that no row names nothing is asked but its name.
+#[test]
+fn rows_of_a_table_name_their_organization() {
+    let office = Office::open();
+    let rows = |named: &str| {
+        table(&["aaaaaaaa"])
+            .replace("public_key", "organization,public_key")
+            .replace("aaaaaaaa", &format!("{named},aaaaaaaa"))
+    };
+    write(&office, "keys.csv", &rows("nobody"));
+    let (code, _, err) = run(&office, &["import", "keys.csv"]);
+    assert!(code == 78 && err.contains("there is no organization `nobody`"), "{err}");
+    for named in [office.organization.as_str(), office.own("GET", "", "").json()["name"].as_str().unwrap()] {
+        write(&office, "keys.csv", &rows(named));
+        let (code, out, err) = run(&office, &["import", "keys.csv"]);
+        assert_eq!(code, 0, "{out}{err}");
+    }
+    assert_eq!(office.through(&key("aaaaaaaa")).0, 200);
+}

@@ -11,8 +11,8 @@ use crate::access::credential::Enforcement;
 use crate::access::id::Id;
 use crate::access::record::SecretRecord;
 use crate::access::role::Role;
-use crate::admin::strict::Strict;
 use crate::clock::Timestamp;
+use crate::config::strict::Strict;
 use crate::control::{Credential, Fault, GrantedRole};
 use crate::problem::{Code, Refusal};
 

@@ -1,5 +1,6 @@
 //! An import by the admin API: its lines are sent as they are made, and what is refused is told by the places in the file.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use super::Fault;
 use super::api::Api;
 use crate::access::credential::AccessListMode;
 use crate::access::id::Id;
-use crate::config::diagnostic::Problems;
+use crate::config::diagnostic::{Place, Problem, Problems};
 use crate::directory::bulk::Bulk;
 use crate::directory::model::{NetworkSet, Organization, Project};
 use crate::net::fetch::Upload;
@@ -23,11 +24,23 @@ const PATIENCE: Duration = Duration::from_secs(60 * 60);
 const PIECE: usize = 1 << 16;
 
 impl Api {
-    /// Every organization that the caller sees, with its projects and network sets.
-    pub(in crate::cli) async fn organizations(&self) -> Result<Vec<Organization>, Fault> {
+    /// Every organization that the caller sees; of those that are named (where none is, of the only one) with all but its
+    /// credentials.
+    pub(in crate::cli) async fn organizations(
+        &self,
+        named: Option<&HashSet<String>>,
+    ) -> Result<Vec<Organization>, Fault> {
         let mut seen = Vec::new();
-        for one in self.items("/orgs").await? {
+        let all = self.items("/orgs").await?;
+        let is_only = all.len() == 1;
+        for one in all {
             let id = self.id_of(&one)?;
+            let name: Arc<str> = one["name"].as_str().unwrap_or_default().into();
+            let is_meant = named.map_or(is_only, |named| named.contains(&*name) || named.contains(&id.to_string()));
+            if !is_meant {
+                seen.push(unasked(id, name));
+                continue;
+            }
             let settings = self.get(&format!("/orgs/{id}/settings")).await?;
             let mode = match settings["apiAccessListMode"].as_str() {
                 Some("off") => AccessListMode::Off,
@@ -42,7 +55,6 @@ impl Api {
             }
             let sets = self.items(&format!("/orgs/{id}/networkSets")).await?;
             let network_sets = sets.iter().map(network_set).collect::<Option<_>>().ok_or_else(|| self.stranger())?;
-            let name = one["name"].as_str().unwrap_or_default().into();
             let hours = settings["maxServiceAccountSecretValidityInHours"].as_u64();
             let secret_hours = hours.and_then(|hours| u32::try_from(hours).ok());
             let credentials = Vec::new();
@@ -71,11 +83,17 @@ impl Api {
         let upload = Upload { media_type: "application/x-ndjson", pieces };
         match self.patient(PATIENCE).upload(path, upload).await {
             Err(Fault::Refused { code, body, .. }) if code == "IMPORT_REFUSED" => {
-                Err(Fault::Conflicting(located(bulk, &body)))
+                Err(Fault::Conflicting { problems: located(bulk, &body), untold: untold(&body) })
             }
             answered => answered,
         }
     }
+}
+
+/// An organization of which nothing is needed but that there is one of this name.
+fn unasked(id: Id, name: Arc<str>) -> Organization {
+    let (projects, network_sets, credentials) = (Vec::new(), Vec::new(), Vec::new());
+    Organization { id, name, mode: AccessListMode::Off, secret_hours: None, projects, network_sets, credentials }
 }
 
 /// A network set as it is shown.
@@ -90,16 +108,30 @@ fn network_set(shown: &Value) -> Option<NetworkSet> {
     })
 }
 
+/// How many lines are at fault of which the answer tells nothing.
+fn untold(body: &Value) -> usize {
+    let all: Option<usize> = body["parameters"][0].as_str().and_then(|count| count.parse().ok());
+    let fields = body["badRequestDetail"]["fields"].as_array().into_iter().flatten();
+    let told: HashSet<&str> = fields.filter_map(|field| field["field"].as_str()).collect();
+    all.unwrap_or(0).saturating_sub(told.len())
+}
+
 /// What was refused, at its places in the file.
 fn located(bulk: &Bulk, body: &Value) -> Problems {
     let ids: Vec<Id> = bulk.in_order().collect();
     let fields = body["badRequestDetail"]["fields"].as_array().into_iter().flatten();
-    let problem = |field: &Value| {
+    let id_of = |field: &Value| {
         let line = field["field"].as_str()?.strip_prefix("line ")?.parse::<usize>().ok()?;
-        let message = super::shown::plain(field["description"].as_str()?);
-        Some(bulk.problem(*ids.get(line.checked_sub(1)?)?, message))
+        ids.get(line.checked_sub(1)?).copied()
     };
-    fields.filter_map(problem).collect::<Problems>().sorted()
+    let problem = |field: &Value| {
+        let message = super::shown::plain(field["description"].as_str().unwrap_or_default());
+        match id_of(field) {
+            Some(id) => bulk.problem(id, message),
+            None => Problem::error(Place::file("the import"), message),
+        }
+    };
+    fields.map(problem).collect::<Problems>().sorted()
 }
 
 /// The lines of an import in pieces of about [`PIECE`] bytes.

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::super::audit::{Event, EventType};
 use super::super::commit::Change;
 use super::super::credentials::{self, KeyEdit, apply, check_description};
-use super::super::network_sets::{self, NetworkSetEdit, NewNetworkSet};
+use super::super::network_sets::{self, NewNetworkSet};
 use super::super::organizations::check_name;
 use super::super::rights::Rights;
-use super::super::{Fault, Guards, access_lists, api_keys, draw, projects, recent_use, service_accounts};
+use super::super::{Fault, Guards, access_lists, api_keys, brought, projects, recent_use, service_accounts};
 use crate::access::credential::CredentialKind;
 use crate::access::digest_secret::DigestSecret;
 use crate::access::id::Id;
@@ -17,14 +17,8 @@ use crate::access::record::{
     ProjectRecord, SecretRecord,
 };
 use crate::directory::difference::Action;
-use crate::directory::model::{Account, ClientSecret, Credential, NetworkSet, Organization};
+use crate::directory::model::{Account, ClientSecret, Credential, Organization};
 use crate::problem::{Code, Refusal};
-
-/// What is shown of a private key that nobody here has ever seen.
-const UNSEEN: &str = "********-****-****-************";
-
-/// What is shown of such a secret of a service account.
-const UNSEEN_SECRET: &str = "pcl_sa_sk_…";
 
 /// The attribute of a directory file that holds credentials of a kind.
 pub(super) fn attribute(kind: CredentialKind) -> &'static str {
@@ -68,17 +62,12 @@ pub(super) fn network_set(
     action: Action,
 ) -> Result<(), Fault> {
     let held = change.rows().network_set(row.pk, name)?;
-    let content = |set: &NetworkSet| NetworkSetEdit {
-        networks: set.networks.clone(),
-        owner: set.owner.as_deref().map(str::to_owned),
-        comment: set.comment.as_deref().map(str::to_owned),
-    };
     let set = || found(new.network_sets.iter().find(|one| one.name == *name));
     match (action, held) {
         (Action::Delete, held) => network_sets::remove(change, &found(held)?),
-        (_, Some(held)) => network_sets::replace(change, guards, row, held, content(set()?)).map(drop),
+        (_, Some(held)) => network_sets::replace(change, guards, row, held, brought::content(set()?)).map(drop),
         (_, None) => {
-            let new = NewNetworkSet { name: name.to_string(), content: content(set()?) };
+            let new = NewNetworkSet { name: name.to_string(), content: brought::content(set()?) };
             network_sets::add(change, row, new).map(drop)
         }
     }
@@ -95,7 +84,7 @@ pub(super) fn create_credential(
     (of, kind, id): (&Organization, CredentialKind, Id),
 ) -> Result<(), Fault> {
     let new = wanted(of, kind, id)?;
-    let name = match (kind, &*new.name) {
+    let name = match (kind, brought::name_of(new)) {
         (CredentialKind::ServiceAccount, name) => {
             service_accounts::expect_room(change, organization)?;
             check_name("name", name)?;
@@ -103,8 +92,6 @@ pub(super) fn create_credential(
         }
         (CredentialKind::ApiKey, name) => {
             api_keys::expect_room(change, organization)?;
-            // A store has a description of each.
-            let name = if name.is_empty() { new.public_key.as_deref().unwrap_or("imported") } else { name };
             check_description("description", name)?;
             name
         }
@@ -131,7 +118,7 @@ pub(super) fn create_credential(
     change.store().set_roles(row.pk, &new.roles)?;
     if let Some(account) = &new.account {
         service_accounts::check_subject(account.about.subject.as_ref())?;
-        change.store().put_account(row.pk, &described(new, &account.about, ""))?;
+        change.store().put_account(row.pk, &brought::described(new, &account.about, ""))?;
     }
     secrets(change, &row, new)?;
     change.record(Event::on(EventType::KeyCreated, &row).detail(&row.name))?;
@@ -140,16 +127,6 @@ pub(super) fn create_credential(
     }
     let entries = access_list(change, of, new);
     access_lists::begin_with(change, organization, row, entries).map(drop)
-}
-
-/// An account's description is never empty: what a file does not say is what was there, or the name.
-fn described(new: &Credential, about: &AccountRecord, before: &str) -> AccountRecord {
-    let description = match (&*about.description, before) {
-        ("", "") => &new.name,
-        ("", before) => before,
-        (text, _) => text,
-    };
-    AccountRecord { description: description.to_owned(), subject: about.subject.clone() }
 }
 
 pub(super) fn update_credential(
@@ -180,7 +157,7 @@ pub(super) fn update_credential(
     let key = match &new.account {
         Some(account) => {
             let description = change.rows().account(key.row.pk)?.description;
-            let AccountRecord { description, subject } = described(new, &account.about, &description);
+            let AccountRecord { description, subject } = brought::described(new, &account.about, &description);
             service_accounts::describe(change, key, Some(description), Some(subject))?
         }
         None => key,
@@ -196,15 +173,7 @@ pub(super) fn update_credential(
 }
 
 fn access_list(change: &Change<'_>, of: &Organization, new: &Credential) -> Vec<EntryRecord> {
-    let entries = of.list(new).into_iter();
-    entries
-        .map(|(target, entry)| EntryRecord {
-            target,
-            comment: entry.comment.as_deref().map(str::to_owned),
-            expires_at: entry.expires_at,
-            created_at: change.now(),
-        })
-        .collect()
+    of.list(new).into_values().map(|one| brought::entry(of, one, change.now())).collect()
 }
 
 /// Makes the secrets those of the file; tells whether any differed.
@@ -247,26 +216,13 @@ fn key_secrets(change: &mut Change<'_>, row: &CredentialRecord, new: &Credential
         change.record(Event::on(EventType::SecretDeleted, row).detail(secret.shown.clone()))?;
     }
     for at in coming {
-        let secret = SecretRecord {
-            id: secret_id(at)?,
-            fingerprint: new.fingerprints[at],
-            digest: new.digest_of(at).cloned(),
-            shown: UNSEEN.to_owned(),
-            created_at: change.now(),
-        };
+        let secret = brought::private_key(new, at, change.now())?;
         change.store().add_secret(row.pk, &secret)?;
         if row.revision != change.revision() || !gone.is_empty() {
             change.record(Event::on(EventType::SecretAdded, row).detail(secret.shown))?;
         }
     }
     Ok(true)
-}
-
-/// Secrets of one second are in the order of their ids: those of a file stay in its order.
-fn secret_id(at: usize) -> Result<Id, Fault> {
-    let mut bytes = *draw::id()?.as_bytes();
-    bytes[0] = bytes[0] >> 1 | if at == 0 { 0 } else { 0x80 };
-    Ok(Id::from_bytes(bytes))
 }
 
 fn client_secrets(change: &mut Change<'_>, row: &CredentialRecord, account: &Account) -> Result<bool, Fault> {
@@ -283,30 +239,16 @@ fn client_secrets(change: &mut Change<'_>, row: &CredentialRecord, account: &Acc
         return Ok(false);
     }
     let hours = change.rows().organization(row.organization)?.map_or(0, |organization| organization.secret_hours);
-    let latest = change.now().unix_seconds().saturating_add(i64::from(hours) * 3600);
-    if coming.iter().any(|one| one.expires_at.unix_seconds() > latest) {
-        let wrong = format!("a secret would last longer than the {hours} hours that the organization allows");
-        return Err(Refusal::field(Code::InvalidAttribute, "secrets", wrong).into());
-    }
+    brought::check_ends(coming.iter().map(|one| one.expires_at), hours, change.now())?;
     change.touch_credential(row.pk)?;
     for one in gone {
         change.store().remove_secret(row.pk, one.secret.id)?;
         change.record(Event::on(EventType::SecretDeleted, row).detail(one.secret.shown.clone()))?;
     }
     for one in coming {
-        let secret = SecretRecord {
-            id: match one.id {
-                Some(id) => id,
-                None => draw::id()?,
-            },
-            fingerprint: one.sha256,
-            digest: None,
-            shown: UNSEEN_SECRET.to_owned(),
-            created_at: change.now(),
-        };
-        let record = ClientSecretRecord { secret, expires_at: one.expires_at, last_used_at: None };
+        let record = brought::client_secret(one, change.now())?;
         change.store().add_client_secret(row.pk, &record)?;
-        change.record(Event::on(EventType::SecretAdded, row).detail(UNSEEN_SECRET))?;
+        change.record(Event::on(EventType::SecretAdded, row).detail(record.secret.shown))?;
     }
     if account.about.subject.is_none() && !new.iter().any(|one| one.expires_at > change.now()) {
         // It can do nothing any more: where it was the last owner, nobody can.

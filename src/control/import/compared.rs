@@ -1,10 +1,12 @@
 //! What an import would add to a store, or everything that keeps it from being added. Reads, and writes nothing.
 
+use super::super::access_lists::check_comment;
 use super::super::actor::{Actor, ActorKind};
 use super::super::rights::Rights;
-use super::super::{Fault, Rules};
+use super::super::service_accounts::{LONGEST_SECRET, check_subject};
+use super::super::{Fault, Rules, brought, network_sets};
 use super::{Conflict, Imported};
-use crate::access::credential::{AccessListMode, CredentialKind, Fingerprint};
+use crate::access::credential::{CredentialKind, Fingerprint};
 use crate::access::digest_secret::DigestSecret;
 use crate::access::id::Id;
 use crate::access::network::Network;
@@ -43,7 +45,7 @@ struct Comparing<'r> {
     actor: &'r Actor,
     rules: &'r Rules,
     bulk: &'r Bulk,
-    /// Nothing of a key has to be looked for in a store that has none.
+    now: Timestamp,
     has_keys: bool,
     conflicts: Vec<Conflict>,
     imported: Imported,
@@ -58,12 +60,13 @@ pub(super) fn plan(
     actor: &Actor,
     rules: &Rules,
     bulk: &Bulk,
+    now: Timestamp,
 ) -> Result<Result<Plan, Vec<Conflict>>, Fault> {
     let rights = Rights::of(rows, actor)?;
     rights.make_organizations()?;
     let has_keys = rows.has_credentials()?;
     let (conflicts, imported) = (Vec::new(), Imported::default());
-    let mut comparing = Comparing { rows, rights, actor, rules, bulk, has_keys, conflicts, imported };
+    let mut comparing = Comparing { rows, rights, actor, rules, bulk, now, has_keys, conflicts, imported };
     let mut organizations = Vec::with_capacity(bulk.directory.organizations.len());
     for organization in &bulk.directory.organizations {
         organizations.push(comparing.organization(organization)?);
@@ -75,6 +78,18 @@ pub(super) fn plan(
 impl Comparing<'_> {
     fn conflict(&mut self, id: Id, message: impl Into<String>) {
         self.conflicts.push(Conflict { id, message: message.into() });
+    }
+
+    /// What a single call would be refused for is a conflict.
+    fn expect<T>(&mut self, id: Id, about: impl FnOnce() -> String, checked: Result<T, Fault>) -> Result<(), Fault> {
+        match checked {
+            Ok(_) => Ok(()),
+            Err(Fault::Refused(refusal)) => {
+                self.conflict(id, about() + refusal.detail.trim_end_matches('.'));
+                Ok(())
+            }
+            Err(fault) => Err(fault),
+        }
     }
 
     fn organization(&mut self, new: &Organization) -> Result<Planned, Fault> {
@@ -92,12 +107,14 @@ impl Comparing<'_> {
             },
             None => {
                 self.imported.comes("organization", new.id, &new.name);
-                self.manageable(new);
+                if matches!(self.actor.kind, ActorKind::Credential { .. }) {
+                    self.expect(new.id, String::new, brought::expect_manager(new, self.now))?;
+                }
             }
         }
         let there = row.as_ref().map(|row| stored::organization(self.rows, row)).transpose()?;
         let projects = self.projects(new, row.as_ref())?;
-        let network_sets = self.network_sets(new, there.as_ref());
+        let network_sets = self.network_sets(new, there.as_ref())?;
         let (mut credentials, mut keys) = (Vec::new(), 0);
         for (at, key) in new.credentials.iter().enumerate() {
             let is_new = self.credential(new, there.as_ref(), key)?;
@@ -144,29 +161,16 @@ impl Comparing<'_> {
     }
 
     fn settings(&mut self, new: &Organization, row: &OrganizationRecord) {
-        let different = [("name", row.name != *new.name), ("require_access_list", row.mode != new.mode)];
+        let different = [
+            ("name", row.name != *new.name),
+            ("require_access_list", row.mode != new.mode),
+            (
+                "max_service_account_secret_validity_in_hours",
+                new.secret_hours.is_some_and(|hours| hours != row.secret_hours),
+            ),
+        ];
         if let Some(names) = named(&different) {
             self.conflict(new.id, format!("organization {} is there with another {names}; {WAY_OUT}", new.id));
-        }
-    }
-
-    /// A credential can't manage another organization than its own: a key that owns the new one has to come with it.
-    fn manageable(&mut self, new: &Organization) {
-        if !matches!(self.actor.kind, ActorKind::Credential { .. }) {
-            return;
-        }
-        let owns = |key: &Credential| {
-            key.enabled
-                && key.roles.contains(&Role::Organization("ORG_OWNER"))
-                && (new.mode != AccessListMode::Required || !key.access_list.is_empty())
-        };
-        if !new.credentials.iter().any(owns) {
-            let message = format!(
-                "organization {} is new and nobody could manage it; add an enabled key with the role ORG_OWNER, and with \
-                 an access list where the organization requires lists",
-                new.id
-            );
-            self.conflict(new.id, message);
         }
     }
 
@@ -195,7 +199,7 @@ impl Comparing<'_> {
         Ok(added)
     }
 
-    fn network_sets(&mut self, new: &Organization, there: Option<&Organization>) -> Vec<usize> {
+    fn network_sets(&mut self, new: &Organization, there: Option<&Organization>) -> Result<Vec<usize>, Fault> {
         let mut added = Vec::new();
         let known = there.map_or(&[][..], |there| &there.network_sets);
         for (at, set) in new.network_sets.iter().enumerate() {
@@ -222,6 +226,8 @@ impl Comparing<'_> {
                         );
                         self.conflict(new.id, message);
                     }
+                    let checked = network_sets::check_content(brought::content(set));
+                    self.expect(new.id, || format!("network set `{}`: ", set.name), checked)?;
                     added.push(at);
                     self.imported.comes("network_set", new.id, &set.name);
                 }
@@ -235,39 +241,50 @@ impl Comparing<'_> {
             );
             self.conflict(new.id, message);
         }
-        added
+        Ok(added)
     }
 
     /// Whether a credential is new.
     fn credential(&mut self, of: &Organization, place: Option<&Organization>, new: &Credential) -> Result<bool, Fault> {
-        if new.access_list.len() > self.rules.limits.entries_per_list {
-            let (has, most) = (new.access_list.len(), self.rules.limits.entries_per_list);
-            let message =
-                format!("the list has {has} entries, more than the {most} that `admin.entries_per_list` allows");
-            self.conflict(new.id, message);
-        }
-        if let Some(realm) = &self.rules.digest_realm
-            && new.digest.iter().any(|digest| *digest.realm != **realm)
-        {
-            let message = format!("its HA1s are of another realm than `{realm}`, which is configured; make them anew");
-            self.conflict(new.id, message);
-        }
-        if !self.has_keys {
-            return Ok(true);
-        }
-        if let Some(row) = self.found(new)? {
-            match place {
-                Some(place) if row.organization == of.id => self.compare((of, place), new, &row)?,
-                _ => self.conflict(new.id, format!("id {} is taken; give it its own", new.id)),
+        // Nothing of a key has to be looked for in a store that has none.
+        if self.has_keys {
+            if let Some((place, row)) = place.zip(self.found(of, new)?) {
+                self.compare((of, place), new, &row)?;
+                return Ok(false);
             }
-            return Ok(false);
+            if self.rows.has_credential(new.id)? {
+                self.conflict(new.id, format!("id {} is taken; give it its own", new.id));
+                return Ok(false);
+            }
+            self.taken(new)?;
         }
+        self.agrees(of, place, new)?;
+        Ok(true)
+    }
+
+    /// The credential of this organization that is meant, where it is there.
+    fn found(&self, of: &Organization, new: &Credential) -> Result<Option<CredentialRecord>, Fault> {
+        let is_of_it = |row: &CredentialRecord| row.organization == of.id;
+        if !self.bulk.is_drawn(new.id) {
+            return Ok(self.rows.credential(CredentialName { kind: new.kind, id: new.id })?.filter(is_of_it));
+        }
+        for secret in &new.fingerprints {
+            let pk = self.rows.credential_by_secret(secret)?;
+            // In another organization it is not the key that is meant, but one with the same secret.
+            if let Some(row) = pk.map_or(Ok(None), |pk| self.rows.credential_by_pk(pk))?.filter(is_of_it) {
+                return Ok(Some(row));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What another credential has, no new one may have. Whose it is, is for nobody to learn who does not own it.
+    fn taken(&mut self, new: &Credential) -> Result<(), Fault> {
         if let Some(public_key) = new.public_key.as_deref()
             && self.rows.has_public_key(public_key)?
         {
             self.conflict(new.id, format!("public key `{public_key}` is another key's; give each its own"));
         }
-        // Whose it is, is for nobody to learn who does not own it.
         for secret in secrets(new) {
             if self.rows.credential_by_secret(&secret)?.is_some() {
                 self.conflict(new.id, "its secret is another credential's already; make a new one");
@@ -278,20 +295,35 @@ impl Comparing<'_> {
         {
             self.conflict(new.id, "the issuer and subject of its `token` are another service account's already");
         }
-        Ok(true)
+        Ok(())
     }
 
-    /// The key that is meant, where it is there.
-    fn found(&self, new: &Credential) -> Result<Option<CredentialRecord>, Fault> {
-        if !self.bulk.is_drawn(new.id) {
-            return Ok(self.rows.credential(CredentialName { kind: new.kind, id: new.id })?);
+    /// Holds a new credential to what the calls are held to that make one.
+    fn agrees(&mut self, of: &Organization, place: Option<&Organization>, new: &Credential) -> Result<(), Fault> {
+        let (has, most) = (new.access_list.len(), self.rules.limits.entries_per_list);
+        if has > most {
+            let message =
+                format!("the list has {has} entries, more than the {most} that `admin.entries_per_list` allows");
+            self.conflict(new.id, message);
         }
-        let Some(first) = new.fingerprints.first() else { return Ok(None) };
-        let found = self.rows.credential_by_secret(first)?;
-        let found = found.map_or(Ok(None), |pk| self.rows.credential_by_pk(pk))?;
-        // In another organization it is not the key that is meant, but one with the same secret.
-        let owned = found.filter(|row| self.rights.own(self.rows, row.organization).is_ok());
-        Ok(owned)
+        for entry in &new.access_list {
+            self.expect(new.id, || format!("entry {}: ", of.target(entry)), check_comment(entry.comment.as_deref()))?;
+        }
+        if let Some(realm) = &self.rules.digest_realm
+            && new.digest.iter().any(|digest| *digest.realm != **realm)
+        {
+            let message = format!("its HA1s are of another realm than `{realm}`, which is configured; make them anew");
+            self.conflict(new.id, message);
+        }
+        let Some(account) = &new.account else { return Ok(()) };
+        self.expect(new.id, String::new, check_subject(account.about.subject.as_ref()))?;
+        // Whoever may write the store may bring back what was exported before the limit was.
+        if !matches!(self.actor.kind, ActorKind::System(_)) {
+            let hours = place.unwrap_or(of).secret_hours.unwrap_or(LONGEST_SECRET);
+            let ends = account.secrets.iter().map(|one| one.expires_at);
+            self.expect(new.id, String::new, brought::check_ends(ends, hours, self.now))?;
+        }
+        Ok(())
     }
 
     fn compare(
@@ -302,9 +334,13 @@ impl Comparing<'_> {
     ) -> Result<(), Fault> {
         let there = stored::credential(self.rows, place, row)?;
         let accounts = (there.account.as_ref(), new.account.as_ref());
+        // What a file leaves out is as it is.
+        let is_another = |there: &str, new: &str| !new.is_empty() && there != new;
+        let described =
+            |(there, new): (&Account, &Account)| is_another(&there.about.description, &new.about.description);
         let different = [
-            (if new.account.is_none() { "description" } else { "name" }, there.name != new.name),
-            ("description", accounts.0.map(described) != accounts.1.map(described)),
+            (if new.account.is_none() { "description" } else { "name" }, is_another(&there.name, &new.name)),
+            ("description", accounts.0.zip(accounts.1).is_some_and(described)),
             ("token", accounts.0.map(subject) != accounts.1.map(subject)),
             ("secrets", client_secrets(&there) != client_secrets(new)),
             ("public_key", there.public_key != new.public_key),
@@ -332,10 +368,6 @@ fn named(different: &[(&str, bool)]) -> Option<String> {
     let names: Vec<String> =
         different.iter().filter(|(_, differs)| *differs).map(|(name, _)| format!("`{name}`")).collect();
     (!names.is_empty()).then(|| names.join(", "))
-}
-
-fn described(account: &Account) -> &str {
-    &account.about.description
 }
 
 fn subject(account: &Account) -> Option<&TokenSubject> {

@@ -1,5 +1,6 @@
 //! Imports: what is added, what is passed over, what conflicts, and that export and import are each other's inverse.
 
+use std::future::Future as _;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -70,6 +71,24 @@ fn run(store: &Path, file: &Path, is_rehearsal: bool) -> Result<Committed<Import
     import_into(store, &bulk, is_rehearsal, &clock(), &mut |_| {})
 }
 
+/// The first key of [`file`], which owns the first organization.
+fn owner() -> Actor {
+    let kind = crate::access::credential::CredentialKind::ApiKey;
+    let id = "7f0000000000000000000000".parse().unwrap();
+    Actor { kind: super::super::ActorKind::Credential { id, kind, name: "x".into() }, address: None }
+}
+
+/// What keeps an import from being made in a store with [`file`]`(1)`.
+fn conflicts(actor: &Actor, text: &str) -> Vec<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("store.db");
+    run(&store, &write(folder.path(), "there.yaml", &file(1)), false).unwrap();
+    let (bulk, _) = load(&write(folder.path(), "new.yaml", text)).unwrap();
+    let desk = Desk::new(Store::open(&store, NOW).unwrap(), clock()).unwrap();
+    let plan = compared::plan(desk.rows(), actor, &Rules::default(), &bulk, NOW).unwrap();
+    plan.err().unwrap_or_default().into_iter().map(|one| one.message).collect()
+}
+
 #[track_caller]
 fn refused(store: &Path, file: &Path) -> Vec<(usize, String)> {
     match run(store, file, false) {
@@ -114,7 +133,7 @@ fn what_is_enforced_after_an_import_is_what_a_restart_enforces() {
     let rules = Rules::default();
     let mut add = |fails: bool| {
         desk.bulk_commit(Actor::system("test"), &rules, |change| {
-            let plan = compared::plan(change.rows(), change.actor(), &rules, &bulk)?.unwrap();
+            let plan = compared::plan(change.rows(), change.actor(), &rules, &bulk, NOW)?.unwrap();
             let imported = written::write(change, &bulk, plan, &mut |_| {})?;
             if fails { Err(Fault::Stopping) } else { Ok(imported) }
         })
@@ -173,22 +192,14 @@ fn limits_and_rights_hold_for_whoever_asks_the_api() {
         ..Limits::default()
     };
     let strict = Rules { limits, digest_realm: Some("Other".into()), ..Rules::default() };
-    let id = |text: &str| text.parse::<Id>().unwrap();
-    let owner = Actor {
-        kind: super::super::ActorKind::Credential {
-            id: id("7f0000000000000000000000"),
-            kind: crate::access::credential::CredentialKind::ApiKey,
-            name: "x".into(),
-        },
-        address: None,
-    };
+    let owner = owner();
     let conflicts = |actor: &Actor, rules: &Rules| -> Vec<String> {
-        let plan = compared::plan(desk.rows(), actor, rules, &bulk).unwrap();
+        let plan = compared::plan(desk.rows(), actor, rules, &bulk, NOW).unwrap();
         plan.err().unwrap_or_default().into_iter().map(|one| one.message).collect()
     };
     let told = conflicts(&Actor::system("test"), &strict);
     let count = |part: &str| told.iter().filter(|message| message.contains(part)).count();
-    assert_eq!(count("more than the 1 that `admin.entries_per_list` allows"), 6 + 2, "{told:#?}");
+    assert_eq!(count("more than the 1 that `admin.entries_per_list` allows"), 4 + 2, "{told:#?}");
     assert_eq!(count("more than the 2 that `admin.api_keys_per_organization` allows"), 2, "{told:#?}");
     assert_eq!(count("would have 3 network sets, more than the 2 that are allowed"), 2, "{told:#?}");
     assert_eq!(count("another realm than `Other`"), 2, "{told:#?}");
@@ -196,7 +207,7 @@ fn limits_and_rights_hold_for_whoever_asks_the_api() {
     let told = conflicts(&owner, &Rules::default());
     assert_eq!(told, ["There is no organization 5f0000000000000000000001 that you may see."]);
     let stranger = Actor { kind: super::super::ActorKind::Stranger, address: None };
-    assert!(compared::plan(desk.rows(), &stranger, &Rules::default(), &bulk).is_err());
+    assert!(compared::plan(desk.rows(), &stranger, &Rules::default(), &bulk, NOW).is_err());
 }
 
 #[tokio::test]
@@ -243,4 +254,202 @@ fn of_two_entries_for_one_network_the_longer_one_is_kept() {
     let done = run(&store, &write(folder.path(), "given.yaml", &text), false).unwrap();
     assert_eq!(done.value.entries, Count { added: 2, unchanged: 0 });
     assert!(!export(&store).unwrap().unwrap().contains("expires_at"));
+}
+
+/// An import makes nothing that the calls could not make one by one.
+#[test]
+fn what_a_call_would_be_refused_for_is_a_conflict() {
+    #[track_caller]
+    fn check(actor: &Actor, rest: &str, expected: &[&str]) {
+        let head = "organizations:\n- id: 5f0000000000000000000000\n  name: \"org 0\"\n  require_access_list: true\n";
+        let told = conflicts(actor, &format!("{head}{rest}\n"));
+        assert_eq!(told.len(), expected.len(), "{told:#?}");
+        for (message, begin) in told.iter().zip(expected) {
+            assert!(message.starts_with(begin), "`{begin}` does not begin: {message}");
+        }
+    }
+    let key = |id: &str, list: &str| {
+        format!("  api_keys: [{{ id: {id}, secret_sha256: '{:064x}', access_list: [{list}] }}]", 0x5ec2)
+    };
+    let new = "7f00000000000000000000ff";
+    let account = |rest: &str| {
+        format!("  service_accounts: [{{ client_id: pcl_sa_id_8f00000000000000000000ff, name: other, {rest} }}]")
+    };
+    let secret = |end: &str| account(&format!("secrets: [{{ sha256: '{:064x}', expires_at: {end} }}]", 0x5ec3));
+    let set = |rest: &str| format!("  network_sets: [{{ name: twice, {rest} }}]");
+    let owner = owner();
+    check(&owner, &key(new, "10.0.0.0/8"), &[]);
+    check(&owner, &key(new, "{ cidr: 10.0.0.0/8, comment: \"a\\tb\" }"), &["entry 10.0.0.0/8: `comment`: a comment"]);
+    check(&owner, &key("8f0000000000000000000000", ""), &["id 8f0000000000000000000000 is taken"]);
+    check(&owner, &secret("2027-11-01T00:00:00Z"), &[]);
+    let longer = ["`secrets`: a secret would last longer than the 8760 hours that the organization allows"];
+    check(&owner, &secret("2028-01-01T00:00:00Z"), &longer);
+    // A backup is brought back as it was.
+    check(&Actor::system("import"), &secret("2028-01-01T00:00:00Z"), &[]);
+    let subject = account(&format!("token: {{ issuer: i, subject: {} }}", "s".repeat(1025)));
+    check(&owner, &subject, &["`token.subject`: 1 to 1024 characters"]);
+    let both = ["network set `twice`: `networks[0]` and `networks[1]` are both 10.0.0.0/8; keep one"];
+    check(&Actor::system("import"), &set("networks: [10.0.0.0/8, 10.0.0.0/8]"), &both);
+    check(&owner, &set("networks: [], owner: ''"), &["network set `twice`: `owner`: an owner has 1 to"]);
+    check(
+        &owner,
+        "  max_service_account_secret_validity_in_hours: 720",
+        &["organization 5f0000000000000000000000 is there with another `max_service_account_secret_validity_in_hours`"],
+    );
+}
+
+#[test]
+fn a_new_organization_comes_with_somebody_who_can_manage_it() {
+    let check = |rest: &str, is_good: bool| {
+        let text = format!(
+            "organizations:\n- id: 5f00000000000000000000ee\n  name: new\n  require_access_list: true\n  \
+             network_sets: [{{ name: none, networks: [] }}]\n  {rest}\n"
+        );
+        let told = conflicts(&owner(), &text);
+        assert_eq!(told.is_empty(), is_good, "{rest}: {told:?}");
+        assert!(told.iter().all(|one| one.starts_with("nobody could manage the new organization")), "{told:?}");
+    };
+    let key = |rest: &str| {
+        format!(
+            "api_keys: [{{ id: 7f00000000000000000000ee, secret_sha256: '{:064x}', roles: [ORG_OWNER], {rest} }}]",
+            0xee
+        )
+    };
+    check(&key("access_list: [10.0.0.0/8]"), true);
+    check(&key("access_list: []"), false);
+    check(&key("access_list: [{ set: none }]"), false);
+    check(&key("access_list: [{ cidr: 10.0.0.0/8, expires_at: 2020-01-01T00:00:00Z }]"), false);
+    check(&key("access_list: [10.0.0.0/8], expires_at: 2020-01-01T00:00:00Z"), false);
+    check(&key("access_list: [10.0.0.0/8], enabled: false"), false);
+    let account = |end: &str| {
+        format!(
+            "service_accounts: [{{ client_id: pcl_sa_id_8f00000000000000000000ee, name: a, roles: [ORG_OWNER], \
+             access_list: [10.0.0.0/8], secrets: [{{ sha256: '{:064x}', expires_at: {end} }}] }}]",
+            0xee
+        )
+    };
+    check(&account("2027-01-01T00:00:00Z"), true);
+    check(&account("2020-01-01T00:00:00Z"), false);
+}
+
+/// A description that a file leaves out is what the store has made of it.
+#[test]
+fn what_a_file_leaves_out_differs_from_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("store.db");
+    let text = format!(
+        "organizations:\n- id: 5f0000000000000000000001\n  name: acme\n  require_access_list: false\n  api_keys:\n  \
+         - {{ id: 7f0000000000000000000001, public_key: mcpvrzod, secret_sha256: '{:064x}' }}\n  \
+         - {{ id: 7f0000000000000000000002, secret_sha256: '{:064x}' }}\n  service_accounts:\n  \
+         - {{ client_id: pcl_sa_id_8f0000000000000000000001, name: batch, token: {{ issuer: i, subject: s }} }}\n",
+        0xa1, 0xa2
+    );
+    let given = write(folder.path(), "given.yaml", &text);
+    run(&store, &given, false).unwrap();
+    let exported = export(&store).unwrap().unwrap();
+    for part in ["description: \"mcpvrzod\"", "description: \"imported\"", "description: \"batch\""] {
+        assert!(exported.contains(part), "{part} is not in {exported}");
+    }
+    assert_eq!(run(&store, &given, false).unwrap().value.keys, Count { added: 0, unchanged: 2 });
+    // One that it says has to agree.
+    write(folder.path(), "given.yaml", &text.replace("name: batch,", "name: batch, description: x,"));
+    assert!(refused(&store, &given)[0].1.contains("is there with another `description`"));
+}
+
+#[test]
+fn a_key_is_known_by_either_of_its_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("store.db");
+    let hash = |secret: u32| format!("{secret:064x}");
+    let text = format!(
+        "organizations:\n- id: 5f0000000000000000000001\n  name: acme\n  require_access_list: false\n  api_keys:\n  \
+         - {{ id: 7f0000000000000000000001, description: d, secret_sha256: '{}' }}\n",
+        hash(0xb2)
+    );
+    run(&store, &write(folder.path(), "given.yaml", &text), false).unwrap();
+    let line = |secrets: &str| {
+        format!(
+            "{{\"organization\":{{\"id\":\"5f0000000000000000000001\",\"name\":\"acme\",\"require_access_list\":false}}}}\n\
+             {{\"api_key\":{{\"id\":\"7f00000000000000000000ff\",\"secret_sha256\":[{secrets}]}},\"drawn\":true}}\n"
+        )
+    };
+    let told = |secrets: &str| {
+        let bulk = receive(line(secrets).as_bytes()).unwrap();
+        match import_into(&store, &bulk, true, &clock(), &mut |_| {}) {
+            Ok(done) => done.value.keys.unchanged.to_string(),
+            Err(fault) => fault.to_string(),
+        }
+    };
+    assert_eq!(told(&format!("\"{}\"", hash(0xb2))), "1");
+    let both = told(&format!("\"{}\",\"{}\"", hash(0xb1), hash(0xb2)));
+    assert!(both.contains("7f0000000000000000000001 is there with another `secret_sha256`"), "{both}");
+}
+
+/// Whoever lets everybody in is told so, by an import as by the calls.
+#[test]
+fn what_admits_everybody_is_recorded() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("store.db");
+    let text = format!(
+        "organizations:\n- id: 5f0000000000000000000001\n  name: acme\n  require_access_list: false\n  \
+         max_service_account_secret_validity_in_hours: 720\n  \
+         network_sets: [{{ name: all, networks: ['::/0'] }}, {{ name: few, networks: [10.0.0.0/8] }}]\n  api_keys:\n  \
+         - {{ id: 7f0000000000000000000001, secret_sha256: '{:064x}', access_list: [{{ set: all }}] }}\n  \
+         - {{ id: 7f0000000000000000000002, secret_sha256: '{:064x}', access_list: [{{ set: few }}] }}\n",
+        0xc1, 0xc2
+    );
+    run(&store, &write(folder.path(), "given.yaml", &text), false).unwrap();
+    let told = sqlite::read(&store, |rows| rows.events(&crate::access::record::EventFilter::default(), 0, 100));
+    let (events, _) = told.unwrap().unwrap();
+    let count = |name: &str| events.iter().filter(|one| one.event == name).count();
+    assert_eq!((count("NETWORK_SET_CREATED"), count("NETWORK_SET_COVERS_EVERYTHING")), (2, 1));
+    assert_eq!((count("API_KEY_CREATED"), count("API_KEY_ACCESS_LIST_COVERS_EVERYTHING")), (2, 1));
+    assert_eq!(count("ORG_SERVICE_ACCOUNT_SECRET_VALIDITY_CHANGED"), 1);
+    assert!(export(&store).unwrap().unwrap().contains("max_service_account_secret_validity_in_hours: 720"));
+}
+
+#[test]
+fn what_is_refused_leaves_no_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "organizations:\n- id: 5f0000000000000000000001\n  name: acme\n  require_access_list: false\n  \
+                network_sets: [{ name: x, networks: [10.0.0.0/8, 10.0.0.0/8] }]\n";
+    let given = write(folder.path(), "given.yaml", text);
+    assert_eq!(refused(&folder.path().join("new.db"), &given).len(), 1);
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|one| one.unwrap().file_name()).collect();
+    assert_eq!(left, ["given.yaml"]);
+}
+
+#[test]
+fn lines_at_fault_are_counted_all() {
+    let told = |faults: &[(usize, &str)], more: usize| {
+        let refusal = faults_in_lines(faults.iter().map(|(line, text)| (*line, (*text).to_owned())).collect(), more);
+        (refusal.detail.split(" are at fault").next().unwrap().to_owned(), refusal.parameters, refusal.fields.len())
+    };
+    assert_eq!(told(&[(3, "b"), (1, "a"), (1, "c")], 0), ("2 lines of the import".into(), vec!["2".into()], 3));
+    let all: Vec<(usize, &str)> = (1..=1_200).map(|line| (line, "a")).collect();
+    assert_eq!(told(&all, 0), ("1200 lines of the import".into(), vec!["1200".into()], 1_000));
+    let lines = "{}\n".repeat(1_500);
+    let refusal = refused_by(receive(lines.as_bytes()).unwrap_err()).refusal();
+    assert_eq!((refusal.parameters, refusal.fields.len()), (vec!["1500".into()], 1_000));
+    assert!(refusal.detail.starts_with("1500 lines of the import are at fault, of which the first 1000 are named"));
+}
+
+/// Whoever asked goes away, and the import is received still: the next one waits for its end.
+#[tokio::test]
+async fn the_turn_is_kept_as_long_as_anything_of_an_import_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let control = crate::control::tests::served(folder.path());
+    let (feeder, input) = feed();
+    let turn = control.turn_to_import().await;
+    let actor = Actor::system("test");
+    {
+        let importing = control.import(&actor, turn, input, true);
+        tokio::pin!(importing);
+        // Once: reading has begun.
+        let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(importing.as_mut().poll(cx).is_pending())).await;
+        assert!(polled, "it ended before anything came");
+    }
+    assert!(control.importing.try_lock().is_err(), "nobody has the turn of an import that is received");
+    drop(feeder);
+    drop(control.turn_to_import().await);
 }

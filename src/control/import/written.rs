@@ -1,28 +1,18 @@
 //! Writes what was planned: rows in the order of the import, one event for each key and one for each organization.
 
-use std::fmt::Write as _;
-
 use aws_lc_rs::rand::fill;
 
 use super::super::audit::{Event, EventType};
 use super::super::commit::Change;
-use super::super::organizations::event_of;
-use super::super::service_accounts::LONGEST_SECRET;
-use super::super::{Fault, NetworkSetEdit, NewNetworkSet, draw, network_sets, people};
+use super::super::{Fault, NewNetworkSet, brought, draw, network_sets, organizations, people, projects};
 use super::compared::{Plan, Planned};
 use super::{Imported, Progress};
 use crate::access::credential::AccessListMode;
 use crate::access::id::Id;
-use crate::access::record::{
-    ClientSecretRecord, CredentialRecord, EntryRecord, OrganizationRecord, ProjectRecord, SecretRecord,
-};
+use crate::access::record::{CredentialRecord, OrganizationRecord, ProjectRecord};
 use crate::directory::bulk::Bulk;
-use crate::directory::model::{Admits, ClientSecret, Credential, NetworkSet, Organization};
-use crate::directory::sqlite::Inserter;
+use crate::directory::model::{Credential, Organization};
 use crate::problem::{Code, Refusal};
-
-/// What is shown of a private key that nobody here has ever seen.
-const UNKNOWN: &str = "********-****-****-************";
 
 /// Keys between two reports of progress.
 const STEP: u64 = 1_000;
@@ -39,11 +29,10 @@ pub(super) fn write(
     let mut written = 0;
     for (organization, planned) in bulk.directory.organizations.iter().zip(&plan.organizations) {
         let place = place(change, organization, planned)?;
-        let mut inserter = change.store().inserter()?;
         let mut entries = 0;
         for at in &planned.credentials {
             let key = &organization.credentials[*at];
-            let pk = add(change, &mut inserter, (organization, &place), key, ids.next()?)?;
+            let pk = add(change, (organization, &place), key, &mut ids)?;
             first.get_or_insert(pk);
             entries += key.access_list.len();
             written += 1;
@@ -51,7 +40,6 @@ pub(super) fn write(
                 progress(written);
             }
         }
-        drop(inserter);
         let (projects, sets, keys) = (planned.projects.len(), planned.network_sets.len(), planned.credentials.len());
         if planned.row.is_none() || projects + sets + keys > 0 {
             let detail = format!("{projects} projects, {sets} network sets, {keys} credentials, {entries} entries");
@@ -65,32 +53,15 @@ pub(super) fn write(
     Ok(plan.imported)
 }
 
-/// What credentials of an organization refer to.
-struct Place {
-    organization: OrganizationRecord,
-    /// The numbers of the network sets of the import, in its order.
-    sets: Vec<i64>,
-}
-
 /// The organization, its projects and its network sets.
-fn place(change: &mut Change<'_>, new: &Organization, planned: &Planned) -> Result<Place, Fault> {
+fn place(change: &mut Change<'_>, new: &Organization, planned: &Planned) -> Result<OrganizationRecord, Fault> {
     let row = match &planned.row {
         Some(row) => row.clone(),
         None => {
-            let mut row = OrganizationRecord {
-                pk: 0,
-                id: new.id,
-                name: new.name.to_string(),
-                mode: new.mode,
-                secret_hours: new.secret_hours.unwrap_or(LONGEST_SECRET),
-                created_at: change.now(),
-                revision: change.revision(),
-            };
-            row.pk = change.store().add_organization(&row)?;
-            change.touch_organization(row.id);
-            change.record(Event::new(EventType::OrgCreated, row.id).detail(row.name.clone()))?;
-            if row.mode != AccessListMode::Off {
-                change.record(Event::new(event_of(row.mode), row.id))?;
+            let mut row = organizations::add_as(change, new.id, &new.name, new.mode)?;
+            if let Some(hours) = new.secret_hours.filter(|hours| *hours != row.secret_hours) {
+                organizations::limit_secrets(change, &mut row, hours)?;
+                change.store().update_organization(&row)?;
             }
             people::own_what_was_made(change, &row)?;
             row
@@ -105,100 +76,64 @@ fn place(change: &mut Change<'_>, new: &Organization, planned: &Planned) -> Resu
             name: project.name.to_string(),
             created_at: change.now(),
         };
-        change.store().add_project(row.pk, &record, change.revision())?;
-        change.record(Event::new(EventType::GroupCreated, row.id).in_project(record.id).detail(record.name))?;
+        projects::add(change, &row, record)?;
     }
     for at in &planned.network_sets {
         let set = &new.network_sets[*at];
-        let text = |text: &Option<Box<str>>| text.as_deref().map(str::to_owned);
-        let content =
-            NetworkSetEdit { networks: set.networks.clone(), owner: text(&set.owner), comment: text(&set.comment) };
-        network_sets::add(change, &row, NewNetworkSet { name: set.name.to_string(), content })?;
+        let new = NewNetworkSet { name: set.name.to_string(), content: brought::content(set) };
+        network_sets::add(change, &row, new)?;
     }
-    let known = change.rows().network_sets(row.pk)?;
-    let number = |set: &NetworkSet| known.iter().find(|one| one.name == set.name).map(|one| one.pk);
-    let sets = new.network_sets.iter().map(|set| number(set).ok_or(Fault::Stopping)).collect::<Result<_, _>>()?;
-    Ok(Place { organization: row, sets })
+    Ok(row)
 }
 
-/// A key with all that belongs to it.
+/// A credential with all that belongs to it.
 fn add(
     change: &Change<'_>,
-    inserter: &mut Inserter<'_>,
-    (new, place): (&Organization, &Place),
+    (new, place): (&Organization, &OrganizationRecord),
     key: &Credential,
-    event: Id,
+    ids: &mut Ids,
 ) -> Result<i64, Fault> {
-    let row = CredentialRecord {
+    let (store, now) = (change.store(), change.now());
+    let mut row = CredentialRecord {
         pk: 0,
         id: key.id,
         organization: new.id,
         kind: key.kind,
-        name: key.name.to_string(),
+        name: brought::name_of(key).to_owned(),
         public_key: key.public_key.as_deref().map(str::to_owned),
         enabled: key.enabled,
         expires_at: key.expires_at,
         enforcement: key.enforcement,
-        created_at: change.now(),
+        created_at: now,
         revision: change.revision(),
     };
-    let pk = inserter.credential(place.organization.pk, &row)?;
-    if let Some(account) = &key.account {
-        let secrets = account.secrets.iter().map(|one| client_secret(change, one)).collect::<Result<Vec<_>, _>>()?;
-        inserter.account(pk, &account.about, &secrets)?;
+    row.pk = store.add_credential(place.pk, &row)?;
+    match &key.account {
+        Some(account) => {
+            store.put_account(row.pk, &brought::described(key, &account.about, ""))?;
+            for one in &account.secrets {
+                store.add_client_secret(row.pk, &brought::client_secret(one, now)?)?;
+            }
+        }
+        None => {
+            for at in 0..key.fingerprints.len() {
+                store.add_secret(row.pk, &brought::private_key(key, at, now)?)?;
+            }
+        }
     }
-    let secrets = if key.account.is_none() { key.fingerprints.as_slice() } else { &[] };
-    for (at, fingerprint) in secrets.iter().enumerate() {
-        let secret = SecretRecord {
-            id: secret_id(at)?,
-            fingerprint: *fingerprint,
-            digest: key.digest_of(at).cloned(),
-            shown: UNKNOWN.to_owned(),
-            created_at: change.now(),
-        };
-        inserter.secret(pk, &secret)?;
-    }
-    for role in &key.roles {
-        inserter.role(pk, role)?;
-    }
+    store.add_roles(row.pk, &key.roles)?;
     for entry in &key.access_list {
-        let set = match entry.target {
-            Admits::Network(_) => None,
-            // A position in this very list, all of which is there by now.
-            Admits::Set(at) => Some(place.sets[at as usize]),
-        };
-        let record = EntryRecord {
-            target: new.target(entry),
-            comment: entry.comment.as_deref().map(str::to_owned),
-            expires_at: entry.expires_at,
-            created_at: change.now(),
-        };
-        inserter.entry(pk, &record, set)?;
+        store.put_entry(row.pk, &brought::entry(new, entry, now))?;
     }
-    let mut detail = row.name.clone();
-    // Writing into a String never fails.
-    let _ = write!(detail, "{}({} entries)", if detail.is_empty() { "" } else { " " }, key.access_list.len());
-    let event_row = Event::on(EventType::KeyCreated, &row).detail(detail);
-    inserter.event(&event_row.row(event, change.actor(), change.now(), change.revision()))?;
-    Ok(pk)
-}
-
-fn client_secret(change: &Change<'_>, one: &ClientSecret) -> Result<ClientSecretRecord, Fault> {
-    let secret = SecretRecord {
-        id: one.id.map_or_else(draw::id, Ok)?,
-        fingerprint: one.sha256,
-        digest: None,
-        shown: draw::shown_client_secret("****"),
-        created_at: change.now(),
+    let mut record = |event: Event| -> Result<(), Fault> {
+        Ok(store.add_event(&event.row(ids.next()?, change.actor(), now, change.revision()))?)
     };
-    Ok(ClientSecretRecord { secret, expires_at: one.expires_at, last_used_at: None })
-}
-
-/// Secrets of one second are in the order of their ids: the first byte says which came first.
-fn secret_id(at: usize) -> Result<Id, Fault> {
-    let mut bytes = *draw::id()?.as_bytes();
-    bytes[0] = bytes[0] >> 1 | if at == 0 { 0 } else { 0x80 };
-    Ok(Id::from_bytes(bytes))
+    let detail = format!("{} ({} entries)", row.name, key.access_list.len());
+    record(Event::on(EventType::KeyCreated, &row).detail(detail))?;
+    if new.mode != AccessListMode::Required && new.covers_a_family(&key.access_list) {
+        record(Event::on(EventType::ListCoversEverything, &row))?;
+    }
+    Ok(row.pk)
 }
 
 /// Ids in ascending order, so that the index of events grows at its end. As random as those that are drawn one by one.

@@ -12,9 +12,10 @@ use std::io::{self, BufRead, Read as _};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::Bulk;
+use super::{Bulk, MOST_ENTRIES};
 use crate::access::id::Id;
 use crate::config::diagnostic::{Problem, Problems};
+use crate::config::strict;
 use crate::directory::model::{Credential, Organization};
 use crate::directory::raw;
 use crate::directory::resolve::resolve_raws;
@@ -25,11 +26,8 @@ use crate::directory::written::{self, UnwritableRole};
 /// Longest line: a list of 100 000 entries with comments.
 const LONGEST_LINE: u64 = 64 << 20;
 
-/// Most lines at fault that are told one by one.
+/// Most lines that are no object of an import and are told one by one.
 const MOST_FAULTS: usize = 1_000;
-
-/// Entries of one list: the store's own limit is asked later.
-const MOST_ENTRIES: u32 = 100_000;
 
 /// Why nothing was received.
 #[derive(Debug, thiserror::Error)]
@@ -38,8 +36,13 @@ pub enum ReceiveFault {
     #[error("the lines could not be read to their end")]
     Broken(#[from] io::Error),
     /// Some lines are at fault; their numbers are the places.
-    #[error("{0}")]
-    Faulty(Problems),
+    #[error("{problems}")]
+    Faulty {
+        /// What is wrong with them.
+        problems: Problems,
+        /// How many lines are at fault besides, behind so many others that nobody is told of them one by one.
+        more: usize,
+    },
 }
 
 /// A line.
@@ -85,22 +88,21 @@ pub fn receive(mut input: impl BufRead) -> Result<Bulk, ReceiveFault> {
     let mut lines = Lines::new("line", &[]);
     let mut drawn = HashSet::new();
     let mut problems = Problems::default();
+    let mut more = 0;
     let mut text = Vec::new();
     for number in 1.. {
         text.clear();
         if input.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut text)? == 0 {
             break;
         }
-        let mut fault = |message: &str| {
-            if problems.len() < MOST_FAULTS {
-                problems.push(Problem::error(lines.place(number), message));
-            }
+        let mut fault = |message: &str| match problems.len() < MOST_FAULTS {
+            true => problems.push(Problem::error(lines.place(number), message)),
+            false => more += 1,
         };
-        let line: Line = match serde_json::from_slice(&text) {
+        let line = match line(&text) {
             Ok(line) => line,
             Err(wrong) => {
-                // Its own words may repeat what was sent.
-                fault(&format!("this is no object of an import (column {}: {:?})", wrong.column(), wrong.classify()));
+                fault(&wrong);
                 continue;
             }
         };
@@ -126,5 +128,19 @@ pub fn receive(mut input: impl BufRead) -> Result<Bulk, ReceiveFault> {
     let files = vec![SourceFile::of_lines(lines)];
     let mut reader = Reader::of_no_file();
     let judged = resolve_raws(&files, vec![file], &mut reader, problems, incomplete);
-    Bulk::judged(judged, files, drawn).map(|(bulk, _)| bulk).map_err(ReceiveFault::Faulty)
+    let judged = Bulk::judged(judged, files, drawn);
+    judged.map(|(bulk, _)| bulk).map_err(|problems| ReceiveFault::Faulty { problems, more })
+}
+
+/// One line. The words of serde may repeat what was sent.
+fn line(text: &[u8]) -> Result<Line, String> {
+    let wrong = |why: &str| format!("this is no object of an import: {why}");
+    let read = strict::read(text).map_err(|fault| {
+        let column = fault.column();
+        wrong(&match fault.is_data() {
+            true => format!("an attribute is there twice, before column {column}"),
+            false => format!("it is no JSON from column {column} on"),
+        })
+    });
+    Line::deserialize(read?).map_err(|_| wrong("it has not the attributes of one in a directory file"))
 }

@@ -3,12 +3,12 @@
 //! A key in clear is hashed at once by whoever asked for the table, and never kept or repeated.
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aws_lc_rs::rand::fill;
 use csv::{Reader as Csv, StringRecord};
 
-use super::{Bulk, known};
+use super::{Bulk, MOST_ENTRIES, known};
 use crate::access::id::Id;
 use crate::config::diagnostic::{Place, Problem, Problems};
 use crate::directory::model::Organization;
@@ -17,9 +17,12 @@ use crate::directory::source::{Reader, SourceFile};
 use crate::directory::text::Lines;
 use crate::directory::{LoadOptions, raw};
 
+/// The column that says whose key it is.
+const ORGANIZATION: &str = "organization";
+
 /// The columns that a table may have, in the order in which they are told.
 const COLUMNS: [&str; 12] = [
-    "organization",
+    ORGANIZATION,
     "id",
     "description",
     "public_key",
@@ -55,32 +58,66 @@ pub fn is_table(path: &Path) -> bool {
     name.ends_with(".csv") || name.ends_with(".csv.gz")
 }
 
-/// Reads a table. Its rows name the `organizations` by id or by name.
-///
-/// # Errors
-/// Every row that is at fault, by its line.
-pub fn table(path: &Path, organizations: &[Organization], hash: HashKey<'_>) -> Result<(Bulk, Problems), Problems> {
-    let mut reader = Reader::new(LoadOptions::default().largest);
-    let name = path.display().to_string();
-    let text = reader.text(path, path).map_err(|fault| {
-        let message = format!("the file can't be read: {fault}");
-        Problems::from(Problem::error(Place::file(name.clone()), message))
-    })?;
-    let mut rows = Rows::new(name, organizations, hash);
-    let mut csv =
-        csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.trim_start_matches('\u{feff}').as_bytes());
-    if rows.header(&mut csv) {
-        rows.all(&mut csv);
+/// A table whose text was read. Has no `Debug`: it may hold keys in clear.
+pub struct Table {
+    path: PathBuf,
+    text: String,
+}
+
+impl Table {
+    /// Reads a table, and judges nothing of it.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn open(path: &Path) -> Result<Self, Problems> {
+        let text = Reader::new(LoadOptions::default().largest).text(path, path).map_err(|fault| {
+            let message = format!("the file can't be read: {fault}");
+            Problems::from(Problem::error(Place::file(path.display().to_string()), message))
+        })?;
+        Ok(Self { path: path.to_owned(), text })
     }
-    let Rows { mut file, lines, problems, drawn, sets, .. } = rows;
-    for (at, organization) in file.organizations.iter_mut().enumerate() {
-        // What no row speaks of is none of the import's.
-        organization.network_sets.retain(|set| sets.contains(&(at, set.name.clone())));
+
+    fn csv(&self) -> Csv<&[u8]> {
+        let text = self.text.trim_start_matches('\u{feff}').as_bytes();
+        csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text)
     }
-    let files = vec![SourceFile::of_lines(lines)];
-    // Whatever a row refers to is known already, however many rows are lost.
-    let judged = resolve_raws(&files, vec![file], &mut reader, problems, false);
-    Bulk::judged(judged, files, drawn)
+
+    /// The organizations that rows are of, by id or by name; `None` where some row names none.
+    pub fn organizations(&self) -> Option<HashSet<String>> {
+        let mut csv = self.csv();
+        let at = csv.headers().ok()?.iter().position(|name| name == ORGANIZATION)?;
+        let mut named = HashSet::new();
+        for record in csv.records() {
+            // What is no row is told when it is judged.
+            let Ok(record) = record else { continue };
+            let name = record.get(at).filter(|name| !name.is_empty())?;
+            if !named.contains(name) {
+                named.insert(name.to_owned());
+            }
+        }
+        Some(named)
+    }
+
+    /// What the rows bring to `organizations`, of which those that rows name are there whole.
+    ///
+    /// # Errors
+    /// Every row that is at fault, by its line.
+    pub fn read(&self, organizations: &[Organization], hash: HashKey<'_>) -> Result<(Bulk, Problems), Problems> {
+        let mut rows = Rows::new(self.path.display().to_string(), organizations, hash);
+        let mut csv = self.csv();
+        if rows.header(&mut csv) {
+            rows.all(&mut csv);
+        }
+        let Rows { mut file, lines, problems, drawn, sets, .. } = rows;
+        for (at, organization) in file.organizations.iter_mut().enumerate() {
+            // What no row speaks of is none of the import's.
+            organization.network_sets.retain(|set| sets.contains(&(at, set.name.clone())));
+        }
+        let files = vec![SourceFile::of_lines(lines)];
+        // Whatever a row refers to is known already, however many rows are lost.
+        let judged = resolve_raws(&files, vec![file], &mut Reader::of_no_file(), problems, false);
+        Bulk::judged(judged, files, drawn)
+    }
 }
 
 struct Rows<'r> {
@@ -104,7 +141,10 @@ impl<'r> Rows<'r> {
             hash,
             columns: HashMap::new(),
             placed: HashMap::new(),
-            file: raw::File { limits: Some(raw::Limits { entries_per_list: Some(100_000) }), ..raw::File::default() },
+            file: raw::File {
+                limits: Some(raw::Limits { entries_per_list: Some(MOST_ENTRIES) }),
+                ..raw::File::default()
+            },
             lines: Lines::new(name, &[("access_list", "networks")]),
             problems: Problems::default(),
             drawn: HashSet::new(),
@@ -179,7 +219,7 @@ impl<'r> Rows<'r> {
             let at = rows.columns.get(column)?;
             record.get(*at).filter(|text| !text.is_empty()).map(str::to_owned)
         };
-        let at = self.organization(line, cell(self, "organization").as_deref());
+        let at = self.organization(line, cell(self, ORGANIZATION).as_deref());
         let proven = self.secrets(
             line,
             cell(self, "public_key"),

@@ -48,7 +48,7 @@ fn read(text: &str, there: &[Organization]) -> Result<Bulk, String> {
         let line = |one: &Problem| format!("{}: {}", one.place.line, one.message);
         problems.iter().map(line).collect::<Vec<_>>().join("\n")
     };
-    table(&path, there, &hash).map(|(bulk, _)| bulk).map_err(shown)
+    Table::open(&path).and_then(|table| table.read(there, &hash)).map(|(bulk, _)| bulk).map_err(shown)
 }
 
 #[track_caller]
@@ -89,6 +89,23 @@ fn a_row_may_refer_to_network_sets_and_brings_no_others() {
     // Every fault is told, also behind a row that is lost.
     let lost = format!("{text}nobody,{SECRET},\n").replace("set:office", "set:nowhere");
     refused(&lost, &["2: `networks`: ", "3: there is no organization `nobody`"]);
+}
+
+#[test]
+fn a_table_tells_whose_keys_it_holds() {
+    let named = |text: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.csv");
+        std::fs::write(&path, text).unwrap();
+        let mut named: Vec<String> = Table::open(&path).unwrap().organizations()?.into_iter().collect();
+        named.sort_unstable();
+        Some(named)
+    };
+    let both = Some(vec!["acme".to_owned(), "one, two".to_owned()]);
+    assert_eq!(named("\u{feff}key, organization\nx,acme\ntoo,many,cells\ny,\"one, two\"\nz,acme\n"), both);
+    for some_without in ["key\nx\n", "key,organization\nx,acme\ny,\n", ""] {
+        assert_eq!(named(some_without), None, "{some_without}");
+    }
 }
 
 #[test]
@@ -178,7 +195,7 @@ fn lines_are_judged_again_and_name_no_file_of_this_machine() {
     let key =
         |rest: &str| format!(r#"{{"api_key":{{"id":"5f0000000000000000000021","secret_sha256":"{SECRET}"{rest}}}}}"#);
     let faulty = |text: &str| match received(text) {
-        Err(ReceiveFault::Faulty(problems)) => problems.to_string(),
+        Err(ReceiveFault::Faulty { problems, .. }) => problems.to_string(),
         other => panic!("{other:?}"),
     };
     let told = faulty(&format!("{}\n{organization}\n", key("")));
@@ -188,7 +205,21 @@ fn lines_are_judged_again_and_name_no_file_of_this_machine() {
     let told = faulty(&format!("{organization}\n{}\n{}\n", key(""), key("")));
     assert!(told.contains("is there twice"), "{told}");
     let told = faulty(&format!("{organization}\nmy-secret-key\n"));
-    assert!(told.contains("line:2:1: this is no object of an import") && !told.contains("my-secret"), "{told}");
+    assert!(
+        told.contains("line:2:1: this is no object of an import: it is no JSON from") && !told.contains("my-secret"),
+        "{told}"
+    );
+    // No value gets into an attribute whose name was never said, nor is one of two chosen.
+    let listed = r#"{"organization":["5f0000000000000000000001","acme",true]}"#;
+    for line in [listed, r#"{"api_key":{"my-secret-key":1}}"#] {
+        let told = faulty(&format!("{organization}\n{line}\n"));
+        assert!(
+            told.contains("line:2:1: this is no object of an import: it has not") && !told.contains("my-secret"),
+            "{told}"
+        );
+    }
+    let told = faulty(&format!("{organization}\n{}\n", key(r#","enabled":false,"enabled":true"#)));
+    assert!(told.contains("line:2:1: this is no object of an import: an attribute is there twice"), "{told}");
     let told = faulty(&format!("{organization}\n{}\n", key(r#","access_list":["0.0.0.0/0"]"#)));
     assert!(told.contains("admits every address"), "{told}");
     assert!(received("").unwrap().directory.organizations.is_empty());

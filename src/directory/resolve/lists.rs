@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::{At, Gathered, Resolve, raw};
 use crate::access::credential::AccessListMode;
-use crate::access::network::{Network, Networks};
+use crate::access::network::Network;
 use crate::clock::Timestamp;
 use crate::config::diagnostic::{Place, Problem};
 use crate::config::document::Step;
@@ -182,15 +182,7 @@ impl Resolve<'_> {
 
     /// A list that admits everybody (decision.md §4).
     fn weigh(&mut self, of: &Gathered, at: At, entries: &[Entry]) {
-        let networks = || entries.iter().flat_map(|entry| of.organization.networks_of(entry));
-        // Of n networks that cover everything together, one is at least an n-th of it.
-        let count = networks().count().max(1);
-        let widest = u8::try_from(count.ilog2() + 1).unwrap_or(u8::MAX);
-        if !networks().any(|network| network.prefix_len() <= widest) {
-            return;
-        }
-        let all: Networks = networks().copied().collect();
-        if !all.covers_a_family() {
+        if !of.organization.covers_a_family(entries) {
             return;
         }
         match of.organization.mode {

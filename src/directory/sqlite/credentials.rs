@@ -271,6 +271,14 @@ impl Change<'_> {
     /// A [`StoreFault`].
     pub fn set_roles(&self, credential: i64, roles: &[Role]) -> Result<(), StoreFault> {
         self.0.execute("DELETE FROM role WHERE credential = ?", [credential])?;
+        self.add_roles(credential, roles)
+    }
+
+    /// Gives a credential roles that it does not have yet.
+    ///
+    /// # Errors
+    /// A [`StoreFault`].
+    pub fn add_roles(&self, credential: i64, roles: &[Role]) -> Result<(), StoreFault> {
         let mut statement = self.0.prepare_cached("INSERT INTO role (credential, project, name) VALUES (?, ?, ?)")?;
         for role in roles {
             let project = role.project().map(|id| id.to_string()).unwrap_or_default();

@@ -15,10 +15,13 @@ use serde_json::{Error, Map, Value};
 
 /// A value of which structs are read from objects alone, at every depth.
 #[derive(Debug)]
-pub(super) struct Strict(pub(super) Value);
+pub struct Strict(pub Value);
 
 /// Reads a document in which no object has an attribute twice.
-pub(super) fn read(bytes: &[u8]) -> Result<Strict, Error> {
+///
+/// # Errors
+/// It is no JSON, or (a fault of data) an attribute is there twice, whose name is told.
+pub fn read(bytes: &[u8]) -> Result<Strict, Error> {
     serde_json::from_slice(bytes).map(|Once(value)| Strict(value))
 }
 
