@@ -67,7 +67,7 @@ fn announce(path: &Path, begun: &Begun) -> std::io::Result<()> {
         return writeln!(
             terminal,
             "\nA new store was begun, with organization {organization}. Its owner signs up with this token, once:\n\n    \
-             {token}\n\nPrograms may use this API key, which owns it as well:\n\n    {key}\n\n\
+             {token}\n\n    portcullis login --email ADDRESS --invite-file -\n\nPrograms may use this API key, which owns it as well:\n\n    {key}\n\n\
              Keep both: they are shown this once. Try the key: portcullis orgs list --key {key}\n"
         );
     }

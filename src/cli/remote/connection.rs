@@ -130,6 +130,9 @@ impl SetupFault {
             )),
             Self::Both => Some("a call is made by one of them: unset the other".into()),
             Self::NoPerson => Some("sign in by `portcullis login`; a key is renewed by `api-keys secrets add`".into()),
+            Self::Elsewhere { what: "session", asked, .. } => {
+                Some(format!("`portcullis login --profile NAME --api-url {asked}` signs in there"))
+            }
             Self::Elsewhere { what, .. } => Some(format!("give a {what} for that address, or another `--profile`")),
             Self::Taken { .. } => Some("`--profile NAME` keeps the session under another name".into()),
             Self::Profiles(fault) => fault.way_out(),

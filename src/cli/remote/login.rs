@@ -35,7 +35,7 @@ pub struct LoginArgs {
     /// A file with the password on its first line; `-` is standard input [default: asked on the terminal, or standard input].
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
-    /// A file with the token of an invitation, which is taken up with a password of your choice, or with your account's
+    /// A file with the token of an invitation (`-`: asked on the terminal, or a line of standard input), which is taken up with a password of your choice, or with your account's
     /// where you have one. With `--email`, also the token of a first start (`portcullis.db.sign-up-token`).
     #[arg(long, value_name = "FILE")]
     invite_file: Option<PathBuf>,
@@ -296,7 +296,7 @@ pub(in crate::cli) fn chosen(prompt: &str) -> Result<String, SetupFault> {
 /// The first line of a file, without its end.
 fn line_of(path: &Path, what: &'static str) -> Result<String, SetupFault> {
     if path.as_os_str() == "-" {
-        return first_line(std::io::stdin().lock(), what, "standard input");
+        return typed(what, what);
     }
     let from = format!("`{}`", path.display());
     match std::fs::File::open(path) {
