@@ -13,7 +13,7 @@ use crate::programs::{PORTCULLIS, output, package};
 const KEY: &str = "export-4f9d2c7ab81e6035d9c4f7a2";
 
 /// Blocks of a text with their fences' words, in order.
-fn blocks(text: &str) -> Vec<(&str, String)> {
+pub fn blocks(text: &str) -> Vec<(&str, String)> {
     let mut parts = text.split("```");
     parts.next();
     let mut found = Vec::new();

@@ -4,6 +4,7 @@
 
 mod access_log;
 mod admin;
+mod backup;
 mod blocked_logs;
 mod client_address;
 mod command_line;

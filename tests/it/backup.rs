@@ -1,0 +1,3 @@
+//! Backup, restore, export and import while changes go on.
+
+mod third_party;
