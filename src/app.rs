@@ -11,13 +11,18 @@ mod probes;
 mod reload;
 mod revocations;
 mod store;
+mod succession;
 mod watch;
 
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use sd_notify::NotifyState;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
@@ -26,12 +31,18 @@ use crate::config::diagnostic::Problems;
 use crate::control::Control;
 use crate::live::key_sets::RefreshWish;
 use crate::live::published::Published;
+use crate::net::inherited::InheritFault;
+use crate::net::listener::BindFault;
+use crate::net::server;
 use crate::proxy;
 use crate::telemetry::access_log::{AccessLog, AccessLogFault};
 use crate::telemetry::metrics::{Metrics, MetricsFault};
 
-pub use opened::{Opened, open, open_with};
+use opened::bind;
+pub use opened::{Opened, open, open_on, open_with};
 pub use reload::{Outlined, Prepared, agree, outline, prepare};
+pub use succession::succeed;
+use succession::{Listening, Program, SuccessionFault};
 
 /// Where the configuration comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +83,18 @@ pub enum StartFault {
         /// The system's word.
         source: std::io::Error,
     },
+    /// A socket of the gateway.
+    #[error(transparent)]
+    Bind(#[from] BindFault),
+    /// Sockets that the process was given.
+    #[error(transparent)]
+    Inherited(#[from] InheritFault),
+    /// How it was started.
+    #[error("the program's own path can't be told")]
+    Program(#[source] std::io::Error),
+    /// The predecessor keeps the store.
+    #[error("the process that is succeeded does not let go of the store")]
+    Predecessor(#[source] std::io::Error),
     /// The directory can't be served after all.
     #[error("the directory can't be served\n{}", .0.render(false))]
     Directory(Problems),
@@ -102,8 +125,13 @@ pub struct Running {
     runtime: Runtime,
     access_log: AccessLog,
     stopping: tokio::sync::watch::Sender<bool>,
+    /// `true` from the moment that another process serves.
+    succeeded: tokio::sync::watch::Sender<bool>,
     look_again: mpsc::Sender<reload::Look>,
-    drain_timeout: Duration,
+    drain: proxy::Drain,
+    program: Program,
+    /// Copies of what everybody listens on, for a successor.
+    listening: Listening,
     /// The store, where one is served.
     control: OnceLock<Arc<Control>>,
 }
@@ -173,19 +201,42 @@ impl Running {
     /// # Errors
     /// Signals can't be waited for; the gateway is stopped all the same.
     pub fn until_told_to_stop(self) -> Result<(), StopFault> {
+        self.serves();
         let told = self.runtime.block_on(told_to_stop(&self));
-        self.stop();
-        told.map_err(StopFault::Signals)
+        self.end(matches!(told, Ok(Told::Succeeded)));
+        told.map(drop).map_err(StopFault::Signals)
+    }
+
+    /// Tells the service manager, where there is one, that requests are decided, and by which process.
+    fn serves(&self) {
+        let states = [NotifyState::Ready, NotifyState::MainPid(std::process::id())];
+        if let Err(fault) = sd_notify::notify(&states) {
+            tracing::warn!(error = %fault, "the service manager can't be told that the program serves");
+        }
     }
 
     /// Stops: not ready first, then no new connections, then what is open gets until the drain deadline.
     pub fn stop(self) {
+        self.end(false);
+    }
+
+    fn end(self, succeeded: bool) {
         let begin = Instant::now();
-        // Nobody may be looking at the probes.
-        let _ = self.stopping.send(true);
-        tracing::info!(deadline_seconds = self.drain_timeout.as_secs(), "draining");
-        self.proxy.drain(self.drain_timeout);
+        self.stopping.send_replace(true);
+        self.succeeded.send_replace(succeeded);
+        tracing::info!(deadline_seconds = self.drain.deadline.as_secs(), succeeded, "draining");
+        // The service manager hears of a successor from that itself.
+        if !succeeded && let Err(fault) = sd_notify::notify(&[NotifyState::Stopping]) {
+            tracing::warn!(error = %fault, "the service manager can't be told that the program stops");
+        }
+        // A queue that nobody accepts from would keep whoever waits in it.
+        drop(self.listening);
+        self.proxy.drain(proxy::Drain { succeeded, ..self.drain });
         self.proxy.join();
+        if succeeded {
+            let rest = server::FAREWELL.saturating_sub(begin.elapsed());
+            self.runtime.block_on(async { tokio::time::sleep(rest).await });
+        }
         self.access_log.close();
         self.runtime.shutdown_timeout(Duration::from_secs(1));
         // Nobody counts any more.
@@ -196,16 +247,39 @@ impl Running {
     }
 }
 
-/// Waits for SIGTERM or SIGINT. SIGHUP has everything read again, and the access log's file opened anew.
-async fn told_to_stop(running: &Running) -> std::io::Result<()> {
+/// Why a gateway ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// It was told to.
+    Stop,
+    /// Another process serves in its place.
+    Succeeded,
+}
+
+/// Waits for SIGTERM or SIGINT, or until a successor serves, which SIGUSR2 starts. SIGHUP has everything read again, and the
+/// access log's file opened anew.
+async fn told_to_stop(running: &Running) -> std::io::Result<Told> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hang_up = signal(SignalKind::hangup())?;
+    let mut succeed = signal(SignalKind::user_defined2())?;
+    let mut handing_over = None;
     loop {
         tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
+            _ = terminate.recv() => return Ok(Told::Stop),
+            _ = interrupt.recv() => return Ok(Told::Stop),
+            _ = succeed.recv() => match handing_over.is_none() {
+                true => handing_over = Some(Box::pin(hand_over(running))),
+                false => tracing::warn!("told to start a successor; one is starting already"),
+            },
+            handed_over = poll_fn(|cx| poll_some(&mut handing_over, cx)) => {
+                handing_over = None;
+                match handed_over {
+                    Ok(()) => return Ok(Told::Succeeded),
+                    Err(fault) => tracing::error!(error = %Chain(&fault), "there is no successor; this process goes on"),
+                }
+            }
             _ = hang_up.recv() => {
                 tracing::info!("told to read configuration, directory and certificates again");
                 running.access_log.reopen();
@@ -214,4 +288,20 @@ async fn told_to_stop(running: &Running) -> std::io::Result<()> {
             }
         }
     }
+}
+
+/// Starts a successor, and follows what it changes once it serves.
+async fn hand_over(running: &Running) -> Result<(), SuccessionFault> {
+    let control = running.control.get();
+    succession::hand_over(&running.program, &running.listening, control).await?;
+    tracing::info!("the successor serves");
+    if let Some(control) = control {
+        running.runtime.spawn(Control::follow(Arc::downgrade(control)));
+    }
+    Ok(())
+}
+
+/// What comes of a future that may not be there; then nothing does.
+fn poll_some<F: Future + Unpin>(some: &mut Option<F>, cx: &mut Context<'_>) -> Poll<F::Output> {
+    some.as_mut().map_or(Poll::Pending, |future| Pin::new(future).poll(cx))
 }

@@ -31,6 +31,7 @@ mod roles;
 mod service_accounts;
 mod sign_in;
 mod signing;
+mod succession;
 mod throttle;
 mod tokens;
 mod usage;
@@ -124,6 +125,9 @@ pub enum Fault {
     /// Whoever makes changes has ended.
     #[error("the program is stopping; nothing was changed")]
     Stopping,
+    /// Another process takes the store over.
+    #[error("another process takes over; nothing was changed")]
+    Succeeded,
 }
 
 impl From<CompileFault> for Fault {
@@ -149,6 +153,9 @@ impl Fault {
             ),
             Self::Stopping => {
                 Refusal::new(Code::StoreUnavailable, "The program is stopping; nothing was changed. Try again.")
+            }
+            Self::Succeeded => {
+                Refusal::new(Code::StoreUnavailable, "Another process takes over; nothing was changed. Try again.")
             }
             Self::Store(_) | Self::Compile(_) => {
                 Refusal::new(Code::InternalError, "The store failed; nothing was changed.")

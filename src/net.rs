@@ -3,6 +3,7 @@
 //! Knows addresses and bytes; never looks at a request, a credential or a list.
 
 pub mod fetch;
+pub mod inherited;
 pub mod linger;
 pub mod listener;
 pub mod peer;

@@ -42,7 +42,7 @@ use crate::gate::throttle::Throttle;
 use crate::live::endpoints::Endpoints;
 use crate::live::published::Published;
 use crate::live::usage::Usage;
-use crate::net::listener::{self, BindFault};
+use crate::net::listener;
 use crate::net::tls::files::TlsFiles;
 use crate::net::tls::{TlsAcceptorSource, TlsFault};
 use crate::telemetry::access_log::AccessLog;
@@ -59,6 +59,8 @@ use worker::Seed;
 pub struct ProxyParts<'a> {
     /// Addresses and number of workers.
     pub sockets: &'a Sockets,
+    /// What is listened on, in the order of the addresses.
+    pub listeners: &'a [listener::Sockets],
     /// What requests are judged and forwarded by.
     pub published: &'a Arc<Published>,
     /// The wall clock of decisions.
@@ -86,9 +88,9 @@ pub struct ProxyParts<'a> {
 /// The data plane can't start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartFault {
-    /// A socket.
-    #[error(transparent)]
-    Bind(#[from] BindFault),
+    /// A worker's own descriptor of a socket.
+    #[error("a worker can't have a listening socket of its own; raise the limit of descriptors")]
+    Descriptor(#[source] io::Error),
     /// A certificate.
     #[error(transparent)]
     Tls(#[from] TlsFault),
@@ -117,28 +119,58 @@ impl TlsInUse {
     }
 }
 
+/// How a data plane ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drain {
+    /// What open exchanges get.
+    pub deadline: Duration,
+    /// What kept connections get that nothing is asked on: a request that was on its way is answered, and told that the
+    /// connection closes.
+    pub idle: Duration,
+    /// Somebody else accepts on the same sockets from here on: what waits in their queues is theirs.
+    pub succeeded: bool,
+}
+
+impl Drain {
+    /// What is idle closes at once, and what waits in the queues is taken.
+    pub fn within(deadline: Duration) -> Self {
+        Self { deadline, idle: Duration::ZERO, succeeded: false }
+    }
+}
+
+/// What the workers are told.
+#[derive(Debug, Clone, Copy)]
+enum Phase {
+    /// To accept nothing yet.
+    Closed,
+    /// To accept.
+    Open,
+    /// To end.
+    Drain(Drain),
+}
+
 /// A data plane that serves.
 #[derive(Debug)]
 pub struct Running {
     local: Vec<SocketAddr>,
     tls: TlsInUse,
-    drain: signal::Sender<Option<Duration>>,
+    phase: signal::Sender<Phase>,
     workers: Vec<JoinHandle<()>>,
 }
 
-/// Binds all sockets, then starts all workers: either everything serves or nothing does.
+/// Starts all workers on what is listened on: either everything stands or nothing does. Nothing is accepted before
+/// [`Running::open`].
 ///
 /// # Errors
-/// [`StartFault`] naming the address or file.
+/// [`StartFault`] naming the file.
 pub fn start(parts: ProxyParts<'_>) -> Result<Running, StartFault> {
-    listener::nobody_listens_on(parts.sockets.listen.iter().map(|listen| listen.address))?;
     let count = parts.sockets.workers.get();
     let shared = Arc::new(shared::Shared::new(Arc::clone(parts.throttle)));
-    let (drain, asked) = signal::channel(None);
-    let mut running = Running { local: Vec::new(), tls: TlsInUse::default(), drain, workers: Vec::new() };
+    let (phase, asked) = signal::channel(Phase::Closed);
+    let mut running = Running { local: Vec::new(), tls: TlsInUse::default(), phase, workers: Vec::new() };
     running.tls.upstreams.replace(parts.tls.authorities.clone());
     let mut listeners: Vec<Vec<(std::net::TcpListener, Doorway)>> = (0..count).map(|_| Vec::new()).collect();
-    for listen in &parts.sockets.listen {
+    for (listen, bound) in parts.sockets.listen.iter().zip(parts.listeners) {
         let source = match &listen.tls {
             Some(files) => {
                 let config = parts.tls.certificates.of(files);
@@ -147,20 +179,21 @@ pub fn start(parts: ProxyParts<'_>) -> Result<Running, StartFault> {
             }
             None => None,
         };
-        let bound = listener::Sockets::bind(listen.address, count)?;
         let local = bound.local();
         running.local.push(local);
         if let (Some(files), Some(source)) = (&listen.tls, &source) {
             running.tls.listeners.push((files.clone(), Arc::clone(source)));
         }
-        for (of_worker, socket) in listeners.iter_mut().zip(bound.into_sockets()) {
-            let doorway = Doorway {
-                local,
-                tls: source.clone(),
-                proxy_protocol: listen.proxy_protocol.clone(),
-                http2: listen.http2,
-            };
-            of_worker.push((socket, doorway));
+        for (number, of_worker) in listeners.iter_mut().enumerate() {
+            for socket in bound.of_worker(number, count).map_err(StartFault::Descriptor)? {
+                let doorway = Doorway {
+                    local,
+                    tls: source.clone(),
+                    proxy_protocol: listen.proxy_protocol.clone(),
+                    http2: listen.http2,
+                };
+                of_worker.push((socket, doorway));
+            }
         }
     }
     for (number, listeners) in listeners.into_iter().enumerate() {
@@ -177,7 +210,7 @@ pub fn start(parts: ProxyParts<'_>) -> Result<Running, StartFault> {
             nonces: Arc::clone(parts.nonces),
             revocations: parts.revocations.cloned(),
             local: parts.local.map(Arc::clone),
-            drain: asked.clone(),
+            phase: asked.clone(),
         };
         // Where a later one fails, the earlier ones see the sender go and end.
         running.workers.push(launch(number, seed)?);
@@ -227,9 +260,15 @@ impl Running {
         Scout::new(Arc::clone(parts.published), Arc::clone(parts.endpoints), Arc::clone(&self.tls.upstreams), metrics)
     }
 
-    /// Stops accepting, tells kept connections to close, and lets open exchanges finish until the deadline. Returns at once.
-    pub fn drain(&self, deadline: Duration) {
-        self.drain.send_replace(Some(deadline));
+    /// Accepts connections from now on.
+    pub fn open(&self) {
+        self.phase.send_replace(Phase::Open);
+    }
+
+    /// Takes what waits to be accepted and accepts no more, tells kept connections to close, and lets open exchanges finish
+    /// until the deadline. Returns at once.
+    pub fn drain(&self, drain: Drain) {
+        self.phase.send_replace(Phase::Drain(drain));
     }
 
     /// Waits until every worker has ended; they end by a drain alone.

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use axum::extract::ConnectInfo;
+use axum::http::Extensions;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tokio::sync::watch;
 
 use crate::admin::{self, Admin};
 use crate::config::diagnostic::{Place, Problem, Problems};
@@ -23,13 +25,15 @@ pub(super) fn spawn(
     origin: Arc<str>,
     callers: CallerJudge,
     secure: bool,
+    succeeded: watch::Receiver<bool>,
 ) -> Result<(), Problems> {
     let local =
         listener.local_addr().map_err(|fault| Problem::error(Place::file("the admin listener"), fault.to_string()))?;
     tracing::info!(address = %local, "the admin API is served");
     let router = admin::router(Admin { control, origin, callers: Arc::new(callers), local, secure });
-    runtime.spawn(server::serve(listener, router, |extensions, peer| {
+    let introduce = |extensions: &mut Extensions, peer| {
         extensions.insert(ConnectInfo(peer));
-    }));
+    };
+    runtime.spawn(server::serve(listener, router, introduce, succeeded));
     Ok(())
 }

@@ -10,9 +10,11 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use super::gateway_tokens::{Asked, GatewayTokens};
+use super::probes::Probes;
 use super::reload::{FirstDirectory, Look, Outlined};
+use super::succession::{Listening, Program};
 use super::{
-    Running, StartFault, StopFault, admin_listener, probes, refresh_keys, revocations, store, told_to_stop, watch,
+    Running, StartFault, StopFault, Told, admin_listener, probes, refresh_keys, revocations, store, told_to_stop, watch,
 };
 use crate::clock::Clock;
 use crate::config::diagnostic::Problems;
@@ -23,6 +25,8 @@ use crate::gate::throttle::Throttle;
 use crate::live::endpoints::Endpoints;
 use crate::live::published::Published;
 use crate::live::usage::Usage;
+use crate::net::inherited::Inherited;
+use crate::net::listener;
 use crate::proxy;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::metrics::Metrics;
@@ -31,6 +35,8 @@ use crate::telemetry::metrics::Metrics;
 pub struct Opened {
     running: Running,
     waiting: Waiting,
+    /// The probes, as long as nothing is accepted.
+    closed: Option<(TcpListener, Probes)>,
 }
 
 /// What becomes of the configuration when the directory is there.
@@ -64,7 +70,25 @@ pub fn open(outlined: Outlined) -> Result<Opened, StartFault> {
 /// # Errors
 /// A listener, thread or file that could not be had.
 pub fn open_with(outlined: Outlined, clock: Clock) -> Result<Opened, StartFault> {
+    open_on(outlined, clock, &mut Inherited::default())
+}
+
+/// The same, on the sockets that the process was given where it was given any.
+///
+/// # Errors
+/// A listener, thread or file that could not be had.
+pub fn open_on(outlined: Outlined, clock: Clock, inherited: &mut Inherited) -> Result<Opened, StartFault> {
+    let mut opened = bind(outlined, clock, inherited)?;
+    admit(&opened.running, opened.closed.take());
+    Ok(opened)
+}
+
+/// Has every socket and thread, and accepts nothing yet.
+pub(super) fn bind(outlined: Outlined, clock: Clock, inherited: &mut Inherited) -> Result<Opened, StartFault> {
     let settings = outlined.settings();
+    let program = Program::own().map_err(StartFault::Program)?;
+    let addresses = settings.sockets.listen.iter().map(|listen| listen.address);
+    let listeners = listener::bind_all(addresses, settings.sockets.workers.get(), inherited)?;
     let metrics = Arc::new(Metrics::new(clock.clone())?);
     let access_log = AccessLog::open(&settings.access_log, Arc::clone(&metrics))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -73,19 +97,27 @@ pub fn open_with(outlined: Outlined, clock: Clock) -> Result<Opened, StartFault>
         .enable_all()
         .build()
         .map_err(StartFault::Thread)?;
-    let bound = runtime.block_on(probes::bind(settings.telemetry.listen));
+    // Asked for within the runtime that watches the sockets.
+    let within = runtime.enter();
     let in_telemetry = |source| StartFault::Telemetry { address: settings.telemetry.listen, source };
-    let listener = bound.map_err(in_telemetry)?;
+    let listener = listener::bind_one(settings.telemetry.listen, inherited).map_err(in_telemetry)?;
     let telemetry = listener.local_addr().map_err(in_telemetry)?;
+    let telemetry_socket = listener.try_clone().map_err(in_telemetry)?;
+    let listener = TcpListener::from_std(listener).map_err(in_telemetry)?;
 
+    let mut admin_socket = None;
     let admin = match &settings.admin {
         Some(admin) => {
-            let bound = runtime.block_on(TcpListener::bind(admin.listen));
-            Some(bound.map_err(|source| StartFault::Admin { address: admin.listen, source })?)
+            let in_admin = |source| StartFault::Admin { address: admin.listen, source };
+            let bound = listener::bind_one(admin.listen, inherited).map_err(in_admin)?;
+            admin_socket = Some(bound.try_clone().map_err(in_admin)?);
+            Some(TcpListener::from_std(bound).map_err(in_admin)?)
         }
         None => None,
     };
+    drop(within);
     let admin_address = admin.as_ref().and_then(|listener| listener.local_addr().ok());
+    inherited.are_used_up()?;
 
     let usage = store::usage(settings);
     let nonces = Arc::new(Nonces::new(clock.now()));
@@ -100,6 +132,7 @@ pub fn open_with(outlined: Outlined, clock: Clock) -> Result<Opened, StartFault>
         tokens.then(|| Arc::new(GatewayTokens::new(Arc::clone(&asked), runtime.handle().clone())) as _);
     let parts = proxy::ProxyParts {
         sockets: &settings.sockets,
+        listeners: &listeners,
         published: &published,
         clock: &clock,
         metrics: &metrics,
@@ -116,9 +149,8 @@ pub fn open_with(outlined: Outlined, clock: Clock) -> Result<Opened, StartFault>
     runtime.spawn(proxy.scout(parts, Arc::clone(&metrics)).run());
 
     let (stopping, stop_seen) = tokio::sync::watch::channel(false);
-    let probes =
-        probes::Probes { metrics: Arc::clone(&metrics), published: Arc::clone(&published), stopping: stop_seen };
-    runtime.spawn(probes::serve(listener, probes));
+    let probes = Probes { metrics: Arc::clone(&metrics), published: Arc::clone(&published), stopping: stop_seen };
+    let (succeeded, _) = tokio::sync::watch::channel(false);
     let wish = outlined.wish().clone();
     runtime.spawn(refresh_keys(Arc::clone(&published), clock.clone(), wish, Arc::clone(&metrics)));
     for address in proxy.local_addresses() {
@@ -128,16 +160,20 @@ pub fn open_with(outlined: Outlined, clock: Clock) -> Result<Opened, StartFault>
     // One place is enough: whoever finds it taken knows that a look is due already.
     let (look_again, looks) = mpsc::channel(1);
     let tls = proxy.tls();
-    let drain_timeout = settings.sockets.drain_timeout;
+    let drain =
+        proxy::Drain { idle: settings.sockets.drain_idle, ..proxy::Drain::within(settings.sockets.drain_timeout) };
     let running = Running {
         proxy,
+        program,
+        listening: Listening { gateway: listeners, telemetry: telemetry_socket, admin: admin_socket },
         telemetry,
         admin: admin_address,
         runtime,
         access_log,
         stopping,
+        succeeded,
         look_again,
-        drain_timeout,
+        drain,
         control: OnceLock::new(),
     };
     Ok(Opened {
@@ -156,7 +192,16 @@ pub fn open_with(outlined: Outlined, clock: Clock) -> Result<Opened, StartFault>
             revocations,
             asked,
         },
+        closed: Some((listener, probes)),
     })
+}
+
+/// Accepts connections and answers probes, unless that is done already.
+fn admit(running: &Running, closed: Option<(TcpListener, Probes)>) {
+    if let Some((listener, probes)) = closed {
+        running.runtime.spawn(probes::serve(listener, probes, running.succeeded.subscribe()));
+        running.proxy.open();
+    }
 }
 
 impl Waiting {
@@ -192,7 +237,9 @@ impl Waiting {
             let rule = settings.client_address.clone();
             let callers =
                 CallerJudge::new(self.published, rule, self.clock, self.nonces, self.throttle, self.usage.meter());
-            admin_listener::spawn(&running.runtime, listener, control, origin, callers, settings.behind_tls)?;
+            let succeeded = running.succeeded.subscribe();
+            let secure = settings.behind_tls;
+            admin_listener::spawn(&running.runtime, listener, control, origin, callers, secure, succeeded)?;
         }
         reloader.hand_tls_to(self.tls);
         running.runtime.spawn(watch::run(reloader, running.look_again.clone(), self.looks));
@@ -230,9 +277,14 @@ impl Opened {
         }
     }
 
-    pub(super) fn complete(self, directory: FirstDirectory) -> Result<Running, Problems> {
+    /// Decides requests by this directory; whatever was not accepted before is accepted from then on.
+    pub(super) fn complete(mut self, directory: FirstDirectory) -> Result<Running, Problems> {
+        let closed = self.closed.take();
         match self.waiting.complete(directory, &self.running) {
-            Ok(()) => Ok(self.running),
+            Ok(()) => {
+                admit(&self.running, closed);
+                Ok(self.running)
+            }
             Err(problems) => {
                 self.running.stop();
                 Err(problems)
@@ -246,7 +298,7 @@ impl Opened {
     /// # Errors
     /// A directory that is refused, or signals that can't be waited for; the gateway is stopped all the same.
     pub fn until_told_to_stop(self) -> Result<(), StopFault> {
-        let Self { running, waiting } = self;
+        let Self { running, waiting, .. } = self;
         let ended = running.runtime.block_on(async {
             let told = told_to_stop(&running);
             tokio::pin!(told);
@@ -258,11 +310,13 @@ impl Opened {
                 read = reading => {
                     let (directory, waiting) = read.map_err(StopFault::Reading)?;
                     waiting.complete(directory.map_err(StopFault::Refused)?, &running).map_err(StopFault::Refused)?;
+                    running.serves();
                 }
             }
             told.await.map_err(StopFault::Signals)
         });
-        running.stop();
-        ended
+        let succeeded = ended.as_ref().is_ok_and(|told| *told == Told::Succeeded);
+        running.end(succeeded);
+        ended.map(drop)
     }
 }

@@ -1,6 +1,5 @@
 //! The telemetry listener: `/metrics`, `/livez`, `/readyz`. Runs on the admin runtime, so that a slow scrape touches no request.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -24,22 +23,14 @@ pub(super) struct Probes {
     pub(super) stopping: watch::Receiver<bool>,
 }
 
-/// Binds the telemetry listener.
-///
-/// # Errors
-/// The address can't be bound.
-pub(super) async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    TcpListener::bind(address).await
-}
-
 /// Serves the probes until the runtime ends.
-pub(super) async fn serve(listener: TcpListener, probes: Probes) {
+pub(super) async fn serve(listener: TcpListener, probes: Probes, succeeded: watch::Receiver<bool>) {
     let router = Router::new()
         .route("/metrics", get(metrics))
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .with_state(probes);
-    server::serve(listener, router, |_, _| {}).await;
+    server::serve(listener, router, |_, _| {}, succeeded).await;
 }
 
 async fn metrics(State(probes): State<Probes>) -> Response {

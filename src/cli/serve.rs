@@ -6,8 +6,10 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use super::EX_CONFIG;
-use crate::app::{self, Origin, StopFault};
+use crate::app::{self, Origin, StartFault, StopFault};
+use crate::clock::Clock;
 use crate::config::diagnostic::Problems;
+use crate::net::inherited::Inherited;
 use crate::telemetry::logging;
 
 /// Arguments of `serve`.
@@ -27,6 +29,8 @@ pub struct ServeArgs {
 /// # Errors
 /// A listener, thread or file that could not be had.
 pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
+    // First of all: it changes the environment, which no thread may read meanwhile.
+    let mut inherited = Inherited::from_environment().context("the gateway can't start")?;
     let _logging = logging::start(logging::Format::detected(), args.log_level).context("the log can't be started")?;
     let origin = match args.config {
         Some(path) => Origin::File(path),
@@ -37,8 +41,19 @@ pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
         Ok(outlined) => outlined,
         Err(problems) => return Ok(refused(&problems)),
     };
-    let opened = app::open(outlined).context("the gateway can't start")?;
-    match opened.until_told_to_stop() {
+    if let Some(predecessor) = inherited.predecessor() {
+        return match app::succeed(outlined, inherited, predecessor) {
+            Ok(running) => ended(running.until_told_to_stop()),
+            Err(StartFault::Directory(problems)) => Ok(refused(&problems)),
+            Err(fault) => Err(fault).context("the gateway can't take over"),
+        };
+    }
+    let opened = app::open_on(outlined, Clock::system(), &mut inherited).context("the gateway can't start")?;
+    ended(opened.until_told_to_stop())
+}
+
+fn ended(ended: Result<(), StopFault>) -> anyhow::Result<ExitCode> {
+    match ended {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(StopFault::Refused(problems)) => Ok(refused(&problems)),
         Err(fault) => Err(fault).context("the gateway can't go on"),

@@ -40,6 +40,8 @@ pub struct Gateway {
     pub workers: Option<Word>,
     /// How long open requests may go on after SIGTERM. Default: `30s`. A change needs a restart.
     pub drain_timeout: Option<Word>,
+    /// How much of it kept connections get that nothing is asked on. Default: `1s`. A change needs a restart.
+    pub drain_idle: Option<Word>,
     /// How the client address is derived.
     pub client_address: ClientAddress,
     /// Where credentials are looked for in a request.

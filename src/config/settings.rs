@@ -48,6 +48,8 @@ pub struct Sockets {
     pub workers: NonZeroUsize,
     /// Time that open exchanges get to finish after SIGTERM.
     pub drain_timeout: Duration,
+    /// How much of it kept connections get that nothing is asked on.
+    pub drain_idle: Duration,
 }
 
 /// One listening address of the data plane.

@@ -118,6 +118,11 @@ impl Desk {
         &self.clock
     }
 
+    /// Where the store is kept, to be lent and taken back.
+    pub(super) fn store(&mut self) -> &mut Store {
+        &mut self.store
+    }
+
     /// Where usage is written, and what of it is not yet.
     pub(super) fn store_and_usage(&mut self) -> (&mut Store, &mut Unwritten) {
         (&mut self.store, &mut self.unwritten)
@@ -158,6 +163,7 @@ impl Desk {
         change: impl FnOnce(&mut Change<'_>) -> Result<T, Fault>,
     ) -> Result<Committed<T>, Fault> {
         let begin = Instant::now();
+        self.is_ours()?;
         self.catch_up()?;
         let transaction = self.store.change()?;
         let revision = self.snapshot.revision() + 1;
@@ -213,6 +219,7 @@ impl Desk {
         rules: &Rules,
         change: impl FnOnce(&mut Change<'_>) -> Result<T, Fault>,
     ) -> Result<Committed<T>, Fault> {
+        self.is_ours()?;
         self.catch_up()?;
         let revision = self.snapshot.revision();
         let transaction = self.store.change()?;
@@ -237,6 +244,11 @@ impl Desk {
         done
     }
 
+    /// A store that is lent takes no changes here.
+    fn is_ours(&self) -> Result<(), Fault> {
+        if self.store.is_lent() { Err(Fault::Succeeded) } else { Ok(()) }
+    }
+
     /// Compiles anew where somebody else has written to the store, by hand or by a restored copy.
     fn catch_up(&mut self) -> Result<(), Fault> {
         let stored = self.store.rows().revision()?;
@@ -248,18 +260,35 @@ impl Desk {
             enforced = self.snapshot.revision(),
             "the store was changed by somebody else; reading it whole"
         );
-        let begin = Instant::now();
-        self.draft = self.store.rows().compile()?;
         // Readers refuse to go back, also where the copy that was put in place is older.
         let revision = stored.max(self.snapshot.revision() + 1);
+        let begin = Instant::now();
+        let draft = self.store.rows().compile()?;
         if revision != stored {
             let change = self.store.change()?;
             change.set_revision(revision)?;
             change.commit()?;
         }
+        self.take_over(draft, revision, begin);
+        Ok(())
+    }
+
+    /// Enforces what a successor has changed, as long as something is open here.
+    pub(super) fn follow(&mut self) -> Result<(), Fault> {
+        let stored = self.store.rows().revision()?;
+        if stored <= self.snapshot.revision() {
+            return Ok(());
+        }
+        let begin = Instant::now();
+        let draft = self.store.rows().compile()?;
+        self.take_over(draft, stored, begin);
+        Ok(())
+    }
+
+    fn take_over(&mut self, draft: Draft, revision: u64, begin: Instant) {
+        self.draft = draft;
         let snapshot = Arc::new(self.draft.finish(revision));
         self.publish(snapshot, begin);
-        Ok(())
     }
 
     fn publish(&mut self, snapshot: Arc<Snapshot>, begin: Instant) {

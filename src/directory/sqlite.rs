@@ -104,8 +104,8 @@ fn taken(fault: &rusqlite::Error) -> Option<&'static str> {
 pub struct Store {
     path: PathBuf,
     connection: Connection,
-    /// Held as long as the store is: another process that serves it would enforce what is no longer true.
-    _lock: File,
+    /// Held as long as the store is this process's: another one that serves it would enforce what is no longer true.
+    lock: Option<File>,
 }
 
 impl Store {
@@ -128,7 +128,32 @@ impl Store {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "application_id", APPLICATION)?;
         migrations::run(&mut connection, now)?;
-        Ok(Self { path: path.to_owned(), connection, _lock: lock })
+        Ok(Self { path: path.to_owned(), connection, lock: Some(lock) })
+    }
+
+    /// Lets another process serve it from here on. What is counted of uses may still be added.
+    pub fn lend(&mut self) {
+        self.lock = None;
+    }
+
+    /// Whether another process may serve it.
+    pub fn is_lent(&self) -> bool {
+        self.lock.is_none()
+    }
+
+    /// Makes it this process's alone again.
+    ///
+    /// # Errors
+    /// [`StoreFault::InUse`] where another process serves it by now, [`StoreFault::Newer`] where it was brought to a version
+    /// that is unknown here.
+    pub fn take_back(&mut self, now: Timestamp) -> Result<(), StoreFault> {
+        if !self.is_lent() {
+            return Ok(());
+        }
+        let lock = lock(&self.path)?;
+        migrations::run(&mut self.connection, now)?;
+        self.lock = Some(lock);
+        Ok(())
     }
 
     /// Where it is.
@@ -141,6 +166,10 @@ impl Store {
     /// # Errors
     /// A [`StoreFault`]; then nothing is lost, and whoever opens the store next brings it in.
     pub fn close(self) -> Result<(), StoreFault> {
+        if self.is_lent() {
+            // Whoever has it goes on with both files.
+            return self.connection.close().map_err(|(_, fault)| fault.into());
+        }
         self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         self.connection.close().map_err(|(_, fault)| fault.into())
     }

@@ -1,4 +1,5 @@
-//! Listening sockets of the data plane: one per worker and address, shared out by the kernel (`SO_REUSEPORT`).
+//! Listening sockets of the data plane: one per worker and address, shared out by the kernel (`SO_REUSEPORT`), or those that
+//! the process was given.
 //!
 //! Never reads from what it accepts.
 
@@ -8,6 +9,8 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
+
+use super::inherited::Inherited;
 
 /// Connections that wait in the kernel.
 const BACKLOG: i32 = 4_096;
@@ -32,7 +35,8 @@ fn way_out(fault: io::ErrorKind) -> &'static str {
     }
 }
 
-/// Makes sure that nobody listens on any of these addresses yet.
+/// Listens on these addresses, with a socket for each of `count` workers; where the process was given sockets on one, with
+/// those.
 ///
 /// The workers' sockets share their port, and the kernel would let those of a second gateway of the same user share it as
 /// well: each would get half of the connections and nobody would be told. Asked for all addresses before the first is
@@ -40,11 +44,43 @@ fn way_out(fault: io::ErrorKind) -> &'static str {
 ///
 /// # Errors
 /// [`BindFault`] for the first address that is taken or can't be had.
-pub fn nobody_listens_on(addresses: impl IntoIterator<Item = SocketAddr>) -> Result<(), BindFault> {
-    for address in addresses {
-        unshared(address).map_err(|source| BindFault { address, source })?;
+pub fn bind_all(
+    addresses: impl IntoIterator<Item = SocketAddr>,
+    count: usize,
+    inherited: &mut Inherited,
+) -> Result<Vec<Sockets>, BindFault> {
+    let given: Vec<_> = addresses.into_iter().map(|address| (address, inherited.take(address))).collect();
+    for (address, given) in &given {
+        if given.is_empty() {
+            unshared(*address).map_err(|source| BindFault { address: *address, source })?;
+        }
     }
-    Ok(())
+    let sockets =
+        given.into_iter().map(|(address, given)| match given.first().map(std::net::TcpListener::local_addr) {
+            None => Sockets::bind(address, count),
+            Some(local) => {
+                let local = local.map_err(|source| BindFault { address, source })?;
+                Ok(Sockets { local, sockets: given })
+            }
+        });
+    sockets.collect()
+}
+
+/// Listens on one address with one socket, or with the one that the process was given.
+///
+/// # Errors
+/// It is taken or can't be had.
+pub fn bind_one(address: SocketAddr, inherited: &mut Inherited) -> io::Result<std::net::TcpListener> {
+    if let Some(given) = inherited.take(address).into_iter().next() {
+        return Ok(given);
+    }
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // Connections that a former gateway left in TIME_WAIT don't count.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
 }
 
 /// Binds a socket that shares with nobody who listens, and lets go of it.
@@ -55,7 +91,7 @@ fn unshared(address: SocketAddr) -> io::Result<()> {
     socket.bind(&address.into())
 }
 
-/// Bound sockets of one listening address, one per worker.
+/// Bound sockets of one listening address.
 #[derive(Debug)]
 pub struct Sockets {
     local: SocketAddr,
@@ -83,9 +119,22 @@ impl Sockets {
         self.local
     }
 
-    /// The sockets, one for each worker.
-    pub fn into_sockets(self) -> Vec<std::net::TcpListener> {
-        self.sockets
+    /// What one of so many workers accepts on, its own descriptors. Every socket has a worker and every worker a socket,
+    /// whatever their numbers: what waits in the queue of one that nobody accepts on would wait for ever.
+    ///
+    /// # Errors
+    /// No descriptor is left.
+    pub fn of_worker(&self, number: usize, workers: usize) -> io::Result<Vec<std::net::TcpListener>> {
+        let mut own: Vec<_> = self.sockets.iter().skip(number).step_by(workers).collect();
+        if own.is_empty() {
+            own.extend(self.sockets.iter().cycle().nth(number));
+        }
+        own.into_iter().map(std::net::TcpListener::try_clone).collect()
+    }
+
+    /// All of them.
+    pub fn all(&self) -> &[std::net::TcpListener] {
+        &self.sockets
     }
 }
 
@@ -132,9 +181,27 @@ mod tests {
         let sockets = Sockets::bind("127.0.0.1:0".parse().unwrap(), 3).unwrap();
         let local = sockets.local();
         assert_ne!(local.port(), 0);
-        let all = sockets.into_sockets();
-        assert_eq!(all.len(), 3);
-        assert!(all.iter().all(|socket| socket.local_addr().unwrap() == local));
+        assert_eq!(sockets.all().len(), 3);
+        assert!(sockets.all().iter().all(|socket| socket.local_addr().unwrap() == local));
+    }
+
+    #[test]
+    fn every_socket_has_a_worker_and_every_worker_a_socket() {
+        use std::os::fd::{AsFd, AsRawFd};
+        let sockets = Sockets::bind("127.0.0.1:0".parse().unwrap(), 3).unwrap();
+        // The inode tells sockets apart, whatever descriptor they have.
+        let inode = |socket: &std::net::TcpListener| {
+            std::fs::read_link(format!("/proc/self/fd/{}", socket.as_fd().as_raw_fd())).unwrap()
+        };
+        for workers in 1..8 {
+            let own: Vec<_> = (0..workers).map(|number| sockets.of_worker(number, workers).unwrap()).collect();
+            assert!(own.iter().all(|own| !own.is_empty()), "{workers}");
+            for socket in sockets.all() {
+                assert!(own.iter().flatten().any(|own| inode(own) == inode(socket)), "{workers}");
+            }
+        }
+        let shares: Vec<_> = (0..3).map(|number| sockets.of_worker(number, 3).unwrap().len()).collect();
+        assert_eq!(shares, [1, 1, 1]);
     }
 
     #[test]
@@ -144,10 +211,10 @@ mod tests {
         assert!(Sockets::bind(taken, 1).is_ok(), "the kernel shares the port among the sockets of one user");
         let everywhere = SocketAddr::from(([0, 0, 0, 0], taken.port()));
         for address in [taken, everywhere] {
-            let fault = nobody_listens_on([address]).unwrap_err();
+            let fault = bind_all([address], 1, &mut Inherited::default()).unwrap_err();
             assert!(fault.to_string().contains(&address.to_string()), "{fault}");
         }
-        assert!(nobody_listens_on(["127.0.0.1:0".parse().unwrap()]).is_ok());
+        assert!(bind_all(["127.0.0.1:0".parse().unwrap()], 1, &mut Inherited::default()).is_ok());
     }
 
     #[test]

@@ -25,7 +25,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::Sleep;
 
 use super::linger::linger;
@@ -43,6 +43,9 @@ const HEAD: Duration = Duration::from_secs(10);
 /// Until some of an answer is taken.
 const TAKEN: Duration = Duration::from_secs(30);
 
+/// What kept connections get, once somebody else accepts, for a request that is on its way.
+pub const FAREWELL: Duration = Duration::from_secs(1);
+
 /// Most bytes of a head, and most lines of it.
 const LARGEST_HEAD: usize = 64 * 1024;
 const MOST_LINES: usize = 100;
@@ -58,9 +61,14 @@ struct Seat {
 /// The places that are taken, by the order of arrival.
 type Seats = Arc<Mutex<BTreeMap<u64, Arc<Seat>>>>;
 
-/// Serves until the runtime ends. `introduce` tells each request who the peer is.
-pub async fn serve<S, B>(listener: TcpListener, service: S, introduce: fn(&mut Extensions, SocketAddr))
-where
+/// Serves until it is told that somebody else accepts on the same socket, or until the runtime ends. What is open then ends
+/// with its answer. `introduce` tells each request who the peer is.
+pub async fn serve<S, B>(
+    listener: TcpListener,
+    service: S,
+    introduce: fn(&mut Extensions, SocketAddr),
+    mut succeeded: watch::Receiver<bool>,
+) where
     S: Clone + Send + Sync + 'static,
     TowerToHyperService<S>:
         Service<Request<Lent>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send + 'static,
@@ -69,12 +77,15 @@ where
     let seats = Seats::default();
     let service = TowerToHyperService::new(service);
     for number in 0_u64.. {
-        let (stream, remote) = accept(&listener).await;
+        let (stream, remote) = tokio::select! {
+            accepted = accept(&listener) => accepted,
+            _ = succeeded.wait_for(|succeeded| *succeeded) => break,
+        };
         let Some(seat) = seated(&seats, number) else {
             tracing::warn!(peer = %remote.ip(), "closed: every connection of the listener is in use");
             continue;
         };
-        let (service, seats) = (service.clone(), Arc::clone(&seats));
+        let (service, seats, succeeded) = (service.clone(), Arc::clone(&seats), succeeded.clone());
         tokio::spawn(async move {
             let answering = service_fn(|mut request: Request<Incoming>| {
                 introduce(request.extensions_mut(), remote);
@@ -83,11 +94,11 @@ where
                 // Reading on would ask for a body that nobody has sent yet (RFC 9110 §10.1.1).
                 let waits = request.headers().contains_key(EXPECT);
                 let answer = service.call(request.map(|body| remainder.lend(body)));
-                let seat = Arc::clone(&seat);
+                let (seat, succeeded) = (Arc::clone(&seat), succeeded.clone());
                 Box::pin(async move {
                     let mut answer = answer.await;
                     let goes_on = if waits { remainder.is_empty() } else { remainder.read().await };
-                    if let (false, Ok(answer)) = (goes_on, &mut answer) {
+                    if let (false, Ok(answer)) = (goes_on && !*succeeded.borrow(), &mut answer) {
                         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                     }
                     seat.busy.store(false, Ordering::Relaxed);
@@ -106,10 +117,18 @@ where
                     Ok(()) => linger(connection.into_parts().io.into_inner()).await,
                     Err(fault) => tracing::debug!(peer = %remote.ip(), error = %fault, "an operator's connection ended"),
                 },
-                () = seat.leave.notified() => tracing::debug!(peer = %remote.ip(), "closed: it was idle and made room"),
+                () = seat.leave.notified() => tracing::debug!(peer = %remote.ip(), "closed: it was idle"),
             }
             seats.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
         });
+    }
+    drop(listener);
+    // Closed at once, an idle connection would lose the request that is on its way.
+    tokio::time::sleep(FAREWELL).await;
+    for seat in seats.lock().unwrap_or_else(PoisonError::into_inner).values() {
+        if !seat.busy.load(Ordering::Relaxed) {
+            seat.leave.notify_one();
+        }
     }
 }
 

@@ -99,7 +99,7 @@ async fn within<F: Future>(context: &Context, wait: F) -> Option<F::Output> {
     let mut wait = pin!(wait);
     poll_fn(|cx| {
         context.watch.register(cx.waker());
-        if context.watch.head.has_passed(context.worker.ticks.now()) || context.worker.is_draining() {
+        if context.watch.head.has_passed(context.worker.ticks.now()) || context.worker.is_hurrying() {
             return Poll::Ready(None);
         }
         wait.as_mut().poll(cx).map(Some)
@@ -203,7 +203,9 @@ async fn requests(context: &Rc<Context>, transport: Transport, limits: Limits) {
     let ended = poll_fn(|cx| {
         let (worker, watch) = (&context.worker, &context.watch);
         watch.register(cx.waker());
-        if worker.is_draining() && !told {
+        // Closed at once, an idle connection would lose the request that is on its way.
+        let ends = worker.is_hurrying() || worker.is_draining() && !context.is_between_exchanges();
+        if ends && !told {
             told = true;
             Pin::new(&mut connection).graceful_shutdown();
         }

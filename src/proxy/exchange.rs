@@ -9,7 +9,8 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{self, Poll};
 
-use http::{Request, Response, Version};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
@@ -142,7 +143,15 @@ impl<F: Future<Output = Response<ReplyBody>>> Future for Contained<F> {
         let this = self.project();
         match catch_unwind(AssertUnwindSafe(|| this.exchange.poll(cx))) {
             Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(answer)) => Poll::Ready(Ok(answer)),
+            Ok(Poll::Ready(mut answer)) => {
+                let context = this.context;
+                // A stream is told by its connection.
+                let closes = context.worker.is_draining() && !context.is_stream();
+                if closes && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Poll::Ready(Ok(answer))
+            }
             Err(_panic) => {
                 // The hook has told the log where; the ledger has closed while the stack unwound.
                 this.context.linger();

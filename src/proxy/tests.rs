@@ -304,7 +304,7 @@ fn draining_ends_kept_connections_and_finishes_open_ones() {
     idle.write_all(get("/", "").replace("Connection: close\r\n", "").as_bytes()).unwrap();
     starts(&told_upstream::read_answer(&mut idle), "200");
     let running = harness.running.take().unwrap();
-    running.drain(Duration::from_secs(3));
+    running.drain(Drain::within(Duration::from_secs(3)));
     let began = Instant::now();
     running.join();
     assert!(began.elapsed() < Duration::from_secs(2));

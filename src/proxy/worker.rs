@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use slab::Slab;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::Sender;
 use tokio::sync::{Notify, watch};
 use tokio::time::MissedTickBehavior;
@@ -21,6 +21,7 @@ use super::revoke::{self, Open, Revocation, Revoker};
 use super::shared::Shared;
 use super::upstream::{ClientTls, Upstreams};
 use super::watch::{TICK, Ticks};
+use super::{Drain, Phase};
 use crate::clock::Clock;
 use crate::gate::digest::Nonces;
 use crate::gate::judge::Judge;
@@ -55,8 +56,8 @@ pub(super) struct Seed {
     pub(super) nonces: Arc<Nonces>,
     pub(super) revocations: Option<Sender<Revocation>>,
     pub(super) local: Option<Arc<dyn LocalService>>,
-    /// Time that open exchanges get, once it is time to end.
-    pub(super) drain: watch::Receiver<Option<Duration>>,
+    /// When it begins and how it ends.
+    pub(super) phase: watch::Receiver<Phase>,
 }
 
 /// One worker.
@@ -84,6 +85,8 @@ pub(super) struct Worker {
     reader: RefCell<Reader>,
     held: RefCell<Held>,
     draining: Cell<bool>,
+    /// Draining, and what is idle has had its time.
+    hurrying: Cell<bool>,
 }
 
 impl std::fmt::Debug for Worker {
@@ -106,6 +109,11 @@ impl Worker {
 
     pub(super) fn is_draining(&self) -> bool {
         self.draining.get()
+    }
+
+    /// Whether what is idle closes by now.
+    pub(super) fn is_hurrying(&self) -> bool {
+        self.hurrying.get()
     }
 
     fn tick(&self) {
@@ -146,12 +154,17 @@ pub(super) async fn run(seed: Seed) {
         reader: RefCell::new(reader),
         held: RefCell::new(held),
         draining: Cell::new(false),
+        hurrying: Cell::new(false),
     });
+    let mut phase = seed.phase;
+    let begun = phase.wait_for(|phase| !matches!(phase, Phase::Closed)).await.is_ok();
     let mut tasks = Vec::new();
-    for (listener, doorway) in seed.listeners {
+    for (listener, doorway) in seed.listeners.into_iter().filter(|_| begun) {
         match TcpListener::from_std(listener) {
             Ok(listener) => {
-                tasks.push(tokio::task::spawn_local(listen(Rc::clone(&worker), listener, Rc::new(doorway))))
+                let (listener, doorway) = (Rc::new(listener), Rc::new(doorway));
+                let listening = listen(Rc::clone(&worker), Rc::clone(&listener), Rc::clone(&doorway));
+                tasks.push((tokio::task::spawn_local(listening), listener, doorway));
             }
             Err(fault) => tracing::error!(error = %fault, "a listening socket can't be watched"),
         }
@@ -159,19 +172,29 @@ pub(super) async fn run(seed: Seed) {
     let sweeper = tokio::task::spawn_local(sweep(Rc::clone(&worker)));
     let revoker = tokio::task::spawn_local(revoke::run(Rc::clone(&worker)));
 
-    let mut drain = seed.drain;
     // Where whoever may ask for it is gone, nobody needs the worker any more.
-    let patience = match drain.wait_for(Option::is_some).await {
-        Ok(patience) => patience.unwrap_or_default(),
-        Err(_gone) => Duration::ZERO,
+    let now = Drain::within(Duration::ZERO);
+    let drain = match phase.wait_for(|phase| matches!(phase, Phase::Drain(_))).await.as_deref() {
+        Ok(Phase::Drain(drain)) => *drain,
+        _ => now,
     };
-    for task in tasks {
-        task.abort();
-        // The socket closes with its task.
-        let _ = task.await;
-    }
     worker.draining.set(true);
-    if tokio::time::timeout(patience, emptied(&worker)).await.is_err() {
+    for (task, listener, doorway) in tasks {
+        task.abort();
+        let _ = task.await;
+        if !drain.succeeded
+            && let Some(listener) = Rc::into_inner(listener)
+        {
+            accept_waiting(&worker, listener, &doorway);
+        }
+    }
+    let finished = async {
+        if tokio::time::timeout(drain.idle, emptied(&worker)).await.is_err() {
+            worker.hurrying.set(true);
+            emptied(&worker).await;
+        }
+    };
+    if tokio::time::timeout(drain.deadline, finished).await.is_err() {
         // A WebSocket is told that this is the end; anything else is cut.
         for (_, context) in &*worker.connections.borrow() {
             context.end_soon(Ending::GoingAway);
@@ -201,7 +224,17 @@ async fn tunnels_told(worker: &Worker) {
     }
 }
 
-async fn listen(worker: Rc<Worker>, listener: TcpListener, doorway: Rc<Doorway>) {
+/// Serves whoever waits in the queue of a socket that closes: their connections stand already, and closing would reset them.
+fn accept_waiting(worker: &Rc<Worker>, listener: TcpListener, doorway: &Rc<Doorway>) {
+    let Ok(listener) = listener.into_std() else { return };
+    while let Ok((stream, remote)) = listener.accept() {
+        let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+        let Ok(stream) = stream else { return };
+        tokio::task::spawn_local(connection::serve(Rc::clone(worker), stream, remote, Rc::clone(doorway)));
+    }
+}
+
+async fn listen(worker: Rc<Worker>, listener: Rc<TcpListener>, doorway: Rc<Doorway>) {
     loop {
         let (stream, remote) = accept(&listener).await;
         tokio::task::spawn_local(connection::serve(Rc::clone(&worker), stream, remote, Rc::clone(&doorway)));

@@ -29,6 +29,7 @@ impl Unread {
     - {{ address: \"{distrustful}\", proxy_protocol: {{ trusted: [192.0.2.1] }} }}
   workers: 1
   drain_timeout: 1s
+  drain_idle: 10ms
 directory: {{ file: directory.yaml }}
 telemetry: {{ listen: \"{telemetry}\", access_log: {access_log} }}
 "

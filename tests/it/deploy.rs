@@ -102,6 +102,8 @@ fn the_unit_checks_starts_and_stops_at_a_wrong_configuration() {
     has("ExecStartPre=/usr/local/bin/portcullis check --config /etc/portcullis/portcullis.yaml");
     has("ExecStart=/usr/local/bin/portcullis serve --config /etc/portcullis/portcullis.yaml");
     has("RestartPreventExitStatus=64 78");
+    has("Type=notify");
+    has("NotifyAccess=all");
     has("NoNewPrivileges=yes");
     has("ProtectSystem=strict");
     for line in text.lines() {

@@ -12,6 +12,7 @@ use portcullis::gate::digest::Nonces;
 use portcullis::live::endpoints::Endpoints;
 use portcullis::live::key_sets::KeySets;
 use portcullis::live::published::{Outdated, Published};
+use portcullis::net::listener::Sockets;
 use portcullis::net::tls::files::TlsFiles;
 use portcullis::proxy::{self, ProxyParts};
 use portcullis::telemetry::access_log::AccessLog;
@@ -38,6 +39,7 @@ fn nothing_is_allowed_before_the_first_snapshot() {
     let published = Published::new(Arc::clone(&settings.gateway), Arc::new(KeySets::default())).unwrap();
     let parts = ProxyParts {
         sockets: &settings.sockets,
+        listeners: &[Sockets::bind(settings.sockets.listen[0].address, 1).unwrap()],
         published: &published,
         clock: &clock,
         metrics: &metrics,
@@ -51,6 +53,7 @@ fn nothing_is_allowed_before_the_first_snapshot() {
         local: None,
     };
     let running = proxy::start(parts).unwrap();
+    running.open();
     let get = |path: &str| {
         let raw = format!("GET {path} HTTP/1.1\r\nHost: a\r\n{}\r\n\r\n", header(KEY));
         Client::connect(running.local_addresses()[0]).send(raw).outcome()
@@ -68,7 +71,7 @@ fn nothing_is_allowed_before_the_first_snapshot() {
         assert_eq!(late, Err(Outdated { offered: revision, published: 7 }));
     }
     assert_eq!(get("/").0, 200);
-    running.drain(Duration::from_secs(1));
+    running.drain(proxy::Drain::within(Duration::from_secs(1)));
     running.join();
     access_log.close();
 }

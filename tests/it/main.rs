@@ -35,6 +35,7 @@ mod revocation;
 mod secrets;
 mod served;
 mod stage;
+mod succession;
 mod tls;
 mod tokens;
 mod upgrades;

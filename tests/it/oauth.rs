@@ -18,6 +18,7 @@ const EAGER: &str = "gateway:
   workers: 2
   limits: { failed_attempts: off }
   drain_timeout: 1s
+  drain_idle: 10ms
 directory: { sqlite: store.db }
 admin: { listen: \"127.0.0.1:0\", tokens: { per_minute: 1000 } }
 telemetry: { listen: \"127.0.0.1:0\", access_log: { to: file, file: access.log } }

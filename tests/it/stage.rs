@@ -180,6 +180,7 @@ impl Setting {
   listen: [{}]
   workers: {}
   drain_timeout: 2s
+  drain_idle: 10ms
   routes: {}
 {}{}directory: {{ file: {} }}
 telemetry: {{ listen: \"127.0.0.1:0\", access_log: {{ to: file, file: access.log }} }}

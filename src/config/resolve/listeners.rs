@@ -46,7 +46,8 @@ impl Resolve<'_> {
         }
         let workers = self.workers(raw.workers.as_ref());
         let drain_timeout = self.duration(&path!["gateway"], "drain_timeout", raw.drain_timeout.as_ref(), 30);
-        Some(Sockets { listen, workers: workers?, drain_timeout: drain_timeout? })
+        let drain_idle = self.duration(&path!["gateway"], "drain_idle", raw.drain_idle.as_ref(), 1);
+        Some(Sockets { listen, workers: workers?, drain_timeout: drain_timeout?, drain_idle: drain_idle? })
     }
 
     fn workers(&mut self, word: Option<&raw::Word>) -> Option<NonZeroUsize> {

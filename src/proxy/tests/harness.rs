@@ -13,6 +13,7 @@ use crate::access::snapshot::{CredentialSpec, Draft, EntrySpec, OrganizationSpec
 use crate::clock::Timestamp;
 use crate::config::settings::{self, AccessLogSettings, AccessLogSink, Endpoint, Gateway, Listen};
 use crate::live::fingerprint;
+use crate::net::listener;
 use crate::net::tls::files::{Authorities, Certificates};
 
 pub(super) const KEY: &str = "mcpvrzod.40395d07-a353-4881-853b-43efa41339a1";
@@ -148,10 +149,13 @@ impl Harness {
             listen: vec![listen],
             workers: NonZeroUsize::new(1).unwrap(),
             drain_timeout: Duration::from_secs(1),
+            drain_idle: Duration::from_millis(10),
         };
+        let listeners = vec![listener::Sockets::bind(sockets.listen[0].address, 1).unwrap()];
         let endpoints = Arc::new(Endpoints::default());
         let parts = ProxyParts {
             sockets: &sockets,
+            listeners: &listeners,
             published: &published,
             clock: &clock,
             metrics: &metrics,
@@ -168,6 +172,7 @@ impl Harness {
             local: None,
         };
         let running = start(parts).unwrap();
+        running.open();
         Self { running: Some(running), metrics, published, endpoints }
     }
 
@@ -210,7 +215,7 @@ impl Harness {
 impl Drop for Harness {
     fn drop(&mut self) {
         if let Some(running) = self.running.take() {
-            running.drain(Duration::from_millis(200));
+            running.drain(Drain::within(Duration::from_millis(200)));
             running.join();
         }
     }

@@ -20,6 +20,7 @@ pub const CONFIGURATION: &str = "gateway:
   listen: [{ address: \"127.0.0.1:0\" }]
   workers: 2
   drain_timeout: 1s
+  drain_idle: 10ms
   limits: { failed_attempts: off }
 directory: { sqlite: store.db }
 admin: { listen: \"127.0.0.1:0\", entries_per_list: 5, api_keys_per_organization: 6, service_accounts_per_organization: 3 }

@@ -169,6 +169,7 @@ fn digest_clients_manage_a_list_and_pass_the_gateway() {
   listen: [{ address: \"127.0.0.1:0\" }]
   workers: 2
   drain_timeout: 1s
+  drain_idle: 10ms
   credentials: { digest: { realm: Portcullis, algorithms: [SHA-256, MD5] } }
 directory: { sqlite: store.db }
 admin: { listen: \"127.0.0.1:0\" }

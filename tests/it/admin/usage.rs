@@ -11,6 +11,7 @@ pub const CONFIGURATION: &str = "gateway:
   listen: [{ address: \"127.0.0.1:0\" }]
   workers: 1
   drain_timeout: 1s
+  drain_idle: 10ms
   client_address: { trusted_proxies: [\"127.0.0.1/32\"] }
 directory: { sqlite: store.db }
 admin: { listen: \"127.0.0.1:0\", usage_interval: 50ms }

@@ -69,6 +69,7 @@ pub const HOMES: &[(&str, Home)] = &[
     ("clap", Only(&["cli"])),
     ("clap_complete", Only(&["cli"])),
     ("clap_mangen", Only(&["cli"])),
+    ("command_fds", Only(&["app"])),
     ("comfy_table", Only(&["cli"])),
     ("csv", Only(&["directory"])),
     ("dashmap", Only(&["gate", "live"])),

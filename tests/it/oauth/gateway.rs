@@ -10,6 +10,7 @@ const BOTH: &str = "gateway:
   listen: [{ address: \"127.0.0.1:0\" }]
   workers: 2
   drain_timeout: 1s
+  drain_idle: 10ms
   client_address: { trusted_proxies: [127.0.0.0/8], header: cf-connecting-ip }
 directory: { sqlite: store.db }
 admin: { listen: \"127.0.0.1:0\", tokens: { per_minute: 3, on_gateway: true, issuer: \"https://api.example.com\" } }

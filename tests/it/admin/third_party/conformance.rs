@@ -21,6 +21,7 @@ fn office() -> Office {
   listen: [{ address: \"127.0.0.1:0\" }]
   workers: 1
   drain_timeout: 1s
+  drain_idle: 10ms
   limits: { failed_attempts: off }
 directory: { sqlite: store.db }
 admin: { listen: \"127.0.0.1:0\" }

@@ -62,6 +62,7 @@ const CONFIGURATION: &str = "gateway:
   listen: [{ address: \"127.0.0.1:0\" }]
   workers: 1
   drain_timeout: 1s
+  drain_idle: 10ms
 directory: { sqlite: store.db }
 admin: { listen: \"127.0.0.1:0\", usage_interval: 1h, tokens: { issuer: \"https://admin.example.com\", per_minute: 1000 } }
 telemetry: { listen: \"127.0.0.1:0\", access_log: { to: off } }
