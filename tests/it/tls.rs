@@ -4,6 +4,7 @@ mod clients;
 mod names;
 mod renewal;
 mod shown;
+mod third_party;
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
