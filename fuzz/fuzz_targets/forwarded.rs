@@ -13,6 +13,7 @@ use portcullis::access::decision::NoTrace;
 use portcullis::access::network::{Network, Networks};
 use portcullis::config::settings::{AddressHeader, ClientAddressRule};
 use portcullis::gate::forwarded::{MOST_BYTES, MOST_HOPS, derive};
+use portcullis::net::peer::Peer;
 
 fn is_trusted(address: IpAddr) -> bool {
     match address {
@@ -208,9 +209,14 @@ fuzz_target!(|data: &[u8]| {
     }
     let trusted: Networks =
         ["10.0.0.0/8", "2001:db8:f::/48"].iter().map(|text| text.parse::<Network>().unwrap()).collect();
-    let rule = ClientAddressRule { trusted_proxies: trusted, header: kind, hops: NonZeroUsize::new(hops) };
+    let rule = ClientAddressRule {
+        trusted_proxies: trusted,
+        certified_proxies: Vec::new(),
+        header: kind,
+        hops: NonZeroUsize::new(hops),
+    };
     let peer: IpAddr = if trusted_peer { "10.9.9.9" } else { "192.0.2.1" }.parse().unwrap();
-    let derived = derive(peer, &rule, &headers, &mut NoTrace);
+    let derived = derive(&Peer::tcp((peer, 1).into(), (peer, 2).into()), &rule, &headers, &mut NoTrace);
 
     assert_eq!(derived.peer_trusted, trusted_peer);
     let expected =

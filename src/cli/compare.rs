@@ -8,10 +8,9 @@ use std::fmt;
 use serde::Serialize;
 
 use super::check::{Checked, count};
-use crate::access::network::Networks;
 use crate::access::route::{Access, Route};
 use crate::clock::Clock;
-use crate::config::settings::{Credentials, Gateway, Listen, Sockets};
+use crate::config::settings::{ClientAddressRule, Credentials, Gateway, Listen, Sockets};
 use crate::directory::compare::{Change, Comparison, CredentialChange, Period, compare};
 
 /// Both comparisons.
@@ -61,8 +60,9 @@ fn rules(old: &Gateway, new: &Gateway) -> Vec<RuleChange> {
     let mut changes = Vec::new();
     let mut say = |what: String, may_refuse: bool| changes.push(RuleChange { what, may_refuse });
     let (before, after) = (&old.client_address, &new.client_address);
-    if before.trusted_proxies != after.trusted_proxies {
-        let (now, then) = (listed(&after.trusted_proxies), listed(&before.trusted_proxies));
+    let proxies = |rule: &ClientAddressRule| (rule.trusted_proxies.clone(), rule.certified_proxies.clone());
+    if proxies(before) != proxies(after) {
+        let (now, then) = (listed(after), listed(before));
         say(format!("trusted proxies: {now} instead of {then}"), true);
     }
     if before.header != after.header || before.hops != after.hops {
@@ -114,12 +114,11 @@ fn rules(old: &Gateway, new: &Gateway) -> Vec<RuleChange> {
     changes
 }
 
-/// Networks as a configuration has them.
-fn listed(networks: &Networks) -> String {
-    match networks.is_empty() {
-        true => "none".to_owned(),
-        false => networks.iter().map(|one| one.to_string()).collect::<Vec<_>>().join(", "),
-    }
+/// Trusted proxies as a configuration has them.
+fn listed(rule: &ClientAddressRule) -> String {
+    let certified = rule.certified_proxies.iter().map(|one| format!("{} as {}", one.network, one.san_uri));
+    let all: Vec<_> = rule.trusted_proxies.iter().map(|one| one.to_string()).chain(certified).collect();
+    if all.is_empty() { "none".to_owned() } else { all.join(", ") }
 }
 
 /// Where clients can't come in any more, or have to say something else first.

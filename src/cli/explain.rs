@@ -44,12 +44,15 @@ pub struct ExplainArgs {
     /// The address that the connection comes from.
     #[arg(long, value_name = "IP", value_parser = address, required_unless_present_any = ["client_address", "logged"])]
     peer: Option<IpAddr>,
+    /// A URI that the peer's certificate names, as often as it names one.
+    #[arg(long = "peer-uri", value_name = "URI", requires = "peer", conflicts_with = "client_address")]
+    peer_uris: Vec<Box<str>>,
     /// The client address itself, however it would be derived.
     #[arg(long, value_name = "IP", value_parser = address, conflicts_with = "peer")]
     client_address: Option<IpAddr>,
     /// A line of the access log in place of all that describes a request; `-` reads it from standard input.
     #[arg(long, value_name = "LINE", conflicts_with_all = [
-        "peer", "client_address", "headers", "key", "credential", "path", "method", "host", "at",
+        "peer", "peer_uris", "client_address", "headers", "key", "credential", "path", "method", "host", "at",
     ])]
     logged: Option<String>,
     /// A header of the request, such as 'X-Forwarded-For: 203.0.113.9'. In wire order, as often as it stands.
@@ -181,7 +184,7 @@ fn line(text: &str) -> anyhow::Result<Logged> {
 /// The request that the arguments describe.
 fn request(args: &ExplainArgs, settings: &Gateway, now: Timestamp) -> anyhow::Result<Asked> {
     let from = match (args.peer, args.client_address) {
-        (Some(peer), _) => Source::Peer(peer),
+        (Some(address), _) => Source::Peer { address, san_uris: args.peer_uris.clone().into() },
         (None, Some(client)) => Source::Client(client),
         (None, None) => bail!("say where the request comes from: `--peer`, `--client-address` or `--logged`"),
     };

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::settings::JwtAlgorithm;
-pub use scalar::{Choice, Toggle, Word};
+pub use scalar::{Choice, Toggle, Word, WordOr};
 pub use upstream::{Ejection, HealthCheck, Queue, Retries, Upstream, UpstreamTls};
 
 /// The configuration of `portcullis serve`.
@@ -109,8 +109,9 @@ pub struct ProxyProtocol {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClientAddress {
-    /// Networks of the proxies in front whose header is believed. Default: none, the peer is the client.
-    pub trusted_proxies: Vec<Word>,
+    /// Networks of the proxies in front whose header is believed, plainly or with what the proxy's certificate has to say.
+    /// Default: none, the peer is the client.
+    pub trusted_proxies: Vec<WordOr<CertifiedProxy>>,
     /// The one header that is read: `x-forwarded-for`, `forwarded` (RFC 7239) or a single-valued one such as
     /// `cf-connecting-ip`. Default: `x-forwarded-for`.
     pub header: Option<Word>,
@@ -119,6 +120,17 @@ pub struct ClientAddress {
     pub hops: Option<u32>,
     /// Allows `trusted_proxies` that cover all of IPv4 or IPv6: then anybody chooses their own address. Default: `false`.
     pub allow_any_proxy: bool,
+}
+
+/// A proxy that is believed only where its certificate says who it is.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CertifiedProxy {
+    /// The network that it connects from.
+    pub cidr: Word,
+    /// The URI that its certificate has among its subject alternative names, byte for byte, such as
+    /// `spiffe://mesh/ns/edge/sa/proxy`. Needs a listener with `tls.client_ca`.
+    pub san_uri: String,
 }
 
 /// Where credentials are looked for in a request.

@@ -13,7 +13,6 @@ mod routes;
 mod upstreams;
 
 use std::path::{Path as FilePath, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +24,6 @@ use super::settings::{
 };
 use super::units;
 use crate::access::id::Id;
-use crate::access::network::{Network, Networks};
 
 /// The store where no directory is configured, beside the configuration.
 const DEFAULT_STORE: &str = "portcullis.db";
@@ -48,7 +46,16 @@ impl Resolve<'_> {
     /// The settings where anything could be made of them; the findings say whether they may be used.
     pub(super) fn settings(&mut self, raw: &raw::Configuration) -> Option<Settings> {
         let sockets = self.sockets(&raw.gateway);
-        let client_address = self.client_address(path!["gateway", "client_address"], &raw.gateway.client_address);
+        let asked = |one: &raw::Listen| {
+            one.proxy_protocol.is_none() && one.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some())
+        };
+        let nobody_asked = !raw.gateway.listen.iter().flatten().any(asked) && !self.lost(&path!["gateway", "listen"]);
+        let no_certificate = nobody_asked.then_some(
+            "no listener asks for one; set `tls: { client_ca: … }` of one without `proxy_protocol`, behind which no certificate \
+             counts",
+        );
+        let client_address =
+            self.client_address(path!["gateway", "client_address"], &raw.gateway.client_address, no_certificate);
         // A store makes tokens of its own.
         let makes_tokens = raw.directory.as_ref().is_none_or(|directory| directory.sqlite.is_some());
         let credentials = self.credentials(&raw.gateway.credentials, makes_tokens);
@@ -240,11 +247,6 @@ impl Resolve<'_> {
             None => Some(Duration::from_secs(seconds)),
             Some(word) => self.parsed(step(around, key), units::duration(&word.0)),
         }
-    }
-
-    fn networks(&mut self, at: &Path, words: &[raw::Word]) -> Networks {
-        let parse = |(index, word): (usize, &raw::Word)| self.parsed(step(at, index), Network::from_str(&word.0));
-        words.iter().enumerate().filter_map(parse).collect()
     }
 
     /// A path as it is opened: relative ones start at the configuration's folder.

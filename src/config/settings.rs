@@ -17,7 +17,7 @@ use aws_lc_rs::hmac;
 
 use crate::access::digest_secret::Algorithm;
 use crate::access::id::Id;
-use crate::access::network::Networks;
+use crate::access::network::{Network, Networks};
 use crate::access::route::RouteTable;
 pub use clients::{ClientLimits, FailureBudget, Pace, RequestRate};
 pub use upstream::{Ejection, Endpoint, HealthCheck, Queue, Retries, Upstream, UpstreamFiles, UpstreamTls};
@@ -113,12 +113,23 @@ pub struct Gateway {
 /// decision.md §3.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientAddressRule {
-    /// Peers whose forwarding header is believed.
+    /// Peers whose forwarding header is believed, and hops that are walked past.
     pub trusted_proxies: Networks,
+    /// Peers whose forwarding header is believed for what their certificate says. No hop is walked past for these.
+    pub certified_proxies: Vec<CertifiedProxy>,
     /// The one header that is read.
     pub header: AddressHeader,
     /// How many proxies stand in front, where that is known.
     pub hops: Option<NonZeroUsize>,
+}
+
+/// A proxy that has to show a certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertifiedProxy {
+    /// Where it is.
+    pub network: Network,
+    /// What has to be among the subject alternative names of its certificate, byte for byte.
+    pub san_uri: Box<str>,
 }
 
 /// The header that names the client.

@@ -97,7 +97,7 @@ impl CallerJudge {
     /// # Errors
     /// [`Refused`] with `CLIENT_ADDRESS_UNRESOLVED`.
     pub fn address(&self, peer: &Peer, head: &Parts) -> Result<ClientAddress, Refused> {
-        let derived = derive(peer.address, &self.rule, &head.headers, &mut NoTrace);
+        let derived = derive(peer, &self.rule, &head.headers, &mut NoTrace);
         derived.client.map_err(|fault| Refused {
             code: Code::ClientAddressUnresolved,
             address: None,

@@ -15,6 +15,7 @@ use http::header::{CONTENT_LENGTH, HOST, HeaderMap, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Method, Request, Uri, Version};
 
+use super::forwarded::{Trust, trust};
 use super::judge::Judge;
 use super::sanity;
 use crate::access::decision::{Permit, Supposed};
@@ -45,10 +46,15 @@ pub struct Asked {
 }
 
 /// Where a request comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// From this peer: the client address is derived, as from any peer.
-    Peer(IpAddr),
+    Peer {
+        /// Its address.
+        address: IpAddr,
+        /// URIs that its certificate names, where it shows one.
+        san_uris: Box<[Box<str>]>,
+    },
     /// From this client address, however it was derived.
     Client(IpAddr),
 }
@@ -66,9 +72,9 @@ pub fn head(method: Method, target: Uri, headers: HeaderMap) -> Parts {
 /// Judges the request and tells how.
 pub fn explain(current: &Current, asked: &Asked) -> Report {
     let Asked { from, head, credential, at } = asked;
-    let (address, current) = match *from {
-        Source::Peer(address) => (address, Cow::Borrowed(current)),
-        Source::Client(address) => (address, Cow::Owned(without_proxies(current))),
+    let (address, san_uris, current) = match from {
+        Source::Peer { address, san_uris } => (*address, san_uris.clone(), Cow::Borrowed(current)),
+        Source::Client(address) => (*address, Box::default(), Cow::Owned(without_proxies(current))),
     };
     let settings = &current.settings;
     let mut recording = Recording::new(matches!(from, Source::Client(_)));
@@ -76,7 +82,7 @@ pub fn explain(current: &Current, asked: &Asked) -> Report {
         return Report::insane(insane, recording, address);
     }
     let port_zero = (IpAddr::from([0, 0, 0, 0]), 0).into();
-    let peer = Peer { address, port: 0, via: PeerVia::Tcp, tls: false, local: port_zero };
+    let peer = Peer { address, port: 0, via: PeerVia::Tcp, tls: false, local: port_zero, san_uris };
     let judge = Judge::new();
     let mut report = match *credential {
         None => {
@@ -111,10 +117,16 @@ pub fn explain(current: &Current, asked: &Asked) -> Report {
     }
     let name = report::header_name(settings);
     if report.client_source == "peer" && head.headers.contains_key(name) {
-        report.notes.push(format!(
-            "`{name}` was not read, since {address} is no trusted proxy; if it is yours, add it to \
-             `gateway.client_address.trusted_proxies`"
-        ));
+        report.notes.push(match trust(&peer, &settings.client_address) {
+            Trust::Uncertified(uri) => format!(
+                "`{name}` was not read, since {address} is trusted only with a certificate that names {uri}; if it shows another \
+                 URI, say it here and in `gateway.client_address.trusted_proxies`"
+            ),
+            _ => format!(
+                "`{name}` was not read, since {address} is no trusted proxy; if it is yours, add it to \
+                 `gateway.client_address.trusted_proxies`"
+            ),
+        });
     }
     report
 }
@@ -127,8 +139,12 @@ fn has_body(headers: &HeaderMap) -> bool {
 
 /// The same, where every peer is the client itself.
 fn without_proxies(current: &Current) -> Current {
-    let rule =
-        ClientAddressRule { trusted_proxies: Networks::default(), header: AddressHeader::XForwardedFor, hops: None };
+    let rule = ClientAddressRule {
+        trusted_proxies: Networks::default(),
+        certified_proxies: Vec::new(),
+        header: AddressHeader::XForwardedFor,
+        hops: None,
+    };
     let settings = Gateway { client_address: rule, ..Gateway::clone(&current.settings) };
     Current { settings: Arc::new(settings), ..current.clone() }
 }

@@ -1,6 +1,6 @@
 //! Who is the client: from the peer, the rule and the request's headers to one address and the hops that vouch for it.
 //!
-//! Never reads a header that a trusted peer did not send, never skips an element that is no address, and never falls back
+//! Never reads a header that a trusted peer did not send, never takes an address for a certificate that was asked for, never skips an element that is no address, and never falls back
 //! to the hop before it (decision.md §3). Works in bounded time and, up to four hops, without allocating.
 
 mod element;
@@ -14,7 +14,8 @@ use smallvec::SmallVec;
 use super::trace::{Hop, Trace};
 use crate::access::client_address::ClientAddress;
 use crate::access::decision::AddressFault;
-use crate::config::settings::{AddressHeader, ClientAddressRule};
+use crate::config::settings::{AddressHeader, CertifiedProxy, ClientAddressRule};
+use crate::net::peer::{Peer, PeerVia};
 use element::{Comma, Quoted};
 
 /// `X-Forwarded-For`.
@@ -62,14 +63,51 @@ pub struct Derived {
     pub peer_trusted: bool,
 }
 
-/// Derives the client address. `peer` is the TCP peer or what the PROXY protocol put in its place; the source is then
-/// [`AddressSource::Peer`] for both, since only the caller knows the difference.
-pub fn derive<T: Trace>(peer: IpAddr, rule: &ClientAddressRule, headers: &HeaderMap, trace: &mut T) -> Derived {
-    let peer = peer.to_canonical();
-    let peer_trusted = rule.trusted_proxies.contains(peer);
+/// Whether a peer is a trusted proxy, and by what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust<'r> {
+    /// It is: its network is listed as it is.
+    Listed,
+    /// It is: its network is listed with this URI, which its certificate names.
+    Certified(&'r str),
+    /// It is not: its network is listed with this URI, which its certificate, if any, does not name.
+    Uncertified(&'r str),
+    /// It is not: no listed network holds it.
+    Unlisted,
+}
+
+impl Trust<'_> {
+    /// Whether its header is believed.
+    pub const fn is_trusted(self) -> bool {
+        matches!(self, Self::Listed | Self::Certified(_))
+    }
+}
+
+/// Whether a peer is a trusted proxy.
+pub fn trust<'r>(peer: &Peer, rule: &'r ClientAddressRule) -> Trust<'r> {
+    if rule.trusted_proxies.contains(peer.address) {
+        return Trust::Listed;
+    }
+    let mut asked = rule.certified_proxies.iter().filter(|proxy| proxy.network.contains(peer.address));
+    let Some(CertifiedProxy { san_uri: first, .. }) = asked.clone().next() else { return Trust::Unlisted };
+    match asked.find(|proxy| peer.is_named(&proxy.san_uri)) {
+        Some(proxy) => Trust::Certified(&proxy.san_uri),
+        None => Trust::Uncertified(first),
+    }
+}
+
+/// Derives the client address. On the walk through the header a network makes a hop trusted only where it is listed as it is:
+/// of a hop no certificate was seen.
+pub fn derive<T: Trace>(peer: &Peer, rule: &ClientAddressRule, headers: &HeaderMap, trace: &mut T) -> Derived {
+    let trusted = trust(peer, rule);
+    trace.peer(peer, trusted);
+    let peer_trusted = trusted.is_trusted();
     let itself = || Derived {
-        client: Ok(ClientAddress::new(peer)),
-        source: AddressSource::Peer,
+        client: Ok(ClientAddress::new(peer.address)),
+        source: match peer.via {
+            PeerVia::Tcp => AddressSource::Peer,
+            PeerVia::ProxyProtocol => AddressSource::ProxyProtocol,
+        },
         chain: SmallVec::new(),
         peer_trusted,
     };
@@ -85,7 +123,7 @@ pub fn derive<T: Trace>(peer: IpAddr, rule: &ClientAddressRule, headers: &Header
         Ok(None) => itself(),
         Ok(Some(chain)) => Derived {
             // A walk that ends well has met at least the client; without one the peer itself is all that is known.
-            client: Ok(ClientAddress::new(chain.first().copied().unwrap_or(peer))),
+            client: Ok(ClientAddress::new(chain.first().copied().unwrap_or(peer.address))),
             source: AddressSource::Header,
             chain,
             peer_trusted,

@@ -12,7 +12,7 @@ use http::{HeaderName, HeaderValue, Method, Uri};
 use super::again::{Carrier, Ground, Proven};
 use super::claim::{self, Claim};
 use super::digest::Nonces;
-use super::forwarded::{AddressSource, Derived, derive};
+use super::forwarded::{Derived, derive};
 use super::throttle::Throttle;
 use super::token::{Origin, TokenFault, Tokens};
 use super::trace::{Target, Trace};
@@ -24,7 +24,7 @@ use crate::clock::Timestamp;
 use crate::config::settings::Gateway;
 use crate::live::fingerprint;
 use crate::live::published::Current;
-use crate::net::peer::{Peer, PeerVia};
+use crate::net::peer::Peer;
 
 const ACCESS_CONTROL_REQUEST_METHOD: HeaderName = HeaderName::from_static("access-control-request-method");
 
@@ -222,10 +222,7 @@ fn judge<'s, T: Trace, P>(
     decide: impl FnOnce(&Question<'s>, &mut T) -> Result<P, Denial<'s>>,
 ) -> Verdict<'s, P> {
     let settings = &current.settings;
-    let mut derived = derive(peer.address, &settings.client_address, &head.headers, trace);
-    if derived.source == AddressSource::Peer && peer.via == PeerVia::ProxyProtocol {
-        derived.source = AddressSource::ProxyProtocol;
-    }
+    let derived = derive(peer, &settings.client_address, &head.headers, trace);
     trace.derived(peer, &derived);
 
     let target = target(head);

@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 
 use super::claim::Claim;
-use super::forwarded::Derived;
+use super::forwarded::{Derived, Trust};
 use crate::access::decision::{self, AddressFault, NoTrace, Proof};
 use crate::access::route::RouteMatch;
 use crate::clock::Timestamp;
@@ -49,6 +49,8 @@ pub struct Target<'h> {
 
 /// Receives the steps of a judgement, in order; the steps of the decision itself come through [`decision::Trace`].
 pub trait Trace: decision::Trace {
+    /// It was looked at whether the peer is a trusted proxy.
+    fn peer(&mut self, _peer: &Peer, _trust: Trust<'_>) {}
     /// An element of the forwarding header was looked at. From right to left.
     fn hop(&mut self, _text: &[u8], _hop: Hop) {}
     /// The client address was derived.

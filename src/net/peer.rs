@@ -5,7 +5,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 /// The other end of an accepted connection. The address is canonical.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
     /// The TCP peer, or the source that a trusted peer's PROXY header names; IPv4-mapped IPv6 is IPv4.
     pub address: IpAddr,
@@ -17,6 +17,8 @@ pub struct Peer {
     pub tls: bool,
     /// The address and port that the connection was accepted on.
     pub local: SocketAddr,
+    /// URIs among the subject alternative names of the certificate that was shown and verified (RFC 5280 §4.2.1.6).
+    pub san_uris: Box<[Box<str>]>,
 }
 
 /// Where a peer's address comes from.
@@ -31,12 +33,19 @@ pub enum PeerVia {
 impl Peer {
     /// A peer whose address is the TCP connection's.
     pub fn tcp(remote: SocketAddr, local: SocketAddr) -> Self {
-        Self { address: remote.ip().to_canonical(), port: remote.port(), via: PeerVia::Tcp, tls: false, local }
+        let address = remote.ip().to_canonical();
+        Self { address, port: remote.port(), via: PeerVia::Tcp, tls: false, local, san_uris: Box::default() }
     }
 
     /// The same connection with the source that a PROXY header names.
     pub fn proxied(self, source: SocketAddr) -> Self {
         Self { address: source.ip().to_canonical(), port: source.port(), via: PeerVia::ProxyProtocol, ..self }
+    }
+
+    /// Whether its certificate names exactly this URI. None counts for the source that a PROXY header names: nothing says that
+    /// it was there that the certificate was shown.
+    pub fn is_named(&self, uri: &str) -> bool {
+        self.via == PeerVia::Tcp && self.san_uris.iter().any(|shown| **shown == *uri)
     }
 }
 
@@ -49,8 +58,26 @@ mod tests {
         let local = "[::]:8080".parse().unwrap();
         let peer = Peer::tcp("[::ffff:10.0.0.5]:1234".parse().unwrap(), local);
         assert_eq!(peer.address, "10.0.0.5".parse::<IpAddr>().unwrap());
-        let proxied = peer.proxied("[::ffff:203.0.113.9]:99".parse().unwrap());
+        let proxied = peer.clone().proxied("[::ffff:203.0.113.9]:99".parse().unwrap());
         assert_eq!(proxied.address, "203.0.113.9".parse::<IpAddr>().unwrap());
         assert_eq!((proxied.port, proxied.via), (99, PeerVia::ProxyProtocol));
+    }
+
+    #[test]
+    fn a_certificate_is_the_tcp_peers_own() {
+        let peer = Peer::tcp("10.0.0.5:1234".parse().unwrap(), "127.0.0.1:443".parse().unwrap());
+        let shown = Peer { san_uris: ["spiffe://mesh/a".into(), "spiffe://mesh/b".into()].into(), ..peer.clone() };
+        for (uri, expected) in [
+            ("spiffe://mesh/a", true),
+            ("spiffe://mesh/b", true),
+            ("spiffe://mesh/", false),
+            ("spiffe://mesh/a/", false),
+            ("spiffe://MESH/a", false),
+            ("", false),
+        ] {
+            assert_eq!(shown.is_named(uri), expected, "{uri}");
+            assert!(!peer.is_named(uri), "{uri}");
+            assert!(!shown.clone().proxied("10.0.0.5:1234".parse().unwrap()).is_named(uri), "{uri}");
+        }
     }
 }

@@ -68,6 +68,13 @@ pub fn verified_for<S>(stream: &ServerStream<S>) -> Option<&str> {
     connection.server_name().filter(|_| connection.peer_certificates().is_some())
 }
 
+/// URIs among the subject alternative names of the certificate that a client has shown. It was verified by the handshake.
+pub fn san_uris<S>(stream: &ServerStream<S>) -> Box<[Box<str>]> {
+    let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    let parsed = leaf.and_then(|leaf| webpki::EndEntityCert::try_from(leaf).ok());
+    parsed.iter().flat_map(|parsed| parsed.valid_uri_names()).map(Box::from).collect()
+}
+
 impl TlsAcceptorSource {
     /// Publishes the first configuration. Without `http2` it is not offered.
     pub fn new(config: Arc<ServerConfig>, http2: bool) -> Self {

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::context::Context;
-use crate::net::tls::{ServerStream, speaks_http2, verified_for};
+use crate::net::tls::{ServerStream, san_uris, speaks_http2, verified_for};
 
 /// A TCP stream, and what was read from it ahead of time.
 #[derive(Debug)]
@@ -50,6 +50,14 @@ impl Transport {
         match self {
             Self::Plain(_) => None,
             Self::Tls(stream) => verified_for(stream),
+        }
+    }
+
+    /// URIs that the certificate of a client names, where it has shown one.
+    pub(super) fn san_uris(&self) -> Box<[Box<str>]> {
+        match self {
+            Self::Plain(_) => Box::default(),
+            Self::Tls(stream) => san_uris(stream),
         }
     }
 }

@@ -115,18 +115,20 @@ enum Version {
 
 /// PROXY header, TLS and the version of HTTP; `None` closes the connection.
 async fn prelude(context: &Context, mut stream: TcpStream, doorway: &Doorway) -> Option<(Transport, Version)> {
-    let mut peer = context.peer();
     let mut ahead = Bytes::new();
     if let Some(trusted) = &doorway.proxy_protocol {
+        let peer = context.peer();
         if !trusted.contains(peer.address) {
             tracing::debug!(peer = %peer.address, "closed: the peer is not trusted to send a PROXY header here");
             return None;
         }
         let (source, rest) = proxy_header(&mut stream, &peer).await?;
-        peer = source.map_or(peer, |source| peer.proxied(source));
+        if let Some(source) = source {
+            context.set_peer(Peer::clone(&peer).proxied(source));
+        }
         ahead = rest;
-        context.set_peer(peer);
     }
+    let peer = context.peer();
     if !context.joins_crowd() {
         tracing::debug!(peer = %peer.address, "closed: the address has as many connections as it may");
         context.worker.stripe.connection_over_limit();
@@ -141,8 +143,9 @@ async fn prelude(context: &Context, mut stream: TcpStream, doorway: &Doorway) ->
     };
     match tls.accept(Rewound::new(stream, ahead)).await {
         Ok(stream) => {
-            context.set_peer(Peer { tls: true, ..peer });
             let transport = Transport::Tls(Box::new(stream));
+            context.set_peer(Peer { tls: true, san_uris: transport.san_uris(), ..Peer::clone(&peer) });
+            context.leaves_crowd();
             context.set_verified_for(transport.verified_for());
             let version = if transport.has_agreed_on_http2() { Version::Http2 } else { Version::Http1 };
             Some((transport, version))

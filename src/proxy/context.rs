@@ -3,7 +3,7 @@
 //! Counts what is under way, so that the connection knows which deadline rules: the head's between exchanges, the others
 //! within one.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use super::tunnel::Switched;
 use super::watch::Watch;
 use super::worker::Worker;
 use crate::config::settings::Timeouts;
+use crate::gate::forwarded::trust;
 use crate::live::crowd::Member;
 use crate::net::peer::Peer;
 use crate::problem::Code;
@@ -56,7 +57,7 @@ pub(super) struct Context {
     pub(super) worker: Rc<Worker>,
     pub(super) watch: Watch,
     pub(super) timeouts: Timeouts,
-    peer: Cell<Peer>,
+    peer: RefCell<Rc<Peer>>,
     exchanges: Cell<usize>,
     /// Bytes of a head have arrived, and not yet all of it.
     within_head: Cell<bool>,
@@ -75,7 +76,7 @@ pub(super) struct Context {
     answered: Cell<bool>,
     stall: Stall,
     /// Its place in the count of its address.
-    member: OnceCell<Member>,
+    member: RefCell<Option<Member>>,
     /// The name that the client asked for, where it has shown a certificate.
     verified_for: RefCell<Option<Rc<str>>>,
 }
@@ -92,14 +93,14 @@ enum Shape {
 }
 
 impl Context {
-    pub(super) fn new(worker: Rc<Worker>, peer: Peer, timeouts: Timeouts) -> Self {
+    pub(super) fn new(worker: Rc<Worker>, peer: impl Into<Rc<Peer>>, timeouts: Timeouts) -> Self {
         let watch = Watch::new();
         watch.head.set(worker.ticks.after(timeouts.header));
         Self {
             worker,
             watch,
             timeouts,
-            peer: Cell::new(peer),
+            peer: RefCell::new(peer.into()),
             exchanges: Cell::new(0),
             within_head: Cell::new(false),
             linger: Cell::new(false),
@@ -110,7 +111,7 @@ impl Context {
             shape: Cell::new(Shape::Plain),
             answered: Cell::new(false),
             stall: Stall::default(),
-            member: OnceCell::new(),
+            member: RefCell::default(),
             verified_for: RefCell::default(),
             told: Cell::new(false),
         }
@@ -157,12 +158,12 @@ impl Context {
         self.answered.get()
     }
 
-    pub(super) fn peer(&self) -> Peer {
-        self.peer.get()
+    pub(super) fn peer(&self) -> Rc<Peer> {
+        Rc::clone(&self.peer.borrow())
     }
 
     pub(super) fn set_peer(&self, peer: Peer) {
-        self.peer.set(peer);
+        *self.peer.borrow_mut() = Rc::new(peer);
     }
 
     /// Bytes have come from the client.
@@ -177,15 +178,26 @@ impl Context {
     /// Whether the client's address may have one more connection. Those of trusted proxies are many clients'.
     pub(super) fn joins_crowd(&self) -> bool {
         let settings = &self.worker.current().settings;
-        let address = self.peer().address;
+        let peer = self.peer();
+        let address = peer.address;
         let Some(most) = settings.limits.clients.connections_per_address else { return true };
-        if settings.client_address.trusted_proxies.contains(address) {
+        if trust(&peer, &settings.client_address).is_trusted() {
             return true;
         }
         match self.worker.shared.crowd.join(address, most) {
-            // Asked once in a connection's life.
-            Some(member) => self.member.set(member).is_ok(),
+            Some(member) => {
+                *self.member.borrow_mut() = Some(member);
+                true
+            }
             None => false,
+        }
+    }
+
+    /// The handshake has told who the peer is: a proxy that is trusted by its certificate counts no more.
+    pub(super) fn leaves_crowd(&self) {
+        let is_trusted = trust(&self.peer(), &self.worker.current().settings.client_address).is_trusted();
+        if is_trusted {
+            *self.member.borrow_mut() = None;
         }
     }
 

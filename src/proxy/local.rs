@@ -21,8 +21,7 @@ use super::reply;
 use super::worker::Held;
 use crate::access::client_address::ClientAddress;
 use crate::access::decision::NoTrace;
-use crate::gate::forwarded::{AddressSource, derive};
-use crate::net::peer::PeerVia;
+use crate::gate::forwarded::derive;
 use crate::problem::Code;
 
 /// Most bytes of a body.
@@ -55,10 +54,7 @@ pub(super) async fn answer(
 ) -> Response<ReplyBody> {
     let settings = &current.settings;
     let peer = Rc::clone(ledger.context()).peer();
-    let mut derived = derive(peer.address, &settings.client_address, &head.headers, &mut NoTrace);
-    if derived.source == AddressSource::Peer && peer.via == PeerVia::ProxyProtocol {
-        derived.source = AddressSource::ProxyProtocol;
-    }
+    let derived = derive(&peer, &settings.client_address, &head.headers, &mut NoTrace);
     ledger.derived(&derived, current.snapshot.as_ref().map_or(0, |snapshot| snapshot.revision()));
     let client = match derived.client {
         Ok(client) => client,

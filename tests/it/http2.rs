@@ -1,6 +1,6 @@
 //! HTTP/2 from clients: the same decision as in HTTP/1.1, each stream by itself, and what a client may do to the others.
 
-mod client;
+pub mod client;
 mod crossing;
 mod frames;
 mod revocation;

@@ -2,6 +2,7 @@
 
 mod clients;
 mod names;
+mod proxies;
 mod renewal;
 mod shown;
 mod third_party;

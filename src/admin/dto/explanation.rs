@@ -30,6 +30,9 @@ pub(in crate::admin) struct AskedExplanation {
     /// The address that the connection comes from; the client address is derived from it and the headers.
     #[serde(default)]
     peer_address: Option<String>,
+    /// URIs that the certificate of the peer names, where it shows one.
+    #[serde(default)]
+    peer_uris: Vec<Box<str>>,
     /// The client address itself, however it would be derived.
     #[serde(default)]
     client_address: Option<String>,
@@ -90,6 +93,7 @@ impl AskedExplanation {
     pub(in crate::admin) fn read(self, now: Timestamp) -> Result<Read, Fault> {
         if let Some(line) = self.logged {
             let others = self.peer_address.is_some()
+                || !self.peer_uris.is_empty()
                 || self.client_address.is_some()
                 || self.method.is_some()
                 || self.path.is_some()
@@ -104,8 +108,13 @@ impl AskedExplanation {
             let request = logged.asked().map_err(|fault| wrong("logged", fault.to_string()))?;
             return Ok(Read { request, logged: Some(logged) });
         }
+        if self.peer_address.is_none() && !self.peer_uris.is_empty() {
+            return Err(wrong("peerUris", "they are of the certificate of `peerAddress`; say that too"));
+        }
         let from = match (&self.peer_address, &self.client_address) {
-            (Some(peer), None) => Source::Peer(address("peerAddress", peer)?),
+            (Some(peer), None) => {
+                Source::Peer { address: address("peerAddress", peer)?, san_uris: self.peer_uris.into() }
+            }
             (None, Some(client)) => Source::Client(address("clientAddress", client)?),
             (None, None) => {
                 let detail = "Say `peerAddress`, `clientAddress` or `logged`: where the request comes from.";

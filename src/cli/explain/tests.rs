@@ -3,6 +3,7 @@
 use clap::Parser;
 
 use super::*;
+use crate::config::settings::CertifiedProxy;
 use crate::gate::explain::{Report, explain};
 use crate::gate::judge::tests::{EXPIRED, KEY, NOW, current};
 
@@ -123,6 +124,34 @@ fn a_header_of_an_untrusted_peer_is_pointed_out() {
 }
 
 #[test]
+fn a_proxy_may_have_to_show_a_certificate() {
+    let uri = "spiffe://mesh/ns/edge/sa/proxy";
+    let mut current = current();
+    let mut settings = Gateway::clone(&current.settings);
+    let network = "192.168.0.0/16".parse().unwrap();
+    settings.client_address.certified_proxies = vec![CertifiedProxy { network, san_uri: uri.into() }];
+    current.settings = Arc::new(settings);
+    let header = ["-H", "X-Forwarded-For: 203.0.113.9", "--key", KEY, "--path", "/api"];
+    let other = "spiffe://mesh/ns/edge/sa/proxy2";
+    let not_read =
+        "`x-forwarded-for` was not read, since 192.168.0.1 is trusted only with a certificate that names spiffe:";
+    for (uris, outcome, parts) in [
+        (&["--peer-uri", other, "--peer-uri", uri][..], "allow", &["by its certificate, which names spiffe:"][..]),
+        (&["--peer-uri", other], "deny", &["not a trusted proxy: its certificate does not name spiffe:", not_read]),
+        (&[], "deny", &["not a trusted proxy: no certificate of it names spiffe:", not_read]),
+    ] {
+        let args = parsed(&[&["--peer", "192.168.0.1"], uris, &header].concat());
+        let report = explain(&current, &request(&args, &current.settings, NOW).unwrap());
+        let text = report.to_string();
+        assert_eq!((report.outcome, report.steps[0].step), (outcome, "peer"), "{text}");
+        for part in parts {
+            assert!(text.contains(part), "`{part}` is missing in\n{text}");
+        }
+        assert!(!text.contains(other), "{text}");
+    }
+}
+
+#[test]
 fn a_key_in_the_form_of_http_basic_is_pointed_out() {
     let pair = KEY.replace('.', ":");
     let line = ["--peer", "203.0.113.9", "--key", &pair, "--path", "/api"];
@@ -146,6 +175,9 @@ fn arguments_are_checked_without_repeating_secrets() {
         &["--key", "k"],
         &["--peer", "::1", "--client-address", "::1"],
         &["--peer", "::1", "--logged", "{}"],
+        &["--client-address", "::1", "--peer-uri", "a:b"],
+        &["--peer-uri", "a:b"],
+        &["--logged", "{}", "--peer-uri", "a:b"],
         &["--client-address", "::1", "--logged", "{}"],
         &["--logged", "{}", "--path", "/"],
     ] {

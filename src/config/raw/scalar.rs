@@ -79,6 +79,72 @@ impl JsonSchema for Toggle {
     }
 }
 
+/// A scalar, or a mapping that says more. What is no text, such as a number, is read as YAML writes it: this is for
+/// words that are none of those.
+#[derive(Debug)]
+pub enum WordOr<T> {
+    /// As the text that was written.
+    Word(Word),
+    /// A mapping.
+    More(T),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for WordOr<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(WordOrVisitor(PhantomData))
+    }
+}
+
+struct WordOrVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for WordOrVisitor<T> {
+    type Value = WordOr<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text or a mapping")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<WordOr<T>, E> {
+        Ok(WordOr::Word(Word(text.to_owned())))
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<WordOr<T>, E> {
+        self.visit_str(&value.to_string())
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<WordOr<T>, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<WordOr<T>, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<WordOr<T>, E> {
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<WordOr<T>, E> {
+        self.visit_str("~")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<WordOr<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(WordOr::More)
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for WordOr<T> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("WordOr_{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let word = generator.subschema_for::<Word>();
+        let more = generator.subschema_for::<T>();
+        json_schema!({ "anyOf": [word, more] })
+    }
+}
+
 /// `off`, or what it is like where it is on.
 #[derive(Debug)]
 pub enum Choice<T> {

@@ -43,7 +43,9 @@ impl Resolve<'_> {
             );
             self.error(step(&at, "listen"), message);
         }
-        let client_address = self.client_address(step(&at, "client_address"), &raw.client_address);
+        let no_certificate = "the admin listener asks for none; name the proxy by its network alone";
+        let client_address =
+            self.client_address(step(&at, "client_address"), &raw.client_address, Some(no_certificate));
         let entries_per_list = self.limit("entries_per_list", raw.entries_per_list, 200, MOST_ENTRIES);
         let keys = self.limit("api_keys_per_organization", raw.api_keys_per_organization, 500, MOST_KEYS);
         let accounts =

@@ -3,12 +3,15 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::str::FromStr;
 
 use super::{Resolve, names, step};
-use crate::access::network::Networks;
+use crate::access::network::{Network, Networks};
 use crate::config::document::{Finding, Path, path};
-use crate::config::raw;
-use crate::config::settings::{AddressHeader, CertificateFiles, ClientAddressRule, Listen, ListenTls, Sockets};
+use crate::config::raw::{self, WordOr};
+use crate::config::settings::{
+    AddressHeader, CertificateFiles, CertifiedProxy, ClientAddressRule, Listen, ListenTls, Sockets,
+};
 
 /// More workers than any machine has cores.
 const MOST_WORKERS: usize = 4096;
@@ -83,9 +86,12 @@ impl Resolve<'_> {
                     "`trusted` is empty, so every connection would be closed; name the load balancers",
                 );
             }
-            let trusted = self.networks(&place, &proxy.trusted);
-            self.weigh_trust(&place, &trusted, None);
-            trusted
+            let parse = |(index, word): (usize, &raw::Word)| {
+                let network = self.parsed(step(&place, index), Network::from_str(&word.0));
+                network.map(|network| (index, network))
+            };
+            let listed: Vec<_> = proxy.trusted.iter().enumerate().filter_map(parse).collect();
+            self.trusted(&place, &listed, None)
         });
         let http2 = raw.http2.map_or(raw.tls.is_some(), |toggle| toggle.0);
         Some(Listen { address: address?, tls: tls?, proxy_protocol, http2 })
@@ -135,10 +141,25 @@ impl Resolve<'_> {
         parsed
     }
 
-    pub(super) fn client_address(&mut self, at: Path, raw: &raw::ClientAddress) -> Option<ClientAddressRule> {
+    /// `no_certificate` says why no peer can have shown one, where that is so.
+    pub(super) fn client_address(
+        &mut self,
+        at: Path,
+        raw: &raw::ClientAddress,
+        no_certificate: Option<&str>,
+    ) -> Option<ClientAddressRule> {
         let place = step(&at, "trusted_proxies");
-        let trusted_proxies = self.networks(&place, &raw.trusted_proxies);
-        self.weigh_trust(&place, &trusted_proxies, Some(raw.allow_any_proxy));
+        let (mut listed, mut certified_proxies) = (Vec::new(), Vec::new());
+        for (index, proxy) in raw.trusted_proxies.iter().enumerate() {
+            let at = step(&place, index);
+            match proxy {
+                WordOr::Word(word) => {
+                    listed.extend(self.parsed(at, Network::from_str(&word.0)).map(|network| (index, network)));
+                }
+                WordOr::More(proxy) => certified_proxies.extend(self.certified_proxy(&at, proxy, no_certificate)),
+            }
+        }
+        let trusted_proxies = self.trusted(&place, &listed, Some(raw.allow_any_proxy));
         let header = match raw.header.as_ref().map_or("x-forwarded-for", |word| word.0.as_str()) {
             text if text.eq_ignore_ascii_case("x-forwarded-for") => Some(AddressHeader::XForwardedFor),
             text if text.eq_ignore_ascii_case("forwarded") => Some(AddressHeader::Forwarded),
@@ -166,11 +187,31 @@ impl Resolve<'_> {
                 "a single-valued header names one address, so `hops` can only be 1; take it out",
             );
         }
-        Some(ClientAddressRule { trusted_proxies, header: header?, hops })
+        Some(ClientAddressRule { trusted_proxies, certified_proxies, header: header?, hops })
     }
 
-    /// `allow_any` is `None` where nothing can allow it.
-    fn weigh_trust(&mut self, place: &Path, trusted: &Networks, allow_any: Option<bool>) {
+    /// Its network may be as wide as it likes: it is the certificate that says who may choose an address.
+    fn certified_proxy(
+        &mut self,
+        at: &Path,
+        raw: &raw::CertifiedProxy,
+        no_certificate: Option<&str>,
+    ) -> Option<CertifiedProxy> {
+        let network = self.parsed(step(at, "cidr"), Network::from_str(&raw.cidr.0));
+        let place = step(at, "san_uri");
+        let san_uri = self.parsed(place.clone(), names::uri(&raw.san_uri));
+        if let Some(why) = no_certificate {
+            let finding = Finding::error(place, format!("no certificate can have this name, since {why}")).at_key();
+            self.findings.push(finding);
+            return None;
+        }
+        Some(CertifiedProxy { network: network?, san_uri: san_uri?.into() })
+    }
+
+    /// The set of these networks, each with its place in the list. `allow_any` is `None` where nothing can allow that they cover
+    /// everything.
+    fn trusted(&mut self, place: &Path, listed: &[(usize, Network)], allow_any: Option<bool>) -> Networks {
+        let trusted: Networks = listed.iter().map(|(_, network)| *network).collect();
         if trusted.covers_a_family() && allow_any != Some(true) {
             let way_out = match allow_any {
                 Some(_) => "name the proxies' own networks, or write `allow_any_proxy: true`",
@@ -178,16 +219,17 @@ impl Resolve<'_> {
             };
             let message = "these networks cover a whole address family, so that anybody could choose their own address";
             self.findings.push(Finding::error(place.clone(), message).at_key().with_help(way_out));
-            return;
+            return trusted;
         }
-        for (index, network) in trusted.iter().enumerate() {
+        for (index, network) in listed {
             let most = if network.address().is_ipv4() { BROAD.0 } else { BROAD.1 };
             if network.prefix_len() < most {
                 let message =
                     format!("trusted network `{network}` is broad: whoever is in it can choose the client address");
-                self.findings.push(Finding::warning(step(place, index), message));
+                self.findings.push(Finding::warning(step(place, *index), message));
             }
         }
+        trusted
     }
 }
 

@@ -1,5 +1,7 @@
 //! Tests of `config::resolve`.
 
+mod proxies;
+
 use std::path::Path;
 
 use crate::access::digest_secret::Algorithm;

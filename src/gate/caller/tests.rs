@@ -11,7 +11,12 @@ const LISTED: &str = "203.0.113.9";
 /// A judge that believes one proxy, which is none of the gateway's.
 fn judge(published: &Arc<Published>) -> CallerJudge {
     let trusted = ["192.0.2.1".parse().unwrap()].into_iter().collect();
-    let rule = ClientAddressRule { trusted_proxies: trusted, header: AddressHeader::XForwardedFor, hops: None };
+    let rule = ClientAddressRule {
+        trusted_proxies: trusted,
+        certified_proxies: Vec::new(),
+        header: AddressHeader::XForwardedFor,
+        hops: None,
+    };
     let nonces = Arc::new(Nonces::new(NOW));
     CallerJudge::new(Arc::clone(published), rule, Clock::manual(NOW), nonces, Arc::default(), Meter::ignoring())
 }

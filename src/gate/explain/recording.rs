@@ -11,7 +11,7 @@ use crate::access::record::CredentialName;
 use crate::access::route::{Access, RouteMatch};
 use crate::clock::Timestamp;
 use crate::gate::claim::Claim;
-use crate::gate::forwarded::Derived;
+use crate::gate::forwarded::{Derived, Trust};
 use crate::gate::trace::{DigestStep, Hop, Target, Trace};
 use crate::net::peer::Peer;
 use crate::problem::Code;
@@ -33,7 +33,6 @@ pub(super) struct Recording {
     sets: Vec<String>,
     /// The entry that came nearest, where none admitted the address.
     pub nearest: Option<String>,
-    hops: usize,
     /// The client address was said, and not derived.
     pub address_is_given: bool,
     /// The credential that was looked at, whatever became of it.
@@ -123,8 +122,24 @@ impl decision::Trace for Recording {
 }
 
 impl Trace for Recording {
+    fn peer(&mut self, peer: &Peer, trust: Trust<'_>) {
+        if self.address_is_given {
+            return;
+        }
+        let Peer { address, .. } = peer;
+        let found = match trust {
+            Trust::Listed => format!("{address} is a trusted proxy"),
+            Trust::Certified(uri) => format!("{address} is a trusted proxy by its certificate, which names {uri}"),
+            Trust::Uncertified(uri) if peer.san_uris.is_empty() => {
+                format!("{address} is not a trusted proxy: no certificate of it names {uri}")
+            }
+            Trust::Uncertified(uri) => format!("{address} is not a trusted proxy: its certificate does not name {uri}"),
+            Trust::Unlisted => format!("{address} is not a trusted proxy"),
+        };
+        self.note("peer", found);
+    }
+
     fn hop(&mut self, text: &[u8], hop: Hop) {
-        self.hops += 1;
         let found = match hop {
             Hop::Trusted(address) => format!("{} is trusted proxy {address}; look further left", shown(text)),
             Hop::Client(address) => format!("{} is the client, {address}", shown(text)),
@@ -137,10 +152,6 @@ impl Trace for Recording {
         if self.address_is_given {
             return self.note("client address", format!("{}, as it was given", peer.address));
         }
-        let trusted = if derived.peer_trusted { "a trusted proxy" } else { "not a trusted proxy" };
-        // The peer was looked at before the hops.
-        let at = self.lines.len() - self.hops;
-        self.lines.insert(at, Line { step: "peer", found: format!("{} is {trusted}", peer.address) });
         match derived.client {
             Ok(client) => self.note("client address", format!("{client}, from {}", derived.source.as_str())),
             Err(fault) => self.note("client address", format!("none: {}", fault.as_str())),

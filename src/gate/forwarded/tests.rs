@@ -1,5 +1,7 @@
 //! threats.md C1–C6, C8, C9, C12 on the derivation alone.
 
+mod certified;
+
 use std::num::NonZeroUsize;
 
 use proptest::prelude::*;
@@ -18,6 +20,7 @@ fn networks(texts: &[&str]) -> Networks {
 fn rule(header: AddressHeader, hops: Option<usize>) -> ClientAddressRule {
     ClientAddressRule {
         trusted_proxies: networks(&["10.0.0.0/8", "2001:db8:f::/48"]),
+        certified_proxies: Vec::new(),
         header,
         hops: hops.map(|hops| NonZeroUsize::new(hops).unwrap()),
     }
@@ -36,9 +39,13 @@ fn headers(lines: &[(&str, &str)]) -> HeaderMap {
 
 type Expected<'t> = Result<(&'t str, AddressSource), AddressFault>;
 
+fn at(peer: &str) -> Peer {
+    Peer::tcp((peer.parse::<IpAddr>().unwrap(), 1).into(), "127.0.0.1:443".parse().unwrap())
+}
+
 #[track_caller]
 fn check_rule(rule: &ClientAddressRule, peer: &str, lines: &[(&str, &str)], expected: Expected<'_>) -> Derived {
-    let derived = derive(peer.parse().unwrap(), rule, &headers(lines), &mut NoTrace);
+    let derived = derive(&at(peer), rule, &headers(lines), &mut NoTrace);
     let seen = derived.client.map(|client| (client.to_string(), derived.source));
     assert_eq!(seen, expected.map(|(client, source)| (client.to_owned(), source)), "{lines:?}");
     derived
@@ -330,7 +337,7 @@ proptest! {
         let rule = rule(AddressHeader::XForwardedFor, None);
         let joined: Vec<String> = lines.iter().map(|hops| hops.join(", ")).collect();
         let lines: Vec<_> = joined.iter().map(|line| (XFF, line.as_str())).collect();
-        let derived = derive(PROXY.parse().unwrap(), &rule, &headers(&lines), &mut NoTrace);
+        let derived = derive(&at(PROXY), &rule, &headers(&lines), &mut NoTrace);
         if let Ok(client) = derived.client
             && rule.trusted_proxies.contains(client.ip())
         {
@@ -347,7 +354,7 @@ proptest! {
             for (name, header) in [(X_FORWARDED_FOR, AddressHeader::XForwardedFor), (FORWARDED, AddressHeader::Forwarded)] {
                 let mut headers = HeaderMap::new();
                 headers.append(name, value.clone());
-                let _ = derive(PROXY.parse().unwrap(), &rule(header, None), &headers, &mut NoTrace);
+                let _ = derive(&at(PROXY), &rule(header, None), &headers, &mut NoTrace);
             }
         }
     }

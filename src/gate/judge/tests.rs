@@ -18,8 +18,10 @@ use crate::config::settings::{
     AddressHeader, ClientAddressRule, Credentials, Digest, FailureBudget, Gateway, Issuer, JwksSource, JwtAlgorithm,
     Limits, Outbound, Timeouts,
 };
+use crate::gate::forwarded::AddressSource;
 use crate::live::key_sets::KeySets;
 use crate::live::key_sets::tests::{Forge, set};
+use crate::net::peer::PeerVia;
 
 pub(crate) const KEY: &str = "mcpvrzod.40395d07-a353-4881-853b-43efa41339a1";
 const DISABLED: &str = "disabled.40395d07-a353-4881-853b-43efa41339a1";
@@ -45,6 +47,7 @@ pub(crate) fn gateway() -> Gateway {
             trusted_proxies: [crate::access::network::Network::truncated(IpAddr::from([10, 0, 0, 0]), 8).unwrap()]
                 .into_iter()
                 .collect(),
+            certified_proxies: Vec::new(),
             header: AddressHeader::XForwardedFor,
             hops: None,
         },
@@ -125,7 +128,14 @@ pub(crate) fn current() -> Current {
 }
 
 pub(crate) fn peer(address: &str, via: PeerVia) -> Peer {
-    Peer { address: address.parse().unwrap(), port: 1, via, tls: false, local: "127.0.0.1:8080".parse().unwrap() }
+    Peer {
+        address: address.parse().unwrap(),
+        port: 1,
+        via,
+        tls: false,
+        local: "127.0.0.1:8080".parse().unwrap(),
+        san_uris: Box::default(),
+    }
 }
 
 pub(crate) fn head(method: &str, uri: &str, lines: &[(&str, &str)]) -> Parts {

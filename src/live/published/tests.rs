@@ -11,6 +11,7 @@ fn settings() -> Arc<Gateway> {
     Arc::new(Gateway {
         client_address: ClientAddressRule {
             trusted_proxies: std::iter::empty().collect(),
+            certified_proxies: Vec::new(),
             header: AddressHeader::XForwardedFor,
             hops: None,
         },

@@ -14,6 +14,7 @@ fn settings(change: impl FnOnce(&mut Gateway)) -> Gateway {
     let mut settings = Gateway {
         client_address: settings::ClientAddressRule {
             trusted_proxies: std::iter::empty().collect(),
+            certified_proxies: Vec::new(),
             header: AddressHeader::XForwardedFor,
             hops: None,
         },

@@ -34,6 +34,7 @@ pub(in crate::proxy) fn gateway(endpoints: Vec<Endpoint>, change: impl FnOnce(&m
     let mut settings = Gateway {
         client_address: settings::ClientAddressRule {
             trusted_proxies: std::iter::once("127.0.0.0/8".parse().unwrap()).collect(),
+            certified_proxies: Vec::new(),
             header: settings::AddressHeader::XForwardedFor,
             hops: None,
         },

@@ -36,7 +36,7 @@ fn a_hypothetical_request_is_judged_as_traffic_is() {
     // The key itself, as a client sends it, from where the program is asked and the gateway too.
     let line = key.header();
     let (name, value) = line.split_once(": ").unwrap();
-    let asked = json!({"peerAddress": "127.0.0.1", "headers": [{"name": name, "value": value}]});
+    let asked = json!({"peerAddress": "127.0.0.1", "peerUris": ["a:b"], "headers": [{"name": name, "value": value}]});
     let told = explained(&office, OWNER, &asked);
     assert_eq!((told["status"].as_u64(), told["errorCode"].as_str()), (Some(403), Some(&*office.through(&key).1)));
     let secret = key.pair.split(':').nth(1).unwrap();
@@ -127,6 +127,8 @@ fn each_faulty_question_is_refused() {
         (json!({}), "MISSING_ONE_OF_ATTRIBUTES", "peerAddress"),
         (json!({"path": "/"}), "MISSING_ONE_OF_ATTRIBUTES", "clientAddress"),
         (json!({"peerAddress": "::1", "clientAddress": "::1"}), "INVALID_ATTRIBUTE", "clientAddress"),
+        (json!({"clientAddress": "::1", "peerUris": ["a:b"]}), "INVALID_ATTRIBUTE", "peerUris"),
+        (json!({"logged": {}, "peerUris": ["a:b"]}), "INVALID_ATTRIBUTE", "logged"),
         (json!({"peerAddress": "010.0.0.1"}), "INVALID_ATTRIBUTE", "peerAddress"),
         (json!({"clientAddress": "10.0.0.0/8"}), "INVALID_ATTRIBUTE", "clientAddress"),
         (json!({"clientAddress": "::1", "method": "G T"}), "INVALID_ATTRIBUTE", "method"),

@@ -7,6 +7,7 @@ use h2::client::{Builder, ResponseFuture, SendRequest};
 use h2::{Reason, SendStream};
 use http::response::Parts;
 use http::{HeaderMap, Request, Version};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
@@ -45,6 +46,14 @@ impl Http2 {
     /// To the gateway, built like this.
     pub async fn with(stage: &Stage, build: impl FnOnce(&mut Builder) -> &mut Builder) -> Self {
         let stream = TcpStream::connect(stage.gateway()).await.expect("the gateway listens");
+        Self::over(stream, build).await
+    }
+
+    /// On a connection that is there, built like this.
+    pub async fn over<S>(stream: S, build: impl FnOnce(&mut Builder) -> &mut Builder) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let mut builder = Builder::new();
         build(builder.initial_window_size(65_535));
         let (sender, connection) = builder.handshake(stream).await.expect("nothing has come yet");

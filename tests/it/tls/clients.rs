@@ -10,7 +10,7 @@ use crate::stage::{KEY_OPEN, Setting, Stage, wait_for};
 
 type Made = rcgen::CertifiedKey<rcgen::KeyPair>;
 
-fn demanding(own: &Made, client: &Made) -> Setting {
+pub fn demanding(own: &Made, client: &Made) -> Setting {
     Setting::new()
         .listen(
             "{ address: \"127.0.0.1:0\", tls: { certificate: tls.crt, private_key: tls.key, client_ca: clients.crt } }",
@@ -20,7 +20,7 @@ fn demanding(own: &Made, client: &Made) -> Setting {
         .file("clients.crt", client.cert.pem())
 }
 
-fn showing(own: &Made, shown: Option<&Made>) -> Arc<ClientConfig> {
+pub fn showing(own: &Made, shown: Option<&Made>) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     roots.add(own.cert.der().clone()).unwrap();
     let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
