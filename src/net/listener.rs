@@ -167,6 +167,28 @@ pub async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     }
 }
 
+/// What waits in the queue of a socket that is about to close; the connections stand already, and closing would reset them.
+///
+/// # Errors
+/// The socket can't be asked.
+pub fn take_waiting(listener: TcpListener) -> io::Result<Vec<(TcpStream, SocketAddr)>> {
+    let listener = listener.into_std()?;
+    let mut waiting = Vec::new();
+    loop {
+        match listener.accept() {
+            Ok((stream, remote)) => {
+                stream.set_nonblocking(true)?;
+                // Fails only on a connection that has ended already, which its first read tells.
+                let _ = stream.set_nodelay(true);
+                waiting.push((TcpStream::from_std(stream)?, remote));
+            }
+            Err(fault) if is_of_one_connection(&fault) => {}
+            // Nobody waits any more, or no descriptor is left for who does.
+            Err(_) => return Ok(waiting),
+        }
+    }
+}
+
 fn is_of_one_connection(fault: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(fault.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)

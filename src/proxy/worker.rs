@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use slab::Slab;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc::Sender;
 use tokio::sync::{Notify, watch};
 use tokio::time::MissedTickBehavior;
@@ -28,7 +28,7 @@ use crate::gate::judge::Judge;
 use crate::live::endpoints::Endpoints;
 use crate::live::published::{Current, Published, Reader};
 use crate::live::usage::Meter;
-use crate::net::listener::accept;
+use crate::net::listener::{accept, take_waiting};
 use crate::telemetry::access_log::Recorder;
 use crate::telemetry::metrics::Stripe;
 
@@ -224,13 +224,15 @@ async fn tunnels_told(worker: &Worker) {
     }
 }
 
-/// Serves whoever waits in the queue of a socket that closes: their connections stand already, and closing would reset them.
+/// Serves whoever waits in the queue of a socket that closes.
 fn accept_waiting(worker: &Rc<Worker>, listener: TcpListener, doorway: &Rc<Doorway>) {
-    let Ok(listener) = listener.into_std() else { return };
-    while let Ok((stream, remote)) = listener.accept() {
-        let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
-        let Ok(stream) = stream else { return };
-        tokio::task::spawn_local(connection::serve(Rc::clone(worker), stream, remote, Rc::clone(doorway)));
+    match take_waiting(listener) {
+        Ok(waiting) => {
+            for (stream, remote) in waiting {
+                tokio::task::spawn_local(connection::serve(Rc::clone(worker), stream, remote, Rc::clone(doorway)));
+            }
+        }
+        Err(fault) => tracing::warn!(error = %fault, "connections that wait to be accepted are reset"),
     }
 }
 
