@@ -1,7 +1,7 @@
 //! Who is the client: from the peer, the rule and the request's headers to one address and the hops that vouch for it.
 //!
-//! Never reads a header that a trusted peer did not send, never takes an address for a certificate that was asked for, never skips an element that is no address, and never falls back
-//! to the hop before it (decision.md §3). Works in bounded time and, up to four hops, without allocating.
+//! Never reads a header that a trusted peer did not send, never takes an address for a certificate that was asked for, never
+//! skips an element that is no address, and never falls back to the hop before it (decision.md §3). Works in bounded time and, up to four hops, without allocating.
 
 mod element;
 mod spelling;

@@ -2,6 +2,7 @@
 
 use super::code;
 use super::office::{Office, request};
+use crate::stage::Client;
 
 const PATH: &str = "/api/v1/orgs";
 
@@ -28,6 +29,15 @@ fn a_short_body_costs_no_connection() {
     }
 }
 
+/// Refused, and told that the connection ends with that; nothing comes before, such as `100 Continue`.
+#[track_caller]
+fn is_refused_and_ended(client: &mut Client) {
+    let answer = client.read(false);
+    code(&answer, 401, "CREDENTIALS_REQUIRED");
+    assert_eq!(answer.header("connection"), Some("close"));
+    assert!(client.is_closed());
+}
+
 #[test]
 fn a_long_one_ends_it_and_the_answer_says_so() {
     let office = Office::open();
@@ -35,31 +45,16 @@ fn a_long_one_ends_it_and_the_answer_says_so() {
     let (head, body) = change(100_000, "");
     client.write(head);
     client.write(body);
-    let answer = client.read(false);
-    code(&answer, 401, "CREDENTIALS_REQUIRED");
-    assert_eq!(answer.header("connection"), Some("close"));
-    assert!(client.is_closed());
+    is_refused_and_ended(&mut client);
 }
 
+/// After a moment for the one; at once for whoever waits to be asked for it (RFC 9110 §10.1.1).
 #[test]
-fn one_that_does_not_come_ends_it_after_a_moment() {
+fn one_that_does_not_come_ends_it_and_is_never_asked_for() {
     let office = Office::open();
-    let mut client = office.connect();
-    client.write(change(10, "").0);
-    let answer = client.read(false);
-    code(&answer, 401, "CREDENTIALS_REQUIRED");
-    assert_eq!(answer.header("connection"), Some("close"));
-    assert!(client.is_closed());
-}
-
-/// Whoever waits to be asked for the body is refused instead (RFC 9110 §10.1.1).
-#[test]
-fn one_that_waits_for_a_word_is_never_asked_for() {
-    let office = Office::open();
-    let mut client = office.connect();
-    client.write(change(10, "Expect: 100-continue\r\n").0);
-    let answer = client.read(false);
-    code(&answer, 401, "CREDENTIALS_REQUIRED");
-    assert_eq!(answer.header("connection"), Some("close"));
-    assert!(client.is_closed());
+    for headers in ["", "Expect: 100-continue\r\n"] {
+        let mut client = office.connect();
+        client.write(change(10, headers).0);
+        is_refused_and_ended(&mut client);
+    }
 }
