@@ -73,8 +73,8 @@ impl Drop for Listed {
     }
 }
 
-/// Serves a connection until it ends.
-pub(super) async fn serve(worker: Rc<Worker>, stream: TcpStream, remote: SocketAddr, doorway: Rc<Doorway>) {
+/// Serves a connection until it ends, on a task of its own. It is listed when this returns: a drain waits for it.
+pub(super) fn serve(worker: Rc<Worker>, stream: TcpStream, remote: SocketAddr, doorway: Rc<Doorway>) {
     let settings = Arc::clone(&worker.current().settings);
     let limits = settings.limits;
     if worker.connections.borrow().len() >= limits.max_connections {
@@ -85,13 +85,15 @@ pub(super) async fn serve(worker: Rc<Worker>, stream: TcpStream, remote: SocketA
     let context = Rc::new(Context::new(worker, Peer::tcp(remote, doorway.local), settings.timeouts));
     drop(settings);
     let listed = Listed::new(&context);
-    let ready = within(&context, prelude(&context, stream, &doorway)).await;
-    match ready.flatten() {
-        Some((transport, Version::Http1)) => requests(&context, transport, limits).await,
-        Some((transport, Version::Http2)) => multiplexed::serve(&context, transport, limits).await,
-        None => context.worker.stripe.connection_refused(),
-    }
-    drop(listed);
+    tokio::task::spawn_local(async move {
+        let ready = within(&context, prelude(&context, stream, &doorway)).await;
+        match ready.flatten() {
+            Some((transport, Version::Http1)) => requests(&context, transport, limits).await,
+            Some((transport, Version::Http2)) => multiplexed::serve(&context, transport, limits).await,
+            None => context.worker.stripe.connection_refused(),
+        }
+        drop(listed);
+    });
 }
 
 /// Waits until the head's deadline.

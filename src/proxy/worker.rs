@@ -229,7 +229,7 @@ fn accept_waiting(worker: &Rc<Worker>, listener: TcpListener, doorway: &Rc<Doorw
     match take_waiting(listener) {
         Ok(waiting) => {
             for (stream, remote) in waiting {
-                tokio::task::spawn_local(connection::serve(Rc::clone(worker), stream, remote, Rc::clone(doorway)));
+                connection::serve(Rc::clone(worker), stream, remote, Rc::clone(doorway));
             }
         }
         Err(fault) => tracing::warn!(error = %fault, "connections that wait to be accepted are reset"),
@@ -239,7 +239,7 @@ fn accept_waiting(worker: &Rc<Worker>, listener: TcpListener, doorway: &Rc<Doorw
 async fn listen(worker: Rc<Worker>, listener: Rc<TcpListener>, doorway: Rc<Doorway>) {
     loop {
         let (stream, remote) = accept(&listener).await;
-        tokio::task::spawn_local(connection::serve(Rc::clone(&worker), stream, remote, Rc::clone(&doorway)));
+        connection::serve(Rc::clone(&worker), stream, remote, Rc::clone(&doorway));
     }
 }
 

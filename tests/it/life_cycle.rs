@@ -26,18 +26,14 @@ fn header(key: &str) -> String {
     format!("X-API-Key: {key}")
 }
 
-/// threats.md L1: the data plane runs, and there is no snapshot.
-#[test]
-fn nothing_is_allowed_before_the_first_snapshot() {
-    let text = "gateway:\n  listen: [{ address: \"127.0.0.1:0\" }]\n  workers: 1\n  \
-                routes: [{ path: /public, upstream: echo, access: public }, { path: /, upstream: echo }]\n\
-                telemetry: { access_log: { to: off } }\ndirectory: { file: unread.yaml }\n";
+/// What a data plane without a directory is started from, and what becomes of it.
+fn data_plane(text: &str, run: impl FnOnce(ProxyParts<'_>)) {
     let (settings, _) = config::parse("test", text, std::path::Path::new("."), Vec::new()).unwrap();
     let clock = Clock::manual(START);
     let metrics = Arc::new(Metrics::new(clock.clone()).unwrap());
     let access_log = AccessLog::open(&settings.access_log, Arc::clone(&metrics)).unwrap();
     let published = Published::new(Arc::clone(&settings.gateway), Arc::new(KeySets::default())).unwrap();
-    let parts = ProxyParts {
+    run(ProxyParts {
         sockets: &settings.sockets,
         listeners: &[Sockets::bind(settings.sockets.listen[0].address, 1).unwrap()],
         published: &published,
@@ -51,29 +47,64 @@ fn nothing_is_allowed_before_the_first_snapshot() {
         throttle: &Arc::default(),
         revocations: None,
         local: None,
-    };
-    let running = proxy::start(parts).unwrap();
-    running.open();
-    let get = |path: &str| {
-        let raw = format!("GET {path} HTTP/1.1\r\nHost: a\r\n{}\r\n\r\n", header(KEY));
-        Client::connect(running.local_addresses()[0]).send(raw).outcome()
-    };
-    for path in ["/", "/public", "/nowhere"] {
-        assert_eq!(get(path), (503, "NOT_READY".into()), "{path}");
-    }
-    let (first, _) = portcullis::directory::parse("test", &directory(), std::path::Path::new(".")).unwrap();
-    published.publish_snapshot(Arc::new(first.compile(7).unwrap())).unwrap();
-    assert_eq!(get("/").0, 200);
-    // threats.md L5: an older revision that arrives late changes nothing.
-    let empty = portcullis::directory::Directory::default();
-    for revision in [6, 7] {
-        let late = published.publish_snapshot(Arc::new(empty.compile(revision).unwrap()));
-        assert_eq!(late, Err(Outdated { offered: revision, published: 7 }));
-    }
-    assert_eq!(get("/").0, 200);
-    running.drain(proxy::Drain::within(Duration::from_secs(1)));
-    running.join();
+    });
     access_log.close();
+}
+
+/// threats.md L1: the data plane runs, and there is no snapshot.
+#[test]
+fn nothing_is_allowed_before_the_first_snapshot() {
+    let text = "gateway:\n  listen: [{ address: \"127.0.0.1:0\" }]\n  workers: 1\n  \
+                routes: [{ path: /public, upstream: echo, access: public }, { path: /, upstream: echo }]\n\
+                telemetry: { access_log: { to: off } }\ndirectory: { file: unread.yaml }\n";
+    data_plane(text, |parts| {
+        let running = proxy::start(parts).unwrap();
+        running.open();
+        let get = |path: &str| {
+            let raw = format!("GET {path} HTTP/1.1\r\nHost: a\r\n{}\r\n\r\n", header(KEY));
+            Client::connect(running.local_addresses()[0]).send(raw).outcome()
+        };
+        for path in ["/", "/public", "/nowhere"] {
+            assert_eq!(get(path), (503, "NOT_READY".into()), "{path}");
+        }
+        let (first, _) = portcullis::directory::parse("test", &directory(), std::path::Path::new(".")).unwrap();
+        parts.published.publish_snapshot(Arc::new(first.compile(7).unwrap())).unwrap();
+        assert_eq!(get("/").0, 200);
+        // threats.md L5: an older revision that arrives late changes nothing.
+        let empty = portcullis::directory::Directory::default();
+        for revision in [6, 7] {
+            let late = parts.published.publish_snapshot(Arc::new(empty.compile(revision).unwrap()));
+            assert_eq!(late, Err(Outdated { offered: revision, published: 7 }));
+        }
+        assert_eq!(get("/").0, 200);
+        running.drain(proxy::Drain::within(Duration::from_secs(1)));
+        running.join();
+    });
+}
+
+/// Who has connected is served, also where the end comes before anybody was accepted.
+#[test]
+fn a_drain_takes_what_waits_to_be_accepted() {
+    let text = "gateway:\n  listen: [{ address: \"127.0.0.1:0\" }]\n  workers: 1\n\
+                telemetry: { access_log: { to: off } }\ndirectory: { file: unread.yaml }\n";
+    data_plane(text, |parts| {
+        // Never opened: nobody accepts before the drain does.
+        let running = proxy::start(parts).unwrap();
+        let mut waiting: Vec<_> = (0..20).map(|_| Client::connect(running.local_addresses()[0])).collect();
+        for client in &mut waiting {
+            client.write(format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n\r\n", header(KEY)));
+        }
+        running.drain(proxy::Drain { idle: Duration::from_secs(10), ..proxy::Drain::within(Duration::from_secs(10)) });
+        for client in &mut waiting {
+            let answer = client.read(false);
+            assert_eq!(
+                (answer.status, answer.header("connection")),
+                (503, Some("close")),
+                "no directory, but an answer"
+            );
+        }
+        running.join();
+    });
 }
 
 /// While the directory is read the gateway is alive and refuses; from then on it decides.
