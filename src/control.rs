@@ -32,6 +32,7 @@ mod service_accounts;
 mod sign_in;
 mod signing;
 mod succession;
+mod switch;
 mod throttle;
 mod tokens;
 mod usage;
@@ -66,6 +67,7 @@ pub use rights::GrantedRole;
 pub use service_accounts::{AccountEdit, NewAccount, NewClientSecret, ServiceAccount};
 pub use sign_in::{NewSession, SESSION_PREFIX};
 pub use signing::own_issuer;
+pub use switch::Unlisted;
 pub use tokens::{Client, Minted};
 pub use usage::{UsageSeen, UsageSource};
 

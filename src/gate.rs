@@ -3,6 +3,7 @@
 //! Everything here is synchronous and waits for nothing: what it needs is in the published value it is given.
 
 pub mod again;
+pub mod browser;
 pub mod caller;
 pub mod claim;
 pub mod digest;

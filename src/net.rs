@@ -8,5 +8,6 @@ pub mod linger;
 pub mod listener;
 pub mod peer;
 pub mod proxy_protocol;
+pub mod received;
 pub mod server;
 pub mod tls;

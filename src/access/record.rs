@@ -219,6 +219,41 @@ pub enum Sender {
     User(Id),
 }
 
+/// Which credentials of a place are looked for, and in which order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CredentialSearch {
+    /// What their name, public key or id holds; empty finds all.
+    pub text: String,
+    /// The order.
+    pub order: CredentialOrder,
+    /// The other way round.
+    pub descending: bool,
+}
+
+/// An order of credentials.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CredentialOrder {
+    /// As they were made.
+    #[default]
+    Created,
+    /// By their name.
+    Name,
+    /// By their last use; those that were never used first.
+    LastUsed,
+    /// By their last denial; those that were never denied first.
+    LastDenied,
+}
+
+impl CredentialOrder {
+    /// Each with the name that it has in the API.
+    pub const ALL: [(&'static str, Self); 4] = [
+        ("created", Self::Created),
+        ("name", Self::Name),
+        ("lastUsed", Self::LastUsed),
+        ("lastDenied", Self::LastDenied),
+    ];
+}
+
 /// Which credentials are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {

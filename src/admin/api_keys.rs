@@ -5,7 +5,7 @@ use schemars::SchemaGenerator;
 use super::answer::Answer;
 use super::call::Call;
 use super::dto::{ApiKeyEdit, AskedRole, Assigned, Key, NewApiKey, Secret, entries, granted};
-use super::operation::{FORCE, Operation, PAGED, Verb};
+use super::operation::{FORCE, Operation, SEARCHED, Verb};
 use crate::access::credential::Enforcement;
 use crate::access::id::Id;
 use crate::access::record::Place;
@@ -18,7 +18,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: "/orgs/{orgId}/apiKeys",
         id: "listApiKeys",
         summary: "The API keys of an organization.",
-        query: &PAGED,
+        query: &SEARCHED,
         body: None,
         status: 200,
         answer: Some(SchemaGenerator::subschema_for::<Vec<Key>>),
@@ -95,7 +95,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: "/groups/{groupId}/apiKeys",
         id: "listProjectApiKeys",
         summary: "The API keys with a role on a project.",
-        query: &PAGED,
+        query: &SEARCHED,
         body: None,
         status: 200,
         answer: Some(SchemaGenerator::subschema_for::<Vec<Key>>),
@@ -188,7 +188,7 @@ pub(super) fn new_key(within: &str, asked: NewApiKey) -> Result<NewKey, Fault> {
 }
 
 async fn list(call: Call, place: PlaceOf) -> Result<Answer, Fault> {
-    let (keys, total) = call.control.api_keys(&call.actor, place(&call)?, call.page()).await?;
+    let (keys, total) = call.control.api_keys(&call.actor, place(&call)?, call.query.search(), call.page()).await?;
     Ok(Answer::page(keys.iter().map(|key| Key::new(key, None, &call.base)).collect(), total))
 }
 

@@ -1,7 +1,6 @@
 //! One call: who makes it, what it asks for, and the one door that every answer leaves by.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
@@ -9,7 +8,6 @@ use axum::http::HeaderValue;
 use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST, IF_MATCH};
 use axum::http::request::Parts;
 use axum::response::Response;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
 use super::answer::{Answer, allowing, refused};
@@ -21,15 +19,11 @@ use crate::access::id::Id;
 use crate::access::record::CredentialName;
 use crate::config::strict;
 use crate::control::{Actor, ActorKind, Control, Fault, Guards, SESSION_PREFIX};
+use crate::gate::browser;
 use crate::gate::caller::{Caller, Refused};
 use crate::net::peer::Peer;
+use crate::net::received::whole;
 use crate::problem::{Code, Refusal};
-
-/// How long a body may take to come.
-const BODY: Duration = Duration::from_secs(10);
-
-/// The same for a body that may be large.
-const LARGE_BODY: Duration = Duration::from_secs(60);
 
 /// One JSON value a line.
 pub(super) const NDJSON: &str = "application/x-ndjson";
@@ -85,7 +79,7 @@ async fn admitted(
     head: &Parts,
     body: Body,
 ) -> Result<(Answer, Query, String), Refusal> {
-    if comes_from_another_site(head) {
+    if browser::comes_from_another_site(head) {
         let detail = "A page of another site had a browser send this; the admin API takes changes from no other site.";
         return Err(Refusal::new(Code::CrossSiteRequest, detail));
     }
@@ -117,19 +111,6 @@ async fn admitted(
         Call { control, actor, prefix, query: query.clone(), base, path, if_match, body, stream: Mutex::new(stream) };
     let answer = (operation.handler)(call).await.map_err(|fault| logged(&fault))?;
     Ok((answer, query, here))
-}
-
-/// Whether a browser says that another site's page is behind a change. Browsers remember Basic credentials and send them
-/// along, whoever's page it is that asks; programs that are no browsers send neither header.
-fn comes_from_another_site(head: &Parts) -> bool {
-    if head.method.is_safe() {
-        return false;
-    }
-    let text = |name: &str| head.headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    let other_site = text("sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none"));
-    let host = text("host").unwrap_or_default();
-    let is_own = |origin: &str| origin.split_once("://").is_some_and(|(_, at)| at.eq_ignore_ascii_case(host));
-    other_site || text("origin").is_some_and(|origin| !is_own(origin))
 }
 
 /// Whoever sends `If-Match` wants nothing done to another version: where none is compared, nothing is done.
@@ -296,21 +277,6 @@ pub(super) fn logged(fault: &Fault) -> Refusal {
 fn elsewhere(admin: &Admin) -> Refusal {
     let detail = format!("The directory comes from {} and is changed there.", admin.origin);
     Refusal::new(Code::DirectoryReadOnly, detail).with(&admin.origin)
-}
-
-/// Reads a body to its end, within its time.
-async fn whole(body: Body, largest: usize) -> Result<Bytes, Refusal> {
-    let patience = if largest > 1 << 20 { LARGE_BODY } else { BODY };
-    let limited = tokio::time::timeout(patience, Limited::new(body, largest).collect()).await;
-    let limited = limited.map_err(|_| {
-        let detail = format!("The body did not come within {} seconds.", patience.as_secs());
-        Refusal::new(Code::RequestTimeout, detail)
-    })?;
-    let bytes = limited.map_err(|fault| match fault.downcast_ref::<LengthLimitError>() {
-        Some(_) => Refusal::new(Code::ContentTooLarge, format!("A body has at most {largest} bytes.")),
-        None => Refusal::new(Code::InvalidJson, "The body ended early."),
-    })?;
-    Ok(bytes.to_bytes())
 }
 
 /// Reads a body, where the operation takes one.

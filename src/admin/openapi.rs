@@ -112,6 +112,7 @@ fn query_parameter(parameter: &Parameter) -> Value {
         Kind::Flag => json!({"type": "boolean"}),
         Kind::Number { least, most } => json!({"type": "integer", "minimum": least, "maximum": most}),
         Kind::Time => json!({"type": "string", "format": "date-time"}),
+        Kind::OneOf(names) => json!({"type": "string", "enum": names}),
         Kind::Text => json!({"type": "string", "maxLength": 200}),
     };
     json!({"name": parameter.name, "in": "query", "description": parameter.about, "schema": schema})

@@ -108,6 +108,7 @@ pub(super) enum Kind {
     Number { least: u64, most: u64 },
     Time,
     Text,
+    OneOf(&'static [&'static str]),
 }
 
 /// What every operation takes.
@@ -129,6 +130,20 @@ pub(super) const PAGED: [Parameter; 3] = [
         about: "Items of a page; 100 by default.",
     },
     Parameter { name: "includeCount", kind: Kind::Flag, about: "Tell how many there are in all; on by default." },
+];
+
+/// What every operation takes that lists credentials.
+pub(super) const SEARCHED: [Parameter; 6] = [
+    Parameter { name: "search", kind: Kind::Text, about: "Only those whose name, public key or id holds this text." },
+    Parameter {
+        name: "sortBy",
+        kind: Kind::OneOf(&["created", "name", "lastUsed", "lastDenied"]),
+        about: "The order; `created` by default.",
+    },
+    Parameter { name: "descending", kind: Kind::Flag, about: "The other way round." },
+    PAGED[0],
+    PAGED[1],
+    PAGED[2],
 ];
 
 /// `force`, of operations that guards watch.

@@ -4,7 +4,8 @@
 
 use axum::http::request::Parts;
 
-use super::operation::{EVERYWHERE, Kind, Operation, PAGED, Parameter};
+use super::operation::{EVERYWHERE, Kind, Operation, PAGED, Parameter, SEARCHED};
+use crate::access::record::{CredentialOrder, CredentialSearch};
 use crate::clock::Timestamp;
 use crate::problem::{Code, Refusal};
 
@@ -70,6 +71,17 @@ impl Query {
         self.number(PAGED[1].name, 100)
     }
 
+    /// What lists of credentials are searched for and sorted by.
+    pub(super) fn search(&self) -> CredentialSearch {
+        let [search, sort, descending, ..] = SEARCHED;
+        let named = |name: &str| CredentialOrder::ALL.iter().find(|(known, _)| *known == name).map(|(_, order)| *order);
+        CredentialSearch {
+            text: self.text(search.name).unwrap_or_default().to_owned(),
+            order: self.text(sort.name).and_then(named).unwrap_or_default(),
+            descending: self.flag(descending.name),
+        }
+    }
+
     pub(super) fn includes_count(&self) -> bool {
         self.text(PAGED[2].name) != Some("false")
     }
@@ -106,6 +118,8 @@ fn check(parameter: &Parameter, value: &str) -> Result<(), String> {
             _ => Err(format!("it is a number from {least} to {most}")),
         },
         Kind::Time => parse_time(value).map(drop).ok_or_else(|| "it is a time like 2027-06-01T00:00:00Z".into()),
+        Kind::OneOf(names) if names.contains(&value) => Ok(()),
+        Kind::OneOf(names) => Err(format!("it is one of {}", names.join(", "))),
         Kind::Text if value.len() <= 200 => Ok(()),
         Kind::Text => Err("it is too long".into()),
     }

@@ -8,7 +8,7 @@ use super::call::Call;
 use super::dto::{
     Account, AccountGroup, AskedSecret, Assigned, ClientSecret, NewServiceAccount, ServiceAccountEdit, entries, granted,
 };
-use super::operation::{FORCE, Operation, PAGED, Verb};
+use super::operation::{FORCE, Operation, PAGED, SEARCHED, Verb};
 use crate::access::client_id::ClientId;
 use crate::access::credential::Enforcement;
 use crate::access::record::TokenSubject;
@@ -25,7 +25,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: "/orgs/{orgId}/serviceAccounts",
         id: "listServiceAccounts",
         summary: "The service accounts of an organization.",
-        query: &PAGED,
+        query: &SEARCHED,
         body: None,
         status: 200,
         answer: Some(SchemaGenerator::subschema_for::<Vec<Account>>),
@@ -113,7 +113,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: "/groups/{groupId}/serviceAccounts",
         id: "listProjectServiceAccounts",
         summary: "The service accounts with a role on a project.",
-        query: &PAGED,
+        query: &SEARCHED,
         body: None,
         status: 200,
         answer: Some(SchemaGenerator::subschema_for::<Vec<Account>>),
@@ -205,7 +205,7 @@ fn client(call: &Call) -> Result<ClientId, Fault> {
 
 async fn list(call: Call, place: PlaceOf) -> Result<Answer, Fault> {
     let place = place(&call)?;
-    let (accounts, total) = call.control.service_accounts(&call.actor, place, call.page()).await?;
+    let (accounts, total) = call.control.service_accounts(&call.actor, place, call.query.search(), call.page()).await?;
     Ok(Answer::page(accounts.iter().map(|one| Account::new(one, place, None, &call.base)).collect(), total))
 }
 

@@ -1,4 +1,4 @@
-//! The admin listener. It runs on the admin runtime: however much is asked of it, no request waits for it.
+//! The admin listener: the API, and the console. It runs on the admin runtime: however much is asked of it, no request waits for it.
 
 use std::sync::Arc;
 
@@ -10,11 +10,12 @@ use tokio::sync::watch;
 
 use crate::admin::{self, Admin};
 use crate::config::diagnostic::{Place, Problem, Problems};
+use crate::console::{self, Console};
 use crate::control::Control;
 use crate::gate::caller::CallerJudge;
 use crate::net::server;
 
-/// Serves the admin API until the runtime ends.
+/// Serves the admin API and the console until the runtime ends.
 ///
 /// # Errors
 /// The listener is gone.
@@ -30,7 +31,9 @@ pub(super) fn spawn(
     let local =
         listener.local_addr().map_err(|fault| Problem::error(Place::file("the admin listener"), fault.to_string()))?;
     tracing::info!(address = %local, "the admin API is served");
-    let router = admin::router(Admin { control, origin, callers: Arc::new(callers), local, secure });
+    let callers = Arc::new(callers);
+    let pages = Console { control: control.clone(), origin: Arc::clone(&origin), callers: Arc::clone(&callers), local };
+    let router = admin::router(Admin { control, origin, callers, local, secure }).merge(console::router(pages));
     let introduce = |extensions: &mut Extensions, peer| {
         extensions.insert(ConnectInfo(peer));
     };

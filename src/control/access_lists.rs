@@ -127,19 +127,7 @@ impl Control {
         shown: (u64, u64),
     ) -> Result<Committed<Listed>, Fault> {
         self.change(actor, move |change| {
-            let held = hold(change, place, key)?;
-            let mut after = held.entries.clone();
-            for entry in check_input(change, &held.organization, new)? {
-                match held.entries.iter().any(|known| known.target == entry.target) {
-                    true if strict => {
-                        let detail = format!("{} is on the list already.", entry.target);
-                        return Err(Refusal::new(Code::AddressAlreadyInAccessList, detail).with(entry.target).into());
-                    }
-                    true => {}
-                    false => after.push(entry),
-                }
-            }
-            let key = replace(change, guards, held, after)?;
+            let key = add(change, guards, (place, key), new, strict)?;
             page(change.rows(), &key, shown)
         })
         .await
@@ -224,6 +212,29 @@ impl Control {
         })
         .await
     }
+}
+
+/// Adds entries to a list.
+pub(super) fn add(
+    change: &mut Change<'_>,
+    guards: Guards,
+    (place, key): (Place, CredentialName),
+    new: Vec<NewEntry>,
+    strict: bool,
+) -> Result<CredentialRecord, Fault> {
+    let held = hold(change, place, key)?;
+    let mut after = held.entries.clone();
+    for entry in check_input(change, &held.organization, new)? {
+        match held.entries.iter().any(|known| known.target == entry.target) {
+            true if strict => {
+                let detail = format!("{} is on the list already.", entry.target);
+                return Err(Refusal::new(Code::AddressAlreadyInAccessList, detail).with(entry.target).into());
+            }
+            true => {}
+            false => after.push(entry),
+        }
+    }
+    replace(change, guards, held, after)
 }
 
 /// Gives a credential that was just made its first list.

@@ -13,7 +13,9 @@ use super::{Actor, Committed, Control, Fault, Guards, NewEntry, access_lists, dr
 use crate::access::credential::{CredentialKind, Enforcement};
 use crate::access::digest_secret::MOST_SECRETS;
 use crate::access::id::Id;
-use crate::access::record::{CredentialName, CredentialRecord, OrganizationRecord, Place, SecretRecord};
+use crate::access::record::{
+    CredentialName, CredentialRecord, CredentialSearch, OrganizationRecord, Place, SecretRecord,
+};
 use crate::access::usage::CredentialUse;
 use crate::clock::Timestamp;
 use crate::live::fingerprint;
@@ -53,7 +55,7 @@ pub struct NewSecret {
 }
 
 impl Control {
-    /// One page of the keys of an organization or project, and how many there are.
+    /// One page of the keys of an organization or project that a search finds, and how many there are.
     ///
     /// # Errors
     /// A [`Fault`].
@@ -61,7 +63,8 @@ impl Control {
         self: &Arc<Self>,
         actor: &Actor,
         place: Place,
-        (skip, most): (u64, u64),
+        search: CredentialSearch,
+        page: (u64, u64),
     ) -> Result<(Vec<Credential>, u64), Fault> {
         let actor = actor.clone();
         self.read(move |rows| {
@@ -70,7 +73,7 @@ impl Control {
                 Place::Organization(id) => drop(rights.see_all_of(rows, id)?),
                 Place::Project(id) => drop(rights.see_project(rows, id)?),
             }
-            let (keys, total) = rows.credentials(CredentialKind::ApiKey, place, (skip, most))?;
+            let (keys, total) = rows.credentials(CredentialKind::ApiKey, place, &search, page)?;
             let keys = keys.into_iter().map(|row| whole(rows, row)).collect::<Result<_, _>>()?;
             Ok((keys, total))
         })

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::actor::ActorKind;
 use super::api_keys::{self, NewKey, ShownOnce};
 use super::audit::{Event, EventType};
+use super::commit::Change;
 use super::rights::{GrantedRole, Rights};
 use super::service_accounts::{LONGEST_SECRET, check_hours};
 use super::{Actor, Committed, Control, Fault, Guards, draw, guards, people, recent_use};
@@ -125,39 +126,7 @@ impl Control {
         edit: OrganizationEdit,
         expected: Option<u64>,
     ) -> Result<Committed<OrganizationRecord>, Fault> {
-        self.change(actor, move |change| {
-            let rights = Rights::of(change.rows(), change.actor())?;
-            let mut row = rights.own(change.rows(), id)?;
-            expect(expected, row.revision)?;
-            let renamed = edit.name.filter(|name| *name != row.name);
-            let turned = edit.mode.filter(|mode| *mode != row.mode);
-            let capped = edit.secret_hours.filter(|hours| *hours != row.secret_hours);
-            if renamed.is_none() && turned.is_none() && capped.is_none() {
-                return Ok(row);
-            }
-            if let Some(name) = renamed {
-                check_name("name", &name)?;
-                change.record(Event::new(EventType::OrgRenamed, id).detail(format!("{} → {name}", row.name)))?;
-                row.name = name;
-            }
-            if let Some(mode) = turned {
-                if mode == AccessListMode::Required {
-                    let caller = caller(change.rows(), change.actor(), id)?;
-                    guards::switch_on(change, guards, &row, caller.as_ref())?;
-                    recent_use::switch_on(change, guards, &row)?;
-                }
-                change.record(Event::new(event_of(mode), id))?;
-                row.mode = mode;
-            }
-            if let Some(hours) = capped {
-                limit_secrets(change, &mut row, hours)?;
-            }
-            row.revision = change.revision();
-            change.store().update_organization(&row)?;
-            change.touch_organization(id);
-            Ok(row)
-        })
-        .await
+        self.change(actor, move |change| self::edit(change, guards, id, edit, expected)).await
     }
 
     /// Deletes an organization with its credentials.
@@ -182,6 +151,46 @@ impl Control {
         })
         .await
     }
+}
+
+/// Renames an organization or turns its switch.
+pub(super) fn edit(
+    change: &mut Change<'_>,
+    guards: Guards,
+    id: Id,
+    edit: OrganizationEdit,
+    expected: Option<u64>,
+) -> Result<OrganizationRecord, Fault> {
+    let rights = Rights::of(change.rows(), change.actor())?;
+    let mut row = rights.own(change.rows(), id)?;
+    expect(expected, row.revision)?;
+    let renamed = edit.name.filter(|name| *name != row.name);
+    let turned = edit.mode.filter(|mode| *mode != row.mode);
+    let capped = edit.secret_hours.filter(|hours| *hours != row.secret_hours);
+    if renamed.is_none() && turned.is_none() && capped.is_none() {
+        return Ok(row);
+    }
+    if let Some(name) = renamed {
+        check_name("name", &name)?;
+        change.record(Event::new(EventType::OrgRenamed, id).detail(format!("{} → {name}", row.name)))?;
+        row.name = name;
+    }
+    if let Some(mode) = turned {
+        if mode == AccessListMode::Required {
+            let caller = caller(change.rows(), change.actor(), id)?;
+            guards::switch_on(change, guards, &row, caller.as_ref())?;
+            recent_use::switch_on(change, guards, &row)?;
+        }
+        change.record(Event::new(event_of(mode), id))?;
+        row.mode = mode;
+    }
+    if let Some(hours) = capped {
+        limit_secrets(change, &mut row, hours)?;
+    }
+    row.revision = change.revision();
+    change.store().update_organization(&row)?;
+    change.touch_organization(id);
+    Ok(row)
 }
 
 /// Refuses what nobody could manage: the calling credential stays in its own organization, and all that is left is the key
@@ -212,13 +221,13 @@ fn owning(mut key: NewKey) -> Result<NewKey, Fault> {
 }
 
 /// Adds an organization.
-pub(super) fn add(change: &mut super::commit::Change<'_>, new: &NewOrganization) -> Result<OrganizationRecord, Fault> {
+pub(super) fn add(change: &mut Change<'_>, new: &NewOrganization) -> Result<OrganizationRecord, Fault> {
     add_as(change, draw::id()?, &new.name, new.mode)
 }
 
 /// Adds an organization with an id that somebody has chosen.
 pub(super) fn add_as(
-    change: &mut super::commit::Change<'_>,
+    change: &mut Change<'_>,
     id: Id,
     name: &str,
     mode: AccessListMode,
@@ -242,11 +251,7 @@ pub(super) fn add_as(
 }
 
 /// Lets secrets of service accounts be made to last so long and no longer.
-pub(super) fn limit_secrets(
-    change: &mut super::commit::Change<'_>,
-    row: &mut OrganizationRecord,
-    hours: u32,
-) -> Result<(), Fault> {
+pub(super) fn limit_secrets(change: &mut Change<'_>, row: &mut OrganizationRecord, hours: u32) -> Result<(), Fault> {
     check_hours("maxServiceAccountSecretValidityInHours", hours, LONGEST_SECRET)?;
     let event = Event::new(EventType::SecretValidityChanged, row.id);
     change.record(event.detail(format!("{} → {hours} hours", row.secret_hours)))?;

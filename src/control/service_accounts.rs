@@ -13,8 +13,8 @@ use crate::access::credential::{CredentialKind, Enforcement};
 use crate::access::digest_secret::MOST_SECRETS;
 use crate::access::id::Id;
 use crate::access::record::{
-    AccountRecord, ClientSecretRecord, CredentialName, CredentialRecord, LONGEST_SECRET_HOURS, OrganizationRecord,
-    Place, SHORTEST_SECRET_HOURS, SecretRecord, TokenSubject,
+    AccountRecord, ClientSecretRecord, CredentialName, CredentialRecord, CredentialSearch, LONGEST_SECRET_HOURS,
+    OrganizationRecord, Place, SHORTEST_SECRET_HOURS, SecretRecord, TokenSubject,
 };
 use crate::access::role::Role;
 use crate::access::usage::CredentialUse;
@@ -90,7 +90,7 @@ pub struct NewClientSecret {
 }
 
 impl Control {
-    /// One page of the service accounts of an organization or project, and how many there are.
+    /// One page of the service accounts of an organization or project that a search finds, and how many there are.
     ///
     /// # Errors
     /// A [`Fault`].
@@ -98,6 +98,7 @@ impl Control {
         self: &Arc<Self>,
         actor: &Actor,
         place: Place,
+        search: CredentialSearch,
         page: (u64, u64),
     ) -> Result<(Vec<ServiceAccount>, u64), Fault> {
         let actor = actor.clone();
@@ -107,7 +108,7 @@ impl Control {
                 Place::Organization(id) => drop(rights.see_all_of(rows, id)?),
                 Place::Project(id) => drop(rights.see_project(rows, id)?),
             }
-            let (accounts, total) = rows.credentials(CredentialKind::ServiceAccount, place, page)?;
+            let (accounts, total) = rows.credentials(CredentialKind::ServiceAccount, place, &search, page)?;
             let accounts = accounts.into_iter().map(|row| whole(rows, row)).collect::<Result<_, _>>()?;
             Ok((accounts, total))
         })

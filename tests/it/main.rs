@@ -9,6 +9,7 @@ mod blocked_logs;
 mod client_address;
 mod command_line;
 mod composite_hole;
+mod console;
 mod credentials;
 mod decision;
 mod deploy;

@@ -8,14 +8,14 @@ use super::{Change, Rows, StoreFault};
 use crate::access::credential::{CredentialKind, Fingerprint};
 use crate::access::digest_secret::DigestSecret;
 use crate::access::id::{Id, IdFault};
-use crate::access::record::{CredentialName, CredentialRecord, Place, SecretRecord};
+use crate::access::record::{CredentialName, CredentialRecord, SecretRecord};
 use crate::access::role::Role;
 use crate::clock::Timestamp;
 
-const SELECT: &str = "SELECT credential.pk, credential.id, organization.id, kind, credential.name, public_key, enabled, expires_at, enforcement, credential.created_at, credential.revision
+pub(super) const SELECT: &str = "SELECT credential.pk, credential.id, organization.id, kind, credential.name, public_key, enabled, expires_at, enforcement, credential.created_at, credential.revision
     FROM credential JOIN organization ON organization.pk = credential.organization";
 
-fn row(row: &Row<'_>) -> rusqlite::Result<CredentialRecord> {
+pub(super) fn row(row: &Row<'_>) -> rusqlite::Result<CredentialRecord> {
     Ok(CredentialRecord {
         pk: row.get(0)?,
         id: parsed(row, 1)?,
@@ -59,32 +59,6 @@ impl Rows<'_> {
         let CredentialName { kind, id } = name;
         let mut statement = self.0.prepare_cached(&format!("{SELECT} WHERE credential.id = ? AND kind = ?"))?;
         Ok(statement.query_row(params![id.to_string(), word_for(kind, KINDS)], row).optional()?)
-    }
-
-    /// One page of the credentials of a kind, oldest first, and how many there are in all.
-    ///
-    /// # Errors
-    /// A [`StoreFault`].
-    pub fn credentials(
-        &self,
-        kind: CredentialKind,
-        of: Place,
-        (skip, most): (u64, u64),
-    ) -> Result<(Vec<CredentialRecord>, u64), StoreFault> {
-        let (place, id) = match of {
-            Place::Organization(id) => ("credential.organization = (SELECT pk FROM organization WHERE id = ?)", id),
-            Place::Project(id) => {
-                ("credential.pk IN (SELECT credential FROM role WHERE project = ? AND project <> '')", id)
-            }
-        };
-        let (id, kind) = (id.to_string(), word_for(kind, KINDS));
-        let mut statement = self
-            .0
-            .prepare_cached(&format!("{SELECT} WHERE {place} AND kind = ? ORDER BY credential.pk LIMIT ? OFFSET ?"))?;
-        let rows = statement.query_map(params![id, kind, most, skip], row)?.collect::<Result<_, _>>()?;
-        let mut count =
-            self.0.prepare_cached(&format!("SELECT count(*) FROM credential WHERE {place} AND kind = ?"))?;
-        Ok((rows, count.query_row(params![id, kind], |row| row.get(0))?))
     }
 
     /// How many credentials of a kind an organization has.

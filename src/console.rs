@@ -1,0 +1,69 @@
+//! The console: web pages over `control` for people, at `/` of the admin listener.
+//!
+//! Every page does what the API can do, by the same functions and with the same rights; there is no second way to write
+//! anything. What is served is in the program; no page asks anybody else for anything. Works without scripts: forms, and
+//! redirects after them.
+
+mod assets;
+mod cookies;
+mod form;
+mod organizations;
+mod page;
+mod sign_in;
+mod visit;
+mod words;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, RawPathParams, Request, State};
+use axum::routing::{MethodFilter, on};
+
+use crate::control::Control;
+use crate::gate::caller::CallerJudge;
+use crate::net::peer::Peer;
+
+use visit::{Page, Verb};
+
+/// What the console works on.
+#[derive(Debug, Clone)]
+pub struct Console {
+    /// The directory; `None` where it is kept elsewhere and can't be changed here.
+    pub control: Option<Arc<Control>>,
+    /// Where the directory comes from, for whoever tries to change it all the same.
+    pub origin: Arc<str>,
+    /// Tells where visitors come from.
+    pub callers: Arc<CallerJudge>,
+    /// The address that is listened on.
+    pub local: SocketAddr,
+}
+
+/// Every page there is.
+fn pages() -> impl Iterator<Item = &'static Page> {
+    [sign_in::PAGES, organizations::PAGES].into_iter().flatten()
+}
+
+/// The pages, to be served beside the API.
+pub fn router(console: Console) -> Router {
+    let mut router = Router::new();
+    for page in pages() {
+        let method = match page.verb {
+            Verb::Get => MethodFilter::GET,
+            Verb::Post => MethodFilter::POST,
+        };
+        let served = on(
+            method,
+            move |State(console): State<Console>,
+                  ConnectInfo(remote): ConnectInfo<SocketAddr>,
+                  path: RawPathParams,
+                  request: Request| async move {
+                let peer = Peer::tcp(remote, console.local);
+                let path = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+                visit::answer(&console, page, &peer, path, request).await
+            },
+        );
+        router = router.route(page.path, served);
+    }
+    router.route(assets::PATH, axum::routing::get(assets::serve)).with_state(console)
+}

@@ -1,0 +1,205 @@
+//! Organizations: all that one may see, a new one, and the settings of one with its switch.
+
+use askama::Template;
+use axum::response::Response;
+
+use super::page::{self, Frame, Place, Problem};
+use super::visit::{Page, Visit, tried};
+use super::words::{self, POSITIONS, Position};
+use crate::access::credential::AccessListMode;
+use crate::access::id::Id;
+use crate::access::network::Network;
+use crate::access::record::{CredentialName, OrganizationRecord};
+use crate::clock::Timestamp;
+use crate::control::{Fault, Guards, NewEntry, NewOrganization, OrganizationEdit, Unlisted};
+use crate::problem::{Code, Refusal};
+
+pub(super) const PAGES: &[Page] = &[
+    Page::get("/", |visit| Box::pin(list(visit))),
+    Page::get("/orgs/new", |visit| Box::pin(async move { Ok(new_page(&visit, None)) })),
+    Page::post("/orgs/new", |visit| Box::pin(create(visit))),
+    Page::get("/orgs/{org}", |visit| Box::pin(enter(visit))),
+    Page::get("/orgs/{org}/settings", |visit| Box::pin(async move { settings_page(&visit, None).await })),
+    Page::post("/orgs/{org}/rename", |visit| Box::pin(rename(visit))),
+    Page::get("/orgs/{org}/switch", |visit| Box::pin(async move { switch_page(&visit, None).await })),
+    Page::post("/orgs/{org}/switch", |visit| Box::pin(turn(visit))),
+    Page::post("/orgs/{org}/delete", |visit| Box::pin(delete(visit))),
+];
+
+#[derive(Template)]
+#[template(path = "organizations.html", config = "src/console/askama.toml")]
+struct ListPage {
+    frame: Frame,
+    organizations: Vec<(OrganizationRecord, &'static Position)>,
+}
+
+#[derive(Template)]
+#[template(path = "organization_new.html", config = "src/console/askama.toml")]
+struct NewPage {
+    frame: Frame,
+    name: String,
+    required: bool,
+}
+
+#[derive(Template)]
+#[template(path = "settings.html", config = "src/console/askama.toml")]
+struct SettingsPage {
+    frame: Frame,
+    organization: OrganizationRecord,
+    position: &'static Position,
+}
+
+#[derive(Template)]
+#[template(path = "switch.html", config = "src/console/askama.toml")]
+struct SwitchPage {
+    frame: Frame,
+    organization: OrganizationRecord,
+    refused: Vec<Refused>,
+    total: u64,
+}
+
+/// A credential that *required* would refuse.
+struct Refused {
+    name: CredentialName,
+    called: String,
+    key: String,
+    last_used: String,
+    addresses: Vec<String>,
+}
+
+impl Visit {
+    /// The organization of the path.
+    ///
+    /// # Errors
+    /// It is not there, or not to be seen.
+    pub(super) async fn organization(&self) -> Result<OrganizationRecord, Fault> {
+        self.control.organization(&self.actor, self.part::<Id>("org")?).await
+    }
+}
+
+impl From<&OrganizationRecord> for Place {
+    fn from(row: &OrganizationRecord) -> Self {
+        Self { id: row.id, name: row.name.clone() }
+    }
+}
+
+async fn list(visit: Visit) -> Result<Response, Fault> {
+    let mut organizations = visit.control.organizations(&visit.actor).await?;
+    organizations.sort_by_key(|one| one.name.to_lowercase());
+    let organizations = organizations.into_iter().map(|one| (words::position(one.mode), one));
+    let organizations = organizations.map(|(position, one)| (one, position)).collect();
+    let frame = visit.frame().titled("Organizations");
+    Ok(page::show(200, &ListPage { frame, organizations }))
+}
+
+/// What people look for first in an organization.
+async fn enter(visit: Visit) -> Result<Response, Fault> {
+    let organization = visit.organization().await?;
+    Ok(page::to(&format!("/orgs/{}/settings", organization.id)))
+}
+
+fn new_page(visit: &Visit, problem: Option<Problem>) -> Response {
+    let required = problem.is_none() || visit.form.is_on("required");
+    let frame = visit.frame().titled("New organization").refusing(problem);
+    page::show(frame.status(), &NewPage { frame, name: visit.form.text("name").to_owned(), required })
+}
+
+async fn create(visit: Visit) -> Result<Response, Fault> {
+    let mode = if visit.form.is_on("required") { AccessListMode::Required } else { AccessListMode::Off };
+    let new = NewOrganization { name: visit.form.text("name").to_owned(), mode, key: None };
+    match tried(visit.control.create_organization(&visit.actor, new).await)? {
+        Ok(made) => Ok(page::to(&format!("/orgs/{}?done=created", made.value.0.id))),
+        Err(problem) => Ok(new_page(&visit, Some(problem))),
+    }
+}
+
+async fn settings_page(visit: &Visit, problem: Option<Problem>) -> Result<Response, Fault> {
+    let organization = visit.organization().await?;
+    let title = format!("Settings of {}", organization.name);
+    let frame = visit.frame().titled(title).within((&organization).into(), "Settings").refusing(problem);
+    let position = words::position(organization.mode);
+    Ok(page::show(frame.status(), &SettingsPage { frame, organization, position }))
+}
+
+async fn rename(visit: Visit) -> Result<Response, Fault> {
+    let id: Id = visit.part("org")?;
+    let edit = OrganizationEdit { name: Some(visit.form.text("name").to_owned()), ..OrganizationEdit::default() };
+    match tried(visit.control.edit_organization(&visit.actor, Guards::All, id, edit, None).await)? {
+        Ok(_) => Ok(page::to(&format!("/orgs/{id}/settings?done=saved"))),
+        Err(problem) => settings_page(&visit, Some(problem)).await,
+    }
+}
+
+async fn switch_page(visit: &Visit, problem: Option<Problem>) -> Result<Response, Fault> {
+    let organization = visit.organization().await?;
+    let Unlisted { credentials, total } = visit.control.unlisted(&visit.actor, organization.id).await?;
+    let now = visit.control.clock().now();
+    let refused = credentials.into_iter().map(|credential| Refused {
+        name: credential.row.credential(),
+        key: credential.row.public_key.clone().unwrap_or_else(|| credential.row.credential().to_string()),
+        called: credential.row.name,
+        last_used: credential.usage.last.map(|used| words::ago(used.at, now)).unwrap_or_default(),
+        addresses: credential.usage.recent.iter().map(|used| used.address.to_string()).collect(),
+    });
+    let refused = refused.collect();
+    let frame =
+        visit.frame().titled("Require IP access lists").within((&organization).into(), "Settings").refusing(problem);
+    Ok(page::show(frame.status(), &SwitchPage { frame, organization, refused, total }))
+}
+
+async fn turn(visit: Visit) -> Result<Response, Fault> {
+    let id: Id = visit.part("org")?;
+    let asked = POSITIONS.iter().find(|one| one.name == visit.form.raw("mode"));
+    let Some(position) = asked else {
+        return Err(Refusal::field(Code::InvalidAttribute, "mode", "choose one of the positions").into());
+    };
+    // Before it refuses anybody, whoever turns it sees whom.
+    if position.mode == AccessListMode::Required && !visit.form.is_on("seen") {
+        return Ok(page::to(&format!("/orgs/{id}/switch")));
+    }
+    let guards = if visit.form.is_on("force") { Guards::Forced } else { Guards::All };
+    let lists = additions(&visit)?;
+    match tried(visit.control.turn_switch_with(&visit.actor, guards, id, position.mode, lists).await)? {
+        Ok(_) => Ok(page::to(&format!("/orgs/{id}/settings?done=switch"))),
+        Err(problem) if position.mode == AccessListMode::Required => switch_page(&visit, Some(problem)).await,
+        Err(problem) => settings_page(&visit, Some(problem)).await,
+    }
+}
+
+/// The addresses that are ticked, each as `credential address`.
+fn additions(visit: &Visit) -> Result<Vec<(CredentialName, Vec<NewEntry>)>, Fault> {
+    let mut lists: Vec<(CredentialName, Vec<NewEntry>)> = Vec::new();
+    for ticked in visit.form.all("add") {
+        let read = ticked
+            .split_once(' ')
+            .and_then(|(name, network)| Some((credential(name)?, network.parse::<Network>().ok()?)));
+        let Some((name, network)) = read else {
+            return Err(Refusal::field(Code::InvalidAttribute, "add", "it is no address of a credential").into());
+        };
+        let comment = Some("seen in use when lists became required".to_owned());
+        let entry = NewEntry { target: network.into(), comment, expires_at: Timestamp::NEVER };
+        match lists.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, entries)) => entries.push(entry),
+            None => lists.push((name, vec![entry])),
+        }
+    }
+    Ok(lists)
+}
+
+/// A credential by what it is named: an id, or a client id.
+pub(super) fn credential(name: &str) -> Option<CredentialName> {
+    let key = name.parse::<Id>().ok().map(CredentialName::api_key);
+    key.or_else(|| name.parse().ok().map(CredentialName::service_account))
+}
+
+async fn delete(visit: Visit) -> Result<Response, Fault> {
+    let organization = visit.organization().await?;
+    if visit.form.text("typed") != organization.name {
+        let refusal = Refusal::field(Code::InvalidAttribute, "typed", "it is not the name of the organization");
+        return settings_page(&visit, Some(refusal.into())).await;
+    }
+    match tried(visit.control.delete_organization(&visit.actor, organization.id).await)? {
+        Ok(_) => Ok(page::to("/?done=deleted")),
+        Err(problem) => settings_page(&visit, Some(problem)).await,
+    }
+}

@@ -1,0 +1,133 @@
+//! Signing up, in and out, and one's own password.
+
+use askama::Template;
+use axum::http::HeaderValue;
+use axum::http::header::SET_COOKIE;
+use axum::response::Response;
+
+use super::cookies;
+use super::page::{self, Frame, Problem};
+use super::visit::{Page, Visit, tried};
+use crate::control::{Fault, NewSession, Password};
+use crate::problem::{Code, Refusal};
+
+pub(super) const PAGES: &[Page] = &[
+    Page::get("/sign-in", |visit| Box::pin(async move { Ok(sign_in_page(&visit, "", None)) })).for_strangers(),
+    Page::post("/sign-in", |visit| Box::pin(sign_in(visit))).for_strangers(),
+    Page::get("/sign-up", |visit| Box::pin(async move { Ok(join_page(&visit, true, None)) })).for_strangers(),
+    Page::post("/sign-up", |visit| Box::pin(join(visit, true))).for_strangers(),
+    Page::get("/invitation", |visit| Box::pin(async move { Ok(join_page(&visit, false, None)) })).for_strangers(),
+    Page::post("/invitation", |visit| Box::pin(join(visit, false))).for_strangers(),
+    Page::post("/sign-out", |visit| Box::pin(sign_out(visit, false))),
+    Page::post("/sign-out-everywhere", |visit| Box::pin(sign_out(visit, true))),
+    Page::get("/account", |visit| Box::pin(async move { Ok(account_page(&visit, None)) })),
+    Page::post("/account/password", |visit| Box::pin(change_password(visit))),
+];
+
+#[derive(Template)]
+#[template(path = "sign_in.html", config = "src/console/askama.toml")]
+struct SignInPage {
+    frame: Frame,
+    email: String,
+    next: String,
+}
+
+#[derive(Template)]
+#[template(path = "join.html", config = "src/console/askama.toml")]
+struct JoinPage {
+    frame: Frame,
+    is_first: bool,
+    email: String,
+    token: String,
+}
+
+#[derive(Template)]
+#[template(path = "account.html", config = "src/console/askama.toml")]
+struct AccountPage {
+    frame: Frame,
+}
+
+/// Where to go after signing in: a page of this console, and nowhere else.
+fn next(visit: &Visit) -> String {
+    let asked = Some(visit.form.raw("next")).filter(|next| !next.is_empty()).unwrap_or(visit.query.raw("next"));
+    let is_own = asked.starts_with('/') && !asked[1..].starts_with(['/', '\\']) && !asked.chars().any(char::is_control);
+    if is_own { asked.to_owned() } else { "/".to_owned() }
+}
+
+fn sign_in_page(visit: &Visit, email: &str, problem: Option<Problem>) -> Response {
+    let frame = visit.frame().titled("Sign in").refusing(problem);
+    page::show(frame.status(), &SignInPage { frame, email: email.to_owned(), next: next(visit) })
+}
+
+async fn sign_in(visit: Visit) -> Result<Response, Fault> {
+    if visit.carries_credential {
+        let detail = "API keys and service accounts can't sign in; people do, with an email address and a password.";
+        return Err(Refusal::new(Code::CredentialsCannotSignIn, detail).into());
+    }
+    let email = visit.form.text("email").to_owned();
+    let password = Password::new(visit.form.raw("password").to_owned());
+    match tried(visit.control.sign_in(&visit.actor, email.clone(), password).await)? {
+        Ok(session) => Ok(begun(&session, &next(&visit))),
+        Err(problem) => Ok(sign_in_page(&visit, &email, Some(problem))),
+    }
+}
+
+/// The session is always a new one, whatever the browser brought.
+fn begun(session: &NewSession, next: &str) -> Response {
+    let mut answer = page::to(next);
+    if let Ok(cookie) = HeaderValue::try_from(cookies::set_session(&session.token)) {
+        answer.headers_mut().append(SET_COOKIE, cookie);
+    }
+    answer
+}
+
+fn join_page(visit: &Visit, is_first: bool, problem: Option<Problem>) -> Response {
+    let title = if is_first { "Sign up as the first owner" } else { "Take up an invitation" };
+    let frame = visit.frame().titled(title).refusing(problem);
+    let (email, token) = (visit.form.text("email").to_owned(), visit.form.text("token").to_owned());
+    page::show(frame.status(), &JoinPage { frame, is_first, email, token })
+}
+
+async fn join(visit: Visit, is_first: bool) -> Result<Response, Fault> {
+    let form = &visit.form;
+    if form.raw("password") != form.raw("again") {
+        let refusal = Refusal::field(Code::InvalidAttribute, "again", "it is not the same as the password above");
+        return Ok(join_page(&visit, is_first, Some(refusal.into())));
+    }
+    let email = is_first.then(|| form.text("email").to_owned());
+    let password = Password::new(form.raw("password").to_owned());
+    let taken = visit.control.accept(&visit.actor, form.text("token").to_owned(), email, password).await;
+    match tried(taken)? {
+        Ok(made) => Ok(begun(&made.value, "/")),
+        Err(problem) => Ok(join_page(&visit, is_first, Some(problem))),
+    }
+}
+
+async fn sign_out(visit: Visit, everywhere: bool) -> Result<Response, Fault> {
+    visit.control.sign_out(&visit.actor, everywhere).await?;
+    let said = if everywhere { "signed-out-everywhere" } else { "signed-out" };
+    let mut answer = page::to(&format!("/sign-in?done={said}"));
+    if let Ok(cookie) = HeaderValue::try_from(cookies::end_session()) {
+        answer.headers_mut().append(SET_COOKIE, cookie);
+    }
+    Ok(answer)
+}
+
+fn account_page(visit: &Visit, problem: Option<Problem>) -> Response {
+    let frame = visit.frame().titled("Your account").refusing(problem);
+    page::show(frame.status(), &AccountPage { frame })
+}
+
+async fn change_password(visit: Visit) -> Result<Response, Fault> {
+    let form = &visit.form;
+    if form.raw("password") != form.raw("again") {
+        let refusal = Refusal::field(Code::InvalidAttribute, "again", "it is not the same as the password above");
+        return Ok(account_page(&visit, Some(refusal.into())));
+    }
+    let (present, new) =
+        (Password::new(form.raw("present").to_owned()), Password::new(form.raw("password").to_owned()));
+    match tried(visit.control.change_password(&visit.actor, present, new).await)? {
+        Ok(_) => Ok(page::to("/account?done=password")),
+        Err(problem) => Ok(account_page(&visit, Some(problem))),
+    }
+}

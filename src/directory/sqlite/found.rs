@@ -1,0 +1,99 @@
+//! Looking for credentials: a page of those that a search finds, and those that a switch would refuse.
+
+use rusqlite::params;
+
+use super::credentials::{SELECT, row};
+use super::values::{KINDS, word_for};
+use super::{Rows, StoreFault};
+use crate::access::credential::CredentialKind;
+use crate::access::record::{CredentialOrder, CredentialRecord, CredentialSearch, Place};
+use crate::clock::Timestamp;
+
+impl Rows<'_> {
+    /// One page of the credentials of a kind that a search finds, and how many it finds in all.
+    ///
+    /// # Errors
+    /// A [`StoreFault`].
+    pub fn credentials(
+        &self,
+        kind: CredentialKind,
+        of: Place,
+        search: &CredentialSearch,
+        (skip, most): (u64, u64),
+    ) -> Result<(Vec<CredentialRecord>, u64), StoreFault> {
+        let (place, id) = match of {
+            Place::Organization(id) => ("credential.organization = (SELECT pk FROM organization WHERE id = ?1)", id),
+            Place::Project(id) => {
+                ("credential.pk IN (SELECT credential FROM role WHERE project = ?1 AND project <> '')", id)
+            }
+        };
+        let (uses, column) = match search.order {
+            CredentialOrder::Created => ("", "credential.pk"),
+            CredentialOrder::Name => ("", "credential.name COLLATE NOCASE"),
+            CredentialOrder::LastUsed => (USES, "last_used"),
+            CredentialOrder::LastDenied => (USES, "denied_at"),
+        };
+        let direction = if search.descending { "DESC" } else { "ASC" };
+        let found = match search.text.is_empty() {
+            true => "?3 = ''",
+            false => {
+                "(credential.name LIKE ?3 ESCAPE '\\' OR public_key LIKE ?3 ESCAPE '\\' OR credential.id LIKE ?3 ESCAPE '\\')"
+            }
+        };
+        // Only the numbers are sorted; what belongs to them is read for the page alone.
+        let numbers = format!(
+            "SELECT credential.pk FROM credential {uses} WHERE {place} AND kind = ?2 AND {found}
+             ORDER BY {column} {direction}, credential.pk {direction} LIMIT ?4 OFFSET ?5"
+        );
+        let (id, kind, text) = (id.to_string(), word_for(kind, KINDS), pattern(&search.text));
+        let mut statement = self.0.prepare_cached(&numbers)?;
+        let numbers = statement.query_map(params![id, kind, text, most, skip], |row| row.get(0))?;
+        let mut rows = Vec::new();
+        for pk in numbers {
+            rows.extend(self.credential_by_pk(pk?)?);
+        }
+        let mut count = self
+            .0
+            .prepare_cached(&format!("SELECT count(*) FROM credential WHERE {place} AND kind = ?2 AND {found}"))?;
+        Ok((rows, count.query_row(params![id, kind, text], |row| row.get(0))?))
+    }
+
+    /// The credentials of an organization that work and have no list, those that were used last first, and how many there are.
+    ///
+    /// # Errors
+    /// A [`StoreFault`].
+    pub fn unlisted(
+        &self,
+        organization: i64,
+        now: Timestamp,
+        most: u64,
+    ) -> Result<(Vec<CredentialRecord>, u64), StoreFault> {
+        const WHERE: &str = "WHERE credential.organization = ?1 AND enabled AND coalesce(expires_at > ?2, 1)
+            AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.credential = credential.pk)";
+        let mut statement = self
+            .0
+            .prepare_cached(&format!("{SELECT} {USES} {WHERE} ORDER BY last_used DESC, credential.pk LIMIT ?3"))?;
+        let about = params![organization, now.unix_seconds(), most];
+        let rows = statement.query_map(about, row)?.collect::<Result<_, _>>()?;
+        let mut count = self.0.prepare_cached(&format!("SELECT count(*) FROM credential {WHERE}"))?;
+        Ok((rows, count.query_row(params![organization, now.unix_seconds()], |row| row.get(0))?))
+    }
+}
+
+const USES: &str = "LEFT JOIN credential_use ON credential_use.credential = credential.pk";
+
+/// A text that is looked for anywhere in another one. What is before the id of a service account is none of it.
+fn pattern(text: &str) -> String {
+    if text.is_empty() {
+        return String::new();
+    }
+    let text = text.strip_prefix("pcl_sa_id_").unwrap_or(text);
+    let mut pattern = String::from("%");
+    for one in text.chars() {
+        if matches!(one, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(one);
+    }
+    pattern + "%"
+}
