@@ -4,11 +4,22 @@
 //! anything. What is served is in the program; no page asks anybody else for anything. Works without scripts: forms, and
 //! redirects after them.
 
+mod access_list;
 mod assets;
 mod cookies;
+mod credential;
+mod credentials;
+mod events;
+mod explain;
 mod form;
+mod listing;
+mod network_sets;
 mod organizations;
 mod page;
+mod pasted;
+mod people;
+mod projects;
+mod shown;
 mod sign_in;
 mod visit;
 mod words;
@@ -41,7 +52,20 @@ pub struct Console {
 
 /// Every page there is.
 fn pages() -> impl Iterator<Item = &'static Page> {
-    [sign_in::PAGES, organizations::PAGES].into_iter().flatten()
+    [
+        sign_in::PAGES,
+        organizations::PAGES,
+        credentials::PAGES,
+        credential::PAGES,
+        access_list::PAGES,
+        projects::PAGES,
+        network_sets::PAGES,
+        people::PAGES,
+        events::PAGES,
+        explain::PAGES,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The pages, to be served beside the API.

@@ -52,6 +52,7 @@ pub use access_lists::{EntryEdit, Listed, ListedEntry, NewEntry};
 pub use actor::{Actor, ActorKind};
 pub use api_keys::{NewKey, NewSecret, ShownOnce};
 pub use apply::{Application, Applied};
+pub use audit::event_names;
 pub use bootstrap::{Begun, Bootstrap, BootstrapFault, KEY_VARIABLE, ORGANIZATION_VARIABLE, OWNER_VARIABLE};
 pub use commit::{Committed, SnapshotSeen};
 pub use credentials::{Credential, KeyEdit};

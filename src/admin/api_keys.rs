@@ -6,7 +6,7 @@ use super::answer::Answer;
 use super::call::Call;
 use super::dto::{ApiKeyEdit, AskedRole, Assigned, Key, NewApiKey, Secret, entries, granted};
 use super::operation::{FORCE, Operation, SEARCHED, Verb};
-use crate::access::credential::Enforcement;
+use crate::access::credential::{CredentialKind, Enforcement};
 use crate::access::id::Id;
 use crate::access::record::Place;
 use crate::clock::Timestamp;
@@ -188,7 +188,10 @@ pub(super) fn new_key(within: &str, asked: NewApiKey) -> Result<NewKey, Fault> {
 }
 
 async fn list(call: Call, place: PlaceOf) -> Result<Answer, Fault> {
-    let (keys, total) = call.control.api_keys(&call.actor, place(&call)?, call.query.search(), call.page()).await?;
+    let (keys, total) = {
+        let (place, search) = (place(&call)?, call.query.search());
+        call.control.credentials(&call.actor, CredentialKind::ApiKey, place, search, call.page()).await?
+    };
     Ok(Answer::page(keys.iter().map(|key| Key::new(key, None, &call.base)).collect(), total))
 }
 

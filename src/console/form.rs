@@ -36,6 +36,16 @@ impl Form {
         self.raw(name).trim()
     }
 
+    /// The same, where there is anything in it.
+    pub(super) fn given(&self, name: &str) -> Option<&str> {
+        Some(self.text(name)).filter(|text| !text.is_empty())
+    }
+
+    /// The same, or what stands for nothing.
+    pub(super) fn or<'a>(&'a self, name: &str, otherwise: &'a str) -> &'a str {
+        self.given(name).unwrap_or(otherwise)
+    }
+
     /// Whether a box is ticked or a button was pressed.
     pub(super) fn is_on(&self, name: &str) -> bool {
         !self.raw(name).is_empty()
@@ -44,5 +54,10 @@ impl Form {
     /// Every value of a field.
     pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.trim())
+    }
+
+    /// All fields.
+    pub(super) fn fields(&self) -> &[(String, String)] {
+        &self.0
     }
 }

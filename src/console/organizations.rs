@@ -16,6 +16,7 @@ use crate::problem::{Code, Refusal};
 
 pub(super) const PAGES: &[Page] = &[
     Page::get("/", |visit| Box::pin(list(visit))),
+    Page::get("/home", |visit| Box::pin(home(visit))),
     Page::get("/orgs/new", |visit| Box::pin(async move { Ok(new_page(&visit, None)) })),
     Page::post("/orgs/new", |visit| Box::pin(create(visit))),
     Page::get("/orgs/{org}", |visit| Box::pin(enter(visit))),
@@ -83,6 +84,14 @@ impl From<&OrganizationRecord> for Place {
     }
 }
 
+/// Whoever is in one organization alone begins there.
+async fn home(visit: Visit) -> Result<Response, Fault> {
+    match visit.control.organizations(&visit.actor).await?.as_slice() {
+        [only] => Ok(page::to(&format!("/orgs/{}", only.id))),
+        _ => Ok(page::to("/")),
+    }
+}
+
 async fn list(visit: Visit) -> Result<Response, Fault> {
     let mut organizations = visit.control.organizations(&visit.actor).await?;
     organizations.sort_by_key(|one| one.name.to_lowercase());
@@ -92,10 +101,18 @@ async fn list(visit: Visit) -> Result<Response, Fault> {
     Ok(page::show(200, &ListPage { frame, organizations }))
 }
 
-/// What people look for first in an organization.
+/// What people look for first in an organization: its keys, or its projects where that is all they may see.
 async fn enter(visit: Visit) -> Result<Response, Fault> {
     let organization = visit.organization().await?;
-    Ok(page::to(&format!("/orgs/{}/settings", organization.id)))
+    let place = crate::access::record::Place::Organization(organization.id);
+    let search = crate::access::record::CredentialSearch::default();
+    let keys = crate::access::credential::CredentialKind::ApiKey;
+    let part = match visit.control.credentials(&visit.actor, keys, place, search, (0, 1)).await {
+        Err(Fault::Refused(refusal)) if refusal.code == Code::InsufficientRole => "projects",
+        _ => "keys",
+    };
+    let done = if visit.query.is_on("done") { "?done=created" } else { "" };
+    Ok(page::to(&format!("/orgs/{}/{part}{done}", organization.id)))
 }
 
 fn new_page(visit: &Visit, problem: Option<Problem>) -> Response {
@@ -157,11 +174,12 @@ async fn turn(visit: Visit) -> Result<Response, Fault> {
     if position.mode == AccessListMode::Required && !visit.form.is_on("seen") {
         return Ok(page::to(&format!("/orgs/{id}/switch")));
     }
-    let guards = if visit.form.is_on("force") { Guards::Forced } else { Guards::All };
     let lists = additions(&visit)?;
-    match tried(visit.control.turn_switch_with(&visit.actor, guards, id, position.mode, lists).await)? {
+    match tried(visit.control.turn_switch_with(&visit.actor, visit.guards(), id, position.mode, lists).await)? {
         Ok(_) => Ok(page::to(&format!("/orgs/{id}/settings?done=switch"))),
-        Err(problem) if position.mode == AccessListMode::Required => switch_page(&visit, Some(problem)).await,
+        Err(problem) if position.mode == AccessListMode::Required => {
+            switch_page(&visit, Some(visit.answering(problem))).await
+        }
         Err(problem) => settings_page(&visit, Some(problem)).await,
     }
 }

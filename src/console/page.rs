@@ -25,11 +25,21 @@ const NOTICES: &[(&str, &str)] = &[
     ("saved", "Saved."),
     ("deleted", "Deleted."),
     ("switch", "Saved. It is enforced from now on."),
+    ("list", "Saved. It is enforced from now on."),
+    ("secret-gone", "The secret is deleted, and refused from now on."),
     ("password", "Your password is changed, and your other sessions have ended."),
 ];
 
 /// The parts of an organization, and where each is.
-pub(super) const SECTIONS: [(&str, &str); 1] = [("Settings", "/settings")];
+pub(super) const SECTIONS: [(&str, &str); 7] = [
+    ("API keys", "/keys"),
+    ("Service accounts", "/accounts"),
+    ("Projects", "/projects"),
+    ("Network sets", "/sets"),
+    ("People", "/people"),
+    ("Events", "/events"),
+    ("Settings", "/settings"),
+];
 
 /// What surrounds the content of a page.
 #[derive(Debug, Default)]
@@ -63,15 +73,28 @@ pub(super) struct Problem {
     pub(super) status: u16,
     pub(super) code: &'static str,
     pub(super) detail: String,
-    fields: Vec<(String, String)>,
+    pub(super) fields: Vec<(String, String)>,
+    /// Values that the refusal names, such as addresses.
+    pub(super) parameters: Vec<String>,
+    /// The form that was refused, to be sent once more by whoever means it.
+    pub(super) again: Option<Again>,
+}
+
+/// A form to be sent once more.
+#[derive(Debug, Clone)]
+pub(super) struct Again {
+    pub(super) action: String,
+    pub(super) fields: Vec<(String, String)>,
+    /// Whether the addresses that would be refused can go on the list with it.
+    pub(super) offers: bool,
 }
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
-        let Refusal { code, detail, fields, .. } = refusal;
+        let Refusal { code, detail, fields, parameters, .. } = refusal;
         // What the API takes as a parameter is a box on the page.
         let detail = detail.replace(", or say `?force=true`", "");
-        Self { status: code.status(), code: code.as_str(), detail, fields }
+        Self { status: code.status(), code: code.as_str(), detail, fields, parameters, again: None }
     }
 }
 
@@ -91,6 +114,12 @@ impl Frame {
     pub(super) fn wrong(&self, field: &str) -> Option<&str> {
         let fields = self.problem.iter().flat_map(|problem| &problem.fields);
         fields.into_iter().find(|(name, _)| name == field).map(|(_, wrong)| wrong.as_str())
+    }
+
+    /// Everything that is wrong with a field that holds many things.
+    pub(super) fn all_wrong(&self, field: &str) -> Vec<&str> {
+        let fields = self.problem.iter().flat_map(|problem| &problem.fields);
+        fields.filter(|(name, _)| name == field).map(|(_, wrong)| wrong.as_str()).collect()
     }
 
     /// With the title.

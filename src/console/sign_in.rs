@@ -12,7 +12,7 @@ use crate::control::{Fault, NewSession, Password};
 use crate::problem::{Code, Refusal};
 
 pub(super) const PAGES: &[Page] = &[
-    Page::get("/sign-in", |visit| Box::pin(async move { Ok(sign_in_page(&visit, "", None)) })).for_strangers(),
+    Page::get("/sign-in", |visit| Box::pin(welcome(visit))).for_strangers(),
     Page::post("/sign-in", |visit| Box::pin(sign_in(visit))).for_strangers(),
     Page::get("/sign-up", |visit| Box::pin(async move { Ok(join_page(&visit, true, None)) })).for_strangers(),
     Page::post("/sign-up", |visit| Box::pin(join(visit, true))).for_strangers(),
@@ -23,6 +23,9 @@ pub(super) const PAGES: &[Page] = &[
     Page::get("/account", |visit| Box::pin(async move { Ok(account_page(&visit, None)) })),
     Page::post("/account/password", |visit| Box::pin(change_password(visit))),
 ];
+
+/// Where people begin.
+const HOME: &str = "/home";
 
 #[derive(Template)]
 #[template(path = "sign_in.html", config = "src/console/askama.toml")]
@@ -47,11 +50,19 @@ struct AccountPage {
     frame: Frame,
 }
 
+/// Where there is nobody yet who could sign in, somebody has to sign up first.
+async fn welcome(visit: Visit) -> Result<Response, Fault> {
+    if visit.control.awaits_first_owner().await? {
+        return Ok(page::to("/sign-up"));
+    }
+    Ok(sign_in_page(&visit, "", None))
+}
+
 /// Where to go after signing in: a page of this console, and nowhere else.
 fn next(visit: &Visit) -> String {
     let asked = Some(visit.form.raw("next")).filter(|next| !next.is_empty()).unwrap_or(visit.query.raw("next"));
     let is_own = asked.starts_with('/') && !asked[1..].starts_with(['/', '\\']) && !asked.chars().any(char::is_control);
-    if is_own { asked.to_owned() } else { "/".to_owned() }
+    if is_own { asked.to_owned() } else { HOME.to_owned() }
 }
 
 fn sign_in_page(visit: &Visit, email: &str, problem: Option<Problem>) -> Response {
@@ -98,7 +109,7 @@ async fn join(visit: Visit, is_first: bool) -> Result<Response, Fault> {
     let password = Password::new(form.raw("password").to_owned());
     let taken = visit.control.accept(&visit.actor, form.text("token").to_owned(), email, password).await;
     match tried(taken)? {
-        Ok(made) => Ok(begun(&made.value, "/")),
+        Ok(made) => Ok(begun(&made.value, HOME)),
         Err(problem) => Ok(join_page(&visit, is_first, Some(problem))),
     }
 }

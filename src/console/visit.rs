@@ -12,7 +12,8 @@ use axum::response::Response;
 use super::Console;
 use super::cookies::{self, Cookies};
 use super::form::Form;
-use super::page::{self, Frame, Problem};
+use super::page::{self, Again, Frame, Problem};
+use crate::access::client_address::ClientAddress;
 use crate::control::{Actor, ActorKind, Control, Fault};
 use crate::gate::browser;
 use crate::net::peer::Peer;
@@ -79,6 +80,8 @@ pub(super) struct Visit {
     pub(super) form: Form,
     /// Whether the request carries a credential besides what belongs to a browser.
     pub(super) carries_credential: bool,
+    /// Path and query, as they were asked for.
+    pub(super) here: String,
     path: Vec<(String, String)>,
     token: String,
 }
@@ -168,12 +171,13 @@ async fn admitted(
         return Err(stale_form(page).into());
     }
     let query = Form::read(head.uri.query().unwrap_or_default().as_bytes())?;
+    let here = head.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
     let carries_credential = match console.callers.suppose(peer, head) {
         Ok(_) => true,
         Err(refused) => refused.code != Code::CredentialsRequired,
     };
     let token = cookies::form_token(cookie);
-    let visit = Visit { control, actor, query, form, carries_credential, path, token };
+    let visit = Visit { control, actor, query, form, carries_credential, here, path, token };
     let frame = visit.frame();
     match (page.handler)(visit).await {
         Ok(answer) => Ok(answer),
@@ -247,6 +251,31 @@ impl Visit {
         };
         let notice = page::notice(self.query.raw("done"));
         Frame { email, token: self.token.clone(), notice, ..Frame::default() }
+    }
+
+    /// The id of the person.
+    pub(super) fn person(&self) -> Option<crate::access::id::Id> {
+        match self.actor.kind {
+            ActorKind::User { id, .. } => Some(id),
+            _ => None,
+        }
+    }
+
+    /// The address that the visitor is seen with.
+    pub(super) fn own_address(&self) -> Option<ClientAddress> {
+        self.actor.address
+    }
+
+    /// A refusal of a form, with the form once more where a guard says it: whoever means it sends that.
+    pub(super) fn answering(&self, problem: Problem) -> Problem {
+        if !problem.is_guard() {
+            return problem;
+        }
+        let is_ours = |name: &str| matches!(name, TOKEN | "force");
+        let fields = self.form.fields().iter().filter(|(name, _)| !is_ours(name)).cloned().collect();
+        let action = self.here.split('?').next().unwrap_or_default().to_owned();
+        let offers = action.ends_with("/list/add");
+        Problem { again: Some(Again { action, fields, offers }), ..problem }
     }
 
     /// A part of the path, parsed.

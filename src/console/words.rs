@@ -1,7 +1,59 @@
-//! Words for people: positions of the switch, and times.
+//! Words for people: roles, positions of the switch, and times.
 
 use crate::access::credential::AccessListMode;
+use crate::access::role::Role;
 use crate::clock::Timestamp;
+
+/// What a role is called, and what it lets one do.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RoleWord {
+    /// Its name in the API.
+    pub(super) role: &'static str,
+    pub(super) called: &'static str,
+    pub(super) hint: &'static str,
+}
+
+/// Roles on an organization.
+pub(super) const ORGANIZATION_ROLES: [RoleWord; 4] = [
+    RoleWord {
+        role: "ORG_OWNER",
+        called: "Organization owner",
+        hint: "May change everything here: settings, people, projects and credentials.",
+    },
+    RoleWord { role: "ORG_GROUP_CREATOR", called: "Project creator", hint: "May make projects." },
+    RoleWord {
+        role: "ORG_MEMBER",
+        called: "Organization member",
+        hint: "May see the organization and what belongs to it.",
+    },
+    RoleWord {
+        role: "ORG_READ_ONLY",
+        called: "Organization reader",
+        hint: "May see everything here and change nothing.",
+    },
+];
+
+/// Roles on a project.
+pub(super) const PROJECT_ROLES: [RoleWord; 3] = [
+    RoleWord { role: "GROUP_OWNER", called: "Project owner", hint: "May change everything in the project." },
+    RoleWord {
+        role: "GROUP_USER_ADMIN",
+        called: "Project access admin",
+        hint: "May manage the project’s credentials and their access lists.",
+    },
+    RoleWord { role: "GROUP_READ_ONLY", called: "Project reader", hint: "May see the project and change nothing." },
+];
+
+/// What a role is called.
+pub(super) fn called(role: &Role) -> &str {
+    let name = role.name();
+    let known = ORGANIZATION_ROLES.iter().chain(&PROJECT_ROLES).find(|word| word.role == name);
+    match known {
+        Some(word) => word.called,
+        None if name == "GATEWAY" => "Gateway",
+        None => name,
+    }
+}
 
 /// A position of the switch *Require IP access list*.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +118,11 @@ fn span(seconds: i64) -> String {
         172_800..5_184_000 => counted(seconds / 86_400, "day"),
         _ => counted(seconds / 2_592_000, "month"),
     }
+}
+
+/// A time, or nothing for one that never comes.
+pub(super) fn until(at: Timestamp) -> String {
+    if at == Timestamp::NEVER { String::new() } else { at.to_string() }
 }
 
 #[cfg(test)]

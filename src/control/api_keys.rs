@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::audit::{Event, EventType};
 use super::commit::Change;
 use super::credentials::{
-    Credential, KeyEdit, apply, assign, check_description, check_expiry, delete, find, projects_of, unassign, whole,
+    Credential, KeyEdit, apply, assign, check_description, check_expiry, delete, find, projects_of, unassign,
 };
 use super::organizations::expect;
 use super::rights::{GrantedRole, Rights};
@@ -13,9 +13,7 @@ use super::{Actor, Committed, Control, Fault, Guards, NewEntry, access_lists, dr
 use crate::access::credential::{CredentialKind, Enforcement};
 use crate::access::digest_secret::MOST_SECRETS;
 use crate::access::id::Id;
-use crate::access::record::{
-    CredentialName, CredentialRecord, CredentialSearch, OrganizationRecord, Place, SecretRecord,
-};
+use crate::access::record::{CredentialName, CredentialRecord, OrganizationRecord, Place, SecretRecord};
 use crate::access::usage::CredentialUse;
 use crate::clock::Timestamp;
 use crate::live::fingerprint;
@@ -55,31 +53,6 @@ pub struct NewSecret {
 }
 
 impl Control {
-    /// One page of the keys of an organization or project that a search finds, and how many there are.
-    ///
-    /// # Errors
-    /// A [`Fault`].
-    pub async fn api_keys(
-        self: &Arc<Self>,
-        actor: &Actor,
-        place: Place,
-        search: CredentialSearch,
-        page: (u64, u64),
-    ) -> Result<(Vec<Credential>, u64), Fault> {
-        let actor = actor.clone();
-        self.read(move |rows| {
-            let rights = Rights::of(rows, &actor)?;
-            match place {
-                Place::Organization(id) => drop(rights.see_all_of(rows, id)?),
-                Place::Project(id) => drop(rights.see_project(rows, id)?),
-            }
-            let (keys, total) = rows.credentials(CredentialKind::ApiKey, place, &search, page)?;
-            let keys = keys.into_iter().map(|row| whole(rows, row)).collect::<Result<_, _>>()?;
-            Ok((keys, total))
-        })
-        .await
-    }
-
     /// One key.
     ///
     /// # Errors
@@ -290,7 +263,8 @@ pub(super) fn create(
         change.record(Event::on(EventType::KeyAddedToGroup, &row).in_project(project))?;
     }
     let row = access_lists::begin(change, organization, row, new.entries)?;
-    let key = Credential { row, roles, secrets: vec![secret.row], usage: CredentialUse::default() };
+    let entries = change.rows().count_entries(row.pk)?;
+    let key = Credential { row, roles, secrets: vec![secret.row], usage: CredentialUse::default(), entries };
     Ok(ShownOnce { key, private_key: secret.private_key })
 }
 

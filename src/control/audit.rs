@@ -36,6 +36,11 @@ impl EventType {
     }
 }
 
+/// The name of every type of event, as filters take it.
+pub fn event_names() -> impl Iterator<Item = String> {
+    EventType::names()
+}
+
 event_types! {
     OrgCreated = "ORG_CREATED";
     OrgRenamed = "ORG_RENAMED";

@@ -1,14 +1,15 @@
 //! What API keys and service accounts have alike: where they are found, their roles, and how they change and end.
 
-use super::Fault;
+use std::sync::Arc;
+
 use super::audit::{Event, EventType};
 use super::commit::Change;
 use super::organizations::check_name;
 use super::rights::{GrantedRole, Rights, no_credential};
-use super::roles;
+use super::{Actor, Control, Fault, roles};
 use crate::access::credential::{CredentialKind, Enforcement};
 use crate::access::id::Id;
-use crate::access::record::{CredentialName, CredentialRecord, Place, ProjectRecord, SecretRecord};
+use crate::access::record::{CredentialName, CredentialRecord, CredentialSearch, Place, ProjectRecord, SecretRecord};
 use crate::access::role::Role;
 use crate::access::usage::CredentialUse;
 use crate::clock::Timestamp;
@@ -29,6 +30,8 @@ pub struct Credential {
     pub secrets: Vec<SecretRecord>,
     /// How it was used, up to a few seconds ago.
     pub usage: CredentialUse,
+    /// How many entries its list has.
+    pub entries: u64,
 }
 
 /// What is to be changed of a key; `None` stays.
@@ -46,10 +49,38 @@ pub struct KeyEdit {
     pub enforcement: Option<Enforcement>,
 }
 
+impl Control {
+    /// One page of the credentials of a kind in an organization or project that a search finds, and how many it finds.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub async fn credentials(
+        self: &Arc<Self>,
+        actor: &Actor,
+        kind: CredentialKind,
+        place: Place,
+        search: CredentialSearch,
+        page: (u64, u64),
+    ) -> Result<(Vec<Credential>, u64), Fault> {
+        let actor = actor.clone();
+        self.read(move |rows| {
+            let rights = Rights::of(rows, &actor)?;
+            match place {
+                Place::Organization(id) => drop(rights.see_all_of(rows, id)?),
+                Place::Project(id) => drop(rights.see_project(rows, id)?),
+            }
+            let (found, total) = rows.credentials(kind, place, &search, page)?;
+            Ok((found.into_iter().map(|row| whole(rows, row)).collect::<Result<_, _>>()?, total))
+        })
+        .await
+    }
+}
+
 /// A credential with what belongs to it.
 pub(super) fn whole(rows: Rows<'_>, row: CredentialRecord) -> Result<Credential, StoreFault> {
     let usage = rows.credential_use(row.pk)?;
-    Ok(Credential { roles: rows.roles(row.pk)?, secrets: rows.secrets(row.pk)?, usage, row })
+    let entries = rows.count_entries(row.pk)?;
+    Ok(Credential { roles: rows.roles(row.pk)?, secrets: rows.secrets(row.pk)?, usage, entries, row })
 }
 
 /// The credential at a place, where the actor may see it.
@@ -79,7 +110,7 @@ pub(super) fn delete(
 ) -> Result<(), Fault> {
     let key = find(change.rows(), rights, Place::Organization(organization), name)?;
     rights.manage_key(change.rows(), &key.row, &key.roles)?;
-    keep_an_owner(change, &key, &[])?;
+    keep_an_owner(change, &key.row, &key.roles, &[])?;
     change.touch_credential(key.row.pk)?;
     change.store().remove_credential(key.row.pk)?;
     change.record(Event::on(EventType::KeyDeleted, &key.row).detail(&key.row.name))
@@ -147,8 +178,7 @@ pub(super) fn apply(
     // One that ends is an owner no more some day, when nobody asks any guard.
     let stays = key.row.enabled && key.row.expires_at >= before.0.expires_at;
     let kept: &[Role] = if stays { &key.roles } else { &[] };
-    let (usage, secrets) = (CredentialUse::default(), Vec::new());
-    keep_an_owner(change, &Credential { roles: before.1.clone(), row: before.0.clone(), secrets, usage }, kept)?;
+    keep_an_owner(change, &before.0, &before.1, kept)?;
     change.touch_credential(key.row.pk)?;
     let (old, row) = (&before.0, &key.row);
     let differences = [
@@ -196,19 +226,23 @@ pub(super) fn projects_of(roles: &[Role]) -> Vec<Id> {
 }
 
 /// Refuses where nobody could manage the organization any more.
-pub(super) fn keep_an_owner(change: &Change<'_>, key: &Credential, kept: &[Role]) -> Result<(), Fault> {
+pub(super) fn keep_an_owner(
+    change: &Change<'_>,
+    row: &CredentialRecord,
+    roles: &[Role],
+    kept: &[Role],
+) -> Result<(), Fault> {
     let owner = Role::Organization("ORG_OWNER");
-    if !key.row.enabled || !key.roles.contains(&owner) || kept.contains(&owner) {
+    if !row.enabled || !roles.contains(&owner) || kept.contains(&owner) {
         return Ok(());
     }
     let rows = change.rows();
-    let other = rows.has_other_owner(key.row.organization, key.row.pk, change.now())?;
-    match other || rows.has_owner_besides(key.row.organization, 0)? {
+    let other = rows.has_other_owner(row.organization, row.pk, change.now())?;
+    match other || rows.has_owner_besides(row.organization, 0)? {
         true => Ok(()),
         false => {
-            let detail =
-                format!("Organization {} would have no owner left; make another one first.", key.row.organization);
-            Err(Refusal::new(Code::CannotDeleteLastOwner, detail).with(key.row.organization).into())
+            let detail = format!("Organization {} would have no owner left; make another one first.", row.organization);
+            Err(Refusal::new(Code::CannotDeleteLastOwner, detail).with(row.organization).into())
         }
     }
 }

@@ -206,6 +206,15 @@ impl Control {
         .await
     }
 
+    /// Whether nobody has an account yet, and a token waits for the first owner.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub async fn awaits_first_owner(self: &Arc<Self>) -> Result<bool, Fault> {
+        let now = self.clock.now();
+        self.read(move |rows| Ok(rows.awaits_first_owner(now)?)).await
+    }
+
     /// Takes an invitation back.
     ///
     /// # Errors

@@ -46,6 +46,8 @@ pub struct ServiceAccount {
     pub secrets: Vec<ClientSecretRecord>,
     /// How it was used, up to a few seconds ago.
     pub usage: CredentialUse,
+    /// How many entries its list has.
+    pub entries: u64,
 }
 
 /// An account to be made.
@@ -304,7 +306,7 @@ impl Control {
             let works = left.iter().any(|one| one.expires_at > change.now());
             if !works && change.rows().account(key.row.pk)?.subject.is_none() {
                 // It can do nothing any more: where it was the last owner, nobody can.
-                keep_an_owner(change, &key, &[])?;
+                keep_an_owner(change, &key.row, &key.roles, &[])?;
             }
             finish(change, key.row, (EventType::SecretDeleted, shown))
         })
@@ -331,8 +333,15 @@ fn whole(rows: Rows<'_>, row: CredentialRecord) -> Result<ServiceAccount, StoreF
 }
 
 fn with_account(rows: Rows<'_>, key: Credential) -> Result<ServiceAccount, StoreFault> {
-    let Credential { row, roles, usage, .. } = key;
-    Ok(ServiceAccount { about: rows.account(row.pk)?, secrets: rows.client_secrets(row.pk)?, row, roles, usage })
+    let Credential { row, roles, usage, entries, .. } = key;
+    Ok(ServiceAccount {
+        about: rows.account(row.pk)?,
+        secrets: rows.client_secrets(row.pk)?,
+        row,
+        roles,
+        usage,
+        entries,
+    })
 }
 
 /// Refuses where an organization has as many accounts as it may.
@@ -436,7 +445,7 @@ pub(super) fn describe(
         change.record(Event::on(EventType::SubjectChanged, &key.row))?;
         let works = change.rows().client_secrets(key.row.pk)?.iter().any(|one| one.expires_at > change.now());
         if after.subject.is_none() && !works {
-            keep_an_owner(change, &key, &[])?;
+            keep_an_owner(change, &key.row, &key.roles, &[])?;
         }
     }
     let mut row = key.row;

@@ -1,5 +1,8 @@
 //! The console as a browser without scripts meets it: pages, forms, cookies and redirects.
 
+mod credentials;
 mod organizations;
+mod places;
 mod sign_in;
+mod third_party;
 mod visitor;

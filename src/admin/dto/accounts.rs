@@ -56,7 +56,7 @@ impl Account {
         secret: Option<ClientSecret>,
         base: &str,
     ) -> Self {
-        let ServiceAccount { row, roles, about, secrets, usage } = account;
+        let ServiceAccount { row, roles, about, secrets, usage, .. } = account;
         let project = match place {
             Place::Organization(_) => None,
             Place::Project(id) => Some(id),

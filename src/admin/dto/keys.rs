@@ -175,7 +175,7 @@ pub(in crate::admin) struct Key {
 
 impl Key {
     pub(in crate::admin) fn new(key: &Credential, private_key: Option<&str>, base: &str) -> Self {
-        let Credential { row, roles, secrets, usage } = key;
+        let Credential { row, roles, secrets, usage, .. } = key;
         let masked = || secrets.last().map_or_else(String::new, |secret| secret.shown.clone());
         let shown = |role: &Role| ShownRole::new(role, row.organization);
         Self {

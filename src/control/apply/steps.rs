@@ -253,7 +253,7 @@ fn client_secrets(change: &mut Change<'_>, row: &CredentialRecord, account: &Acc
     if account.about.subject.is_none() && !new.iter().any(|one| one.expires_at > change.now()) {
         // It can do nothing any more: where it was the last owner, nobody can.
         let key = credentials::whole(change.rows(), row.clone())?;
-        credentials::keep_an_owner(change, &key, &[])?;
+        credentials::keep_an_owner(change, &key.row, &key.roles, &[])?;
     }
     Ok(true)
 }

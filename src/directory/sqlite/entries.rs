@@ -19,6 +19,15 @@ fn row(row: &Row<'_>) -> rusqlite::Result<EntryRecord> {
 }
 
 impl Rows<'_> {
+    /// How many entries the list of a credential has.
+    ///
+    /// # Errors
+    /// A [`StoreFault`].
+    pub fn count_entries(&self, credential: i64) -> Result<u64, StoreFault> {
+        let mut statement = self.0.prepare_cached("SELECT count(*) FROM entry WHERE credential = ?")?;
+        Ok(statement.query_row([credential], |row| row.get(0))?)
+    }
+
     /// A credential's list, oldest entry first.
     ///
     /// # Errors

@@ -51,6 +51,18 @@ fn invite(row: &Row<'_>) -> rusqlite::Result<InviteRecord> {
 }
 
 impl Rows<'_> {
+    /// Whether nobody has an account yet, and a token waits for the first owner.
+    ///
+    /// # Errors
+    /// A [`StoreFault`].
+    pub fn awaits_first_owner(&self, now: Timestamp) -> Result<bool, StoreFault> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT NOT EXISTS (SELECT 1 FROM person)
+                AND EXISTS (SELECT 1 FROM invite WHERE email IS NULL AND expires_at > ?)",
+        )?;
+        Ok(statement.query_row([now.unix_seconds()], |row| row.get(0))?)
+    }
+
     /// The person with this address, whatever its case, and the hash of their password.
     ///
     /// # Errors

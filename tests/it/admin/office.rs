@@ -74,6 +74,13 @@ impl Office {
         Self::serve_by(folder, &[("PORTCULLIS_BOOTSTRAP_ORG", "acme"), ("PORTCULLIS_BOOTSTRAP_API_KEY", OWNER)])
     }
 
+    /// A new store that nobody has signed up to yet, behind another configuration.
+    pub fn begun_by_nobody(configuration: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("portcullis.yaml"), configuration).unwrap();
+        Self::serve_by(folder, &[])
+    }
+
     /// A store that was closed.
     pub fn again(folder: tempfile::TempDir) -> Self {
         Self::serve_by(folder, &[])

@@ -10,14 +10,14 @@ fn the_first_owner_signs_up_and_out_and_in() {
     let office = Office::open_by(&[]);
     let token = std::fs::read_to_string(office.path("store.db.sign-up-token")).unwrap();
     let mut ann = Visitor::new(&office);
-    assert!(ann.look("/").contains("<h1>Sign in</h1>"), "whoever is a stranger is asked to sign in");
+    assert!(ann.look("/").contains("<h1>Sign up as the first owner</h1>"), "there is nobody yet who could sign in");
     ann.look("/sign-up");
     let wrong = [("token", token.trim()), ("email", "ann@example.com"), ("password", PASSWORD), ("again", "another")];
     let refused = ann.send("/sign-up", &wrong);
     assert_eq!(refused.status, 400);
     assert!(refused.text().contains("not the same as the password") && refused.text().contains("ann@example.com"));
     let right = [("token", token.trim()), ("email", "ann@example.com"), ("password", PASSWORD), ("again", PASSWORD)];
-    assert!(ann.done("/sign-up", &right).contains("<h1>Organizations</h1>"));
+    assert!(ann.done("/sign-up", &right).contains("<h1>API keys</h1>"));
     assert!(ann.page.contains("ann@example.com") && ann.page.contains(">main</a>"));
     let before = ann.cookies[SESSION].clone();
     assert!(ann.done("/sign-out", &[]).contains("You are signed out."));
@@ -62,7 +62,7 @@ fn h12_a_session_is_a_new_one_in_a_cookie_that_no_script_and_no_other_host_has()
     for next in ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"] {
         let form = [("email", "owner@example.com"), ("password", PASSWORD), ("next", next)];
         ann.look("/sign-in");
-        assert_eq!(ann.send("/sign-in", &form).header("location"), Some("/"), "{next}");
+        assert_eq!(ann.send("/sign-in", &form).header("location"), Some("/home"), "{next}");
     }
 }
 

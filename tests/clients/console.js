@@ -1,0 +1,241 @@
+// Drives the console in a real Chromium: as somebody without scripts first, then on every page, in light and dark, at two
+// widths; and as another site that would like to.
+//
+//   console.js ADMIN GATEWAY TOKEN SCREENSHOTS
+//
+// Prints what it saw, one line each; ends with 1 at the first thing that is not as it should be.
+"use strict";
+
+const assert = require("node:assert");
+const fs = require("node:fs");
+const http = require("node:http");
+const path = require("node:path");
+const puppeteer = require("puppeteer-core");
+
+const [admin, gateway, token, shots] = process.argv.slice(2);
+const axe = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+const password = "a password of the test 4711";
+
+// What the gateway answers to a key that calls from an address of the loopback.
+function call(key, from) {
+  const { hostname, port } = new URL(gateway);
+  return new Promise((resolve, reject) => {
+    const options = { hostname, port, path: "/", localAddress: from, agent: false, headers: { "X-API-Key": key } };
+    http.get(options, (answer) => {
+      let body = "";
+      answer.on("data", (part) => { body += part; });
+      answer.on("end", () => resolve(answer.statusCode === 200 ? "OK" : JSON.parse(body).errorCode));
+    }).on("error", reject);
+  });
+}
+
+async function until(what, ask) {
+  const end = Date.now() + 15000;
+  for (;;) {
+    const found = await ask();
+    if (found) return found;
+    if (Date.now() > end) throw new Error(`not within 15 s: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+// Somebody at the browser: every field that is filled and every click is an interaction.
+class Person {
+  constructor(page) {
+    this.page = page;
+    this.interactions = 0;
+  }
+
+  async fill(field, text) {
+    this.interactions += 1;
+    await this.page.$eval(field, (element) => { element.value = ""; });
+    await this.page.type(field, text);
+  }
+
+  async tick(field) {
+    this.interactions += 1;
+    await this.page.click(field);
+  }
+
+  async follow(what) {
+    this.interactions += 1;
+    await Promise.all([this.page.waitForNavigation(), this.page.click(what)]);
+  }
+
+  text(selector) {
+    return this.page.$eval(selector, (element) => element.textContent.trim());
+  }
+}
+
+async function opened(browser, problems) {
+  const page = await browser.newPage();
+  page.on("dialog", async (dialog) => {
+    problems.push(`a dialog: ${dialog.message()}`);
+    await dialog.dismiss();
+  });
+  page.on("pageerror", (error) => problems.push(`an error of a script: ${error.message}`));
+  page.on("console", (message) => {
+    if (/Content Security Policy|integrity/i.test(message.text())) problems.push(message.text());
+  });
+  page.on("request", (request) => {
+    const url = request.url();
+    if (!url.startsWith(admin) && !url.startsWith("data:")) problems.push(`a request to ${url}`);
+  });
+  await page.setViewport({ width: 1280, height: 900 });
+  return page;
+}
+
+// From an empty store to the first enforced denial, and that put right, without scripts.
+async function withoutScripts(browser, problems) {
+  const page = await opened(browser, problems);
+  await page.setJavaScriptEnabled(false);
+  const ann = new Person(page);
+  await page.goto(admin);
+  await ann.fill("#token", token);
+  await ann.fill("#email", "ann@example.com");
+  await ann.fill("#password", password);
+  await ann.fill("#again", password);
+  await ann.follow("button.main");
+  await ann.follow("a.button.main");
+  await ann.fill("#desc", "nightly export");
+  await ann.fill("#entries", "127.0.0.1, the office");
+  await ann.follow("button.main");
+  const key = `${await ann.text("#public")}.${await ann.text("#private")}`;
+  assert.equal(await call(key, "127.0.0.1"), "OK");
+  assert.equal(await call(key, "127.0.0.2"), "IP_ADDRESS_NOT_ON_ACCESS_LIST");
+  await ann.follow("main > div > a.button.main");
+  await until("the denial is shown", async () => {
+    await page.reload();
+    return (await page.content()).includes("Add this address");
+  });
+  await ann.follow("dl.facts form button");
+  assert.equal(await call(key, "127.0.0.2"), "OK");
+  assert.ok(ann.interactions <= 12, `${ann.interactions} interactions`);
+  console.log(`a denial is put right after ${ann.interactions} interactions without scripts`);
+  const credential = page.url();
+  await page.close();
+  return { key, credential };
+}
+
+// An organization with the switch, names full of markup, and the step that shows whom the switch would refuse.
+async function withMarkup(browser, problems, organization) {
+  const page = await opened(browser, problems);
+  const ann = new Person(page);
+  const markup = "<img src=x onerror=alert(1)>\"'><script>alert(2)</script>";
+  await page.goto(`${admin}/orgs/new`);
+  assert.ok(await page.$eval("#required", (box) => box.checked), "lists are required by default");
+  await ann.fill("#name", markup);
+  await ann.follow("button.main");
+  const strict = new URL(page.url()).pathname.split("/")[2];
+  await page.goto(`${admin}/orgs/${strict}/keys/new`);
+  await ann.fill("#desc", markup);
+  await ann.fill("#entries", `192.0.2.1, "${markup.replaceAll('"', "'")}"`);
+  await ann.follow("button.main");
+  await ann.follow("main > div > a.button.main");
+  assert.ok((await page.content()).includes("&lt;script&gt;alert(2)"), "markup stays text");
+  const marked = page.url();
+  await page.goto(`${admin}/orgs/${organization}/keys/new`);
+  await ann.fill("#desc", "report writer");
+  await ann.follow("button.main");
+  const key = `${await ann.text("#public")}.${await ann.text("#private")}`;
+  assert.equal(await call(key, "127.0.0.3"), "OK");
+  await until("the use is shown", async () => {
+    await page.goto(`${admin}/orgs/${organization}/switch`);
+    return (await page.content()).includes("127.0.0.3");
+  });
+  console.log("markup stays text, and the switch shows whom it would refuse");
+  await page.close();
+  return { strict, marked };
+}
+
+// What another site would like to do.
+async function fromElsewhere(browser, organization) {
+  const evil = http.createServer((request, answer) => {
+    answer.setHeader("content-type", "text/html");
+    answer.end(`<iframe src="${admin}/" id="framed"></iframe>
+      <form method="post" action="${admin}/orgs/new"><input name="name" value="stolen"><input name="form" value="x"></form>
+      <script>if (location.hash === "#send") document.forms[0].submit();</script>`);
+  });
+  await new Promise((resolve) => evil.listen(0, "127.0.0.1", resolve));
+  const { port } = evil.address();
+  const page = await browser.newPage();
+  for (const host of ["localhost", "127.0.0.1"]) {
+    await page.goto(`http://${host}:${port}/`);
+    await until("the frame is refused", async () => {
+      const frame = page.frames().find((one) => one !== page.mainFrame());
+      return frame && !(await frame.content().catch(() => "")).includes("Portcullis");
+    });
+    const [answer] = await Promise.all([
+      page.waitForResponse((one) => one.request().method() === "POST"),
+      page.goto("about:blank").then(() => page.goto(`http://${host}:${port}/#send`).catch(() => undefined)),
+    ]);
+    assert.equal(answer.status(), 403, `a form of ${host}`);
+  }
+  await page.goto(`${admin}/`);
+  assert.ok(!(await page.content()).includes("stolen"));
+  await page.close();
+  evil.close();
+  console.log("another site neither frames a page nor sends a form");
+}
+
+async function accessible(page, what) {
+  await page.evaluate(axe);
+  const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+  const told = found.violations.map((one) => `${one.id}: ${one.help}: ${one.nodes.map((node) => node.html).join(" | ")}`);
+  assert.deepEqual(told, [], what);
+}
+
+// Every page, in light and dark and at both widths.
+async function everyPage(browser, problems, pages) {
+  const page = await opened(browser, problems);
+  for (const [name, at] of pages) {
+    for (const [width, height] of [[1280, 900], [390, 844]]) {
+      await page.setViewport({ width, height });
+      for (const scheme of ["light", "dark"]) {
+        await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
+        const answer = await page.goto(`${admin}${at}`);
+        assert.equal(answer.status(), 200, at);
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+        assert.ok(wide <= 0, `${at} is ${wide} pixels too wide at ${width}`);
+        await accessible(page, `${at} at ${width}, ${scheme}`);
+        if (scheme === "light" || width === 1280) {
+          await page.screenshot({ path: path.join(shots, `${name}-${width}-${scheme}.png`) });
+        }
+      }
+    }
+  }
+  await page.close();
+  console.log(`${pages.length} pages are accessible, in light and dark, at both widths`);
+}
+
+async function main() {
+  const problems = [];
+  const options = { executablePath: process.env.CHROMIUM || "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] };
+  const browser = await puppeteer.launch(options);
+  try {
+    const { credential } = await withoutScripts(browser, problems);
+    const organization = new URL(credential).pathname.split("/")[2];
+    const { strict, marked } = await withMarkup(browser, problems, organization);
+    await fromElsewhere(browser, organization);
+    const own = `/orgs/${organization}`;
+    await everyPage(browser, problems, [
+      ["sign-in", "/sign-in"], ["sign-up", "/sign-up"], ["invitation", "/invitation"], ["account", "/account"],
+      ["organizations", "/"], ["organization-new", "/orgs/new"], ["settings", `${own}/settings`],
+      ["switch", `${own}/switch`], ["keys", `${own}/keys`], ["key-new", `${own}/keys/new`],
+      ["key", new URL(credential).pathname], ["key-with-markup", new URL(marked).pathname],
+      ["accounts", `${own}/accounts`], ["account-new", `${own}/accounts/new`], ["projects", `${own}/projects`],
+      ["sets", `${own}/sets`], ["set-new", `${own}/sets/new`], ["people", `${own}/people`],
+      ["events", `${own}/events`], ["explain", "/explain"],
+      ["explained", `/explain?credential=${new URL(credential).pathname.split("/")[4]}&address=203.0.113.9`],
+      ["empty", `/orgs/${strict}/accounts`],
+    ]);
+    assert.deepEqual(problems, []);
+  } finally {
+    await browser.close();
+  }
+}
+
+main().catch((error) => {
+  console.error(error);
+  process.exit(1);
+});

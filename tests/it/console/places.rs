@@ -1,0 +1,129 @@
+//! Projects, network sets, people and events.
+
+use super::visitor::{PASSWORD, Visitor};
+use crate::admin::office::Office;
+
+#[test]
+fn a_project_has_credentials_of_its_own_and_of_the_organization() {
+    let office = Office::open();
+    let mut ann = Visitor::owner(&office);
+    let projects = format!("/orgs/{}/projects", office.organization);
+    ann.look(&projects);
+    ann.done(&projects, &[("name", "billing")]);
+    assert!(ann.page.contains("API keys of billing"), "{}", ann.page);
+    let id = office.own("GET", "/groups", "").json()["results"][0]["id"].as_str().unwrap().to_owned();
+    let new = format!("/projects/{id}/keys/new");
+    ann.look(&new);
+    let made = ann.send(&new, &[("desc", "billing key"), ("role", "GROUP_READ_ONLY")]);
+    assert_eq!(made.status, 200, "{}", made.text());
+    let other = office.key(r#"["ORG_MEMBER"]"#);
+    ann.look(&format!("/projects/{id}"));
+    let public = other.pair.split(':').next().unwrap().to_owned();
+    ann.done(&format!("/projects/{id}/assign"), &[("credential", &public), ("role", "GROUP_USER_ADMIN")]);
+    assert!(ann.page.contains("billing key") && ann.page.contains(&public), "{}", ann.page);
+    // Whoever administers the project alone sees what is in it, and no more.
+    let roles = format!(r#"[{{"groupId":"{id}","roleName":"GROUP_USER_ADMIN"}}]"#);
+    let mut ben = Visitor::with_roles(&office, "ben@example.com", &roles);
+    assert!(ben.look(&format!("/orgs/{}", office.organization)).contains("billing"), "{}", ben.page);
+    assert!(ben.look(&format!("/projects/{id}/keys")).contains("billing key"));
+    assert_eq!(ben.request("GET", &format!("/orgs/{}/keys", office.organization), "", "").status, 403);
+    ann.look(&format!("/projects/{id}"));
+    ann.done(&format!("/projects/{id}/unassign"), &[("credential", &other.id)]);
+    ann.look(&format!("/projects/{id}"));
+    ann.done(&format!("/projects/{id}/delete"), &[("typed", "billing")]);
+    assert!(ann.page.contains("There is no project yet"));
+}
+
+#[test]
+fn a_network_set_is_one_edit_for_every_list() {
+    let office = Office::open();
+    let mut ann = Visitor::owner(&office);
+    let sets = format!("/orgs/{}/sets", office.organization);
+    assert!(ann.look(&sets).contains("one edit changes every list"));
+    ann.look(&format!("{sets}/new"));
+    let refused = ann.send(&format!("{sets}/new"), &[("typed", "on"), ("name", "office"), ("entries", "10.0.0.1/8")]);
+    assert_eq!(refused.status, 400);
+    assert!(
+        refused.text().contains("did you mean") && refused.text().contains("value=\"office\""),
+        "{}",
+        refused.text()
+    );
+    ann.done(
+        &format!("{sets}/new"),
+        &[("typed", "on"), ("name", "the office"), ("entries", "127.0.0.1\n192.0.2.0/24")],
+    );
+    assert!(ann.page.contains("Network set the office"), "{}", ann.page);
+    let key = office.key("[]");
+    ann.look(&format!("/orgs/{}/credentials/{}", office.organization, key.id));
+    ann.done(
+        &format!("/orgs/{}/credentials/{}/list/add", office.organization, key.id),
+        &[("entries", "set:the office")],
+    );
+    assert!(ann.page.contains("set:the office"));
+    assert_eq!(office.through(&key).0, 200);
+    let set = format!("{sets}/the%20office");
+    assert!(ann.look(&set).contains("1 access list uses"), "{}", ann.page);
+    let (_, version) = ann.page.split_once("name=\"version\" value=\"").unwrap();
+    let version = version.split('"').next().unwrap().to_owned();
+    let fields = [("typed", "on"), ("entries", "192.0.2.0/24"), ("version", version.as_str()), ("force", "on")];
+    ann.done(&set, &fields);
+    assert_eq!(office.through(&key).1, "IP_ADDRESS_NOT_ON_ACCESS_LIST");
+    // A page that is older than somebody else's change changes nothing.
+    let refused = ann.send(&set, &fields);
+    assert_eq!(refused.status, 412, "{}", refused.text());
+    let refused = ann.send(&format!("{set}/delete"), &[]);
+    assert!(refused.status == 409 && refused.text().contains("NETWORK_SET_IN_USE"));
+}
+
+#[test]
+fn people_are_invited_and_get_other_roles() {
+    let office = Office::open();
+    let mut ann = Visitor::owner(&office);
+    let people = format!("/orgs/{}/people", office.organization);
+    ann.look(&people);
+    let made = ann.send(&format!("{people}/invite"), &[("email", "ben@example.com"), ("role", "ORG_MEMBER")]);
+    assert_eq!(made.status, 200, "{}", made.text());
+    let page = made.text();
+    let (_, token) = page.split_once("<code id=\"token\">").unwrap();
+    let token = token.split('<').next().unwrap().to_owned();
+    let mut ben = Visitor::new(&office);
+    ben.look("/invitation");
+    ben.done("/invitation", &[("token", &token), ("password", PASSWORD), ("again", PASSWORD)]);
+    assert!(ben.page.contains("<h1>API keys</h1>"));
+    let page = ann.look(&people).to_owned();
+    assert!(!page.contains(&token));
+    let (before, _) = page.split_once(">ben@example.com</a>").unwrap();
+    let at = before.rsplit_once("href=\"").unwrap().1.trim_end_matches('"').to_owned();
+    ann.look(&at);
+    ann.done(&at, &[("role", "ORG_OWNER")]);
+    assert!(ann.page.contains("Organization owner"));
+    let refused = ann.send(&format!("{people}/invite"), &[("email", "no address"), ("role", "ORG_MEMBER")]);
+    assert_eq!(refused.status, 400);
+    assert!(refused.text().contains("it is no email address"));
+    ann.look(&at);
+    ann.done(&format!("{at}/remove"), &[]);
+    assert!(!ann.page.contains(">ben@example.com</a>"));
+    assert!(ben.look("/").contains("<h1>Sign in</h1>"), "whoever is gone is signed out");
+    let events = ann.look(&format!("/orgs/{}/events", office.organization));
+    for what in ["User invited", "User removed from org", "owner@example.com"] {
+        assert!(events.contains(what), "{what}: {events}");
+    }
+}
+
+#[test]
+fn a_line_of_the_access_log_is_explained() {
+    let office = Office::open();
+    let mut ann = Visitor::owner(&office);
+    let key = office.key("[]");
+    office.through(&key);
+    ann.look("/explain");
+    let refused = ann.send("/explain", &[("line", "no line")]);
+    assert_eq!(refused.status, 400);
+    assert!(refused.text().contains("no line of the access log"));
+    let fields = [("address", "192.0.2.9"), ("credential", key.id.as_str()), ("path", "/v1/things")];
+    let page = ann.send("/explain", &fields).text();
+    assert!(page.contains(">allowed<") && page.contains("192.0.2.9"), "{page}");
+    let unknown = ann.send("/explain", &[("address", "192.0.2.9"), ("credential", "5f0000000000000000000099")]);
+    assert_eq!(unknown.status, 404);
+    assert!(unknown.text().contains("<h1>Explain a decision</h1>"));
+}

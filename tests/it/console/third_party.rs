@@ -1,0 +1,21 @@
+//! The console in a real Chromium (`tests/clients/console.js`).
+
+use std::process::Command;
+
+use crate::admin::office::{CONFIGURATION, Office};
+use crate::programs::{package, program, succeed};
+
+#[test]
+fn chromium_finds_its_way_and_nothing_to_complain_of() {
+    let chromium = program("chromium");
+    let configuration = CONFIGURATION.replace("admin: {", "admin: { usage_interval: 50ms,");
+    let office = Office::begun_by_nobody(&configuration);
+    let token = std::fs::read_to_string(office.path("store.db.sign-up-token")).unwrap();
+    let shots = package().join("target/console");
+    std::fs::create_dir_all(&shots).unwrap();
+    let mut command = Command::new(program("browser-node"));
+    command.arg(package().join("tests/clients/console.js")).env("CHROMIUM", chromium);
+    command.args([format!("http://{}", office.admin()), format!("http://{}", office.served.gateway())]);
+    let told = succeed(command.arg(token.trim()).arg(shots));
+    assert_eq!(told.lines().count(), 4, "{told}");
+}
