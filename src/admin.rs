@@ -11,6 +11,7 @@ mod apply;
 mod auth;
 mod bulk;
 mod call;
+mod denials;
 mod dto;
 mod events;
 mod explain;

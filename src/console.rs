@@ -9,10 +9,12 @@ mod assets;
 mod cookies;
 mod credential;
 mod credentials;
+mod denials;
 mod events;
 mod explain;
 mod form;
 mod listing;
+mod live;
 mod network_sets;
 mod organizations;
 mod page;
@@ -61,6 +63,7 @@ fn pages() -> impl Iterator<Item = &'static Page> {
         projects::PAGES,
         network_sets::PAGES,
         people::PAGES,
+        denials::PAGES,
         events::PAGES,
         explain::PAGES,
     ]

@@ -24,6 +24,7 @@ mod people;
 mod projects;
 mod recent_use;
 mod recovery;
+mod refusals;
 mod refused_calls;
 mod revocations;
 mod rights;
@@ -47,6 +48,7 @@ use crate::clock::Clock;
 use crate::directory::sqlite::{CompileFault, Reader, Rows, Store, StoreFault};
 use crate::live::published::Published;
 use crate::problem::{Code, Refusal};
+use crate::telemetry::refusals::Refusals;
 
 pub use access_lists::{EntryEdit, Listed, ListedEntry, NewEntry};
 pub use actor::{Actor, ActorKind};
@@ -208,6 +210,7 @@ pub struct Control {
     issuer: Arc<str>,
     published: Arc<Published>,
     refused: refused_calls::RefusedCalls,
+    refusals: Arc<Refusals>,
     /// Held by the one import that is received or made.
     importing: Arc<tokio::sync::Mutex<()>>,
     /// Hangs up when the store is closed.
@@ -258,6 +261,7 @@ impl Opened {
         issuer: &str,
     ) -> Result<Arc<Control>, ServeFault> {
         let Self { desk, reader, rules, .. } = self;
+        let refusals = Arc::clone(&usage.refusals);
         let (path, clock) = (desk.path().to_owned(), desk.clock().clone());
         let (desk, closed) = desk.serve(Arc::clone(&published), told, usage, (issuer, &rules))?;
         Ok(Arc::new(Control {
@@ -271,6 +275,7 @@ impl Opened {
             issuer: issuer.into(),
             published,
             refused: refused_calls::RefusedCalls::default(),
+            refusals,
             importing: Arc::default(),
             closed: Mutex::new(closed),
         }))

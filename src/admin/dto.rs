@@ -3,6 +3,7 @@
 //! Never holds a secret but the one that is shown once, right after it was made.
 
 mod accounts;
+mod denials;
 mod entries;
 mod events;
 mod explanation;
@@ -24,6 +25,7 @@ use crate::problem::{Code, Refusal};
 pub(super) use accounts::{
     Account, AccountEntry, AccountGroup, AskedSecret, ClientSecret, NewServiceAccount, ServiceAccountEdit,
 };
+pub(super) use denials::Denied;
 pub(super) use entries::{AskedEntry, Entry, EntryEdit, entries};
 pub(super) use events::Event;
 pub(super) use explanation::{AskedExplanation, Explanation};

@@ -168,6 +168,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Operation> {
         super::network_sets::OPERATIONS,
         super::apply::OPERATIONS,
         super::events::OPERATIONS,
+        super::denials::OPERATIONS,
         super::bulk::OPERATIONS,
         super::explorer::OPERATIONS,
         super::explain::OPERATIONS,

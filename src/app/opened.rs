@@ -220,7 +220,7 @@ impl Waiting {
                         store,
                         &self.published,
                         &self.metrics,
-                        self.usage.clone(),
+                        (self.usage.clone(), Arc::clone(running.access_log.refusals())),
                         &settings.issuer(served),
                     )?)
                 }

@@ -17,6 +17,7 @@ use crate::control::{self, Begun, Bootstrap, Control, Limits, Rules, UsageSource
 use crate::live::published::Published;
 use crate::live::usage::Usage;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::refusals::Refusals;
 
 /// Opens the store and compiles it. An empty one is begun as the bootstrap variables say.
 ///
@@ -98,7 +99,7 @@ pub(super) fn serve(
     opened: control::Opened,
     published: &Arc<Published>,
     metrics: &Arc<Metrics>,
-    usage: Usage,
+    (usage, refusals): (Usage, Arc<Refusals>),
     issuer: &str,
 ) -> Result<Arc<Control>, Problems> {
     let seen = Arc::clone(metrics);
@@ -108,7 +109,7 @@ pub(super) fn serve(
         Ok(uses) => metrics.usage_written(uses),
         Err(()) => metrics.usage_refused(),
     });
-    let served = opened.serve(Arc::clone(published), told, UsageSource { usage, told: written }, issuer);
+    let served = opened.serve(Arc::clone(published), told, UsageSource { usage, told: written, refusals }, issuer);
     served.map_err(|fault| Problem::error(Place::file("the store"), Chain(&fault).to_string()).into())
 }
 

@@ -10,10 +10,12 @@ use super::form::Form;
 use super::page::{self, Frame, Problem};
 use super::visit::{Page, Visit, tried};
 use crate::access::network::parse_address;
+use crate::access::record::CredentialName;
 use crate::config::strict;
 use crate::control::Fault;
 use crate::gate::explain::{self, Asked, Logged, Report, Source};
 use crate::problem::{Code, Refusal};
+use crate::telemetry::refusals::Refused;
 
 pub(super) const PAGES: &[Page] = &[
     Page::get("/explain", |visit| Box::pin(asked(visit))),
@@ -30,7 +32,7 @@ struct ExplainPage {
 
 /// A link from a denial has the form filled in, and is answered at once: looking changes nothing.
 async fn asked(visit: Visit) -> Result<Response, Fault> {
-    if visit.query.given("address").is_some() {
+    if ["address", "request"].iter().any(|field| visit.query.given(field).is_some()) {
         return explained(&visit, &visit.query).await;
     }
     Ok(show(&visit, &visit.query, None, None))
@@ -42,8 +44,13 @@ fn show(visit: &Visit, form: &Form, report: Option<Report>, problem: Option<Prob
 }
 
 async fn explained(visit: &Visit, form: &Form) -> Result<Response, Fault> {
+    let mut form = form.clone();
     let report = async {
-        let (request, logged) = read(visit, form)?;
+        if let Some(request_id) = form.given("request") {
+            let refused = visit.control.refused_request(&visit.actor, request_id).await?;
+            form = of_refused(&refused);
+        }
+        let (request, logged) = read(visit, &form)?;
         let (mut report, revision) = visit.control.explain(&visit.actor, request).await?;
         if let Some(logged) = logged {
             logged.compare(&mut report, revision);
@@ -57,9 +64,22 @@ async fn explained(visit: &Visit, form: &Form) -> Result<Response, Fault> {
         report => tried(report),
     };
     Ok(match report? {
-        Ok(report) => show(visit, form, Some(report), None),
-        Err(problem) => show(visit, form, None, Some(problem)),
+        Ok(report) => show(visit, &form, Some(report), None),
+        Err(problem) => show(visit, &form, None, Some(problem)),
     })
+}
+
+/// The form for a request that was refused a while ago; it is judged by what is enforced now.
+fn of_refused(refused: &Refused) -> Form {
+    let (kind, id) = refused.credential;
+    let client = refused.client.map(|client| client.to_string()).unwrap_or_default();
+    Form::of([
+        ("address", client),
+        ("credential", CredentialName { kind, id }.to_string()),
+        ("method", refused.method.clone()),
+        ("host", refused.host.clone()),
+        ("path", refused.path.clone()),
+    ])
 }
 
 fn wrong(field: &str, wrong: impl ToString) -> Fault {

@@ -31,12 +31,13 @@ const NOTICES: &[(&str, &str)] = &[
 ];
 
 /// The parts of an organization, and where each is.
-pub(super) const SECTIONS: [(&str, &str); 7] = [
+pub(super) const SECTIONS: [(&str, &str); 8] = [
     ("API keys", "/keys"),
     ("Service accounts", "/accounts"),
     ("Projects", "/projects"),
     ("Network sets", "/sets"),
     ("People", "/people"),
+    ("Denials", "/denials"),
     ("Events", "/events"),
     ("Settings", "/settings"),
 ];

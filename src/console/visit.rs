@@ -82,6 +82,8 @@ pub(super) struct Visit {
     pub(super) carries_credential: bool,
     /// Path and query, as they were asked for.
     pub(super) here: String,
+    /// The last event of a stream that the browser has, where it comes back to it.
+    pub(super) last_event: Option<u64>,
     path: Vec<(String, String)>,
     token: String,
 }
@@ -177,7 +179,8 @@ async fn admitted(
         Err(refused) => refused.code != Code::CredentialsRequired,
     };
     let token = cookies::form_token(cookie);
-    let visit = Visit { control, actor, query, form, carries_credential, here, path, token };
+    let last_event = head.headers.get("last-event-id").and_then(|value| value.to_str().ok()?.parse().ok());
+    let visit = Visit { control, actor, query, form, carries_credential, here, last_event, path, token };
     let frame = visit.frame();
     match (page.handler)(visit).await {
         Ok(answer) => Ok(answer),

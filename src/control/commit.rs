@@ -92,7 +92,8 @@ impl Desk {
         let mut draft = store.rows().compile()?;
         let snapshot = Arc::new(draft.finish(store.rows().revision()?));
         // Until it is served nobody uses anything.
-        let unwritten = Unwritten::new(UsageSource { usage: Usage::ignored(), told: Box::new(|_| ()) });
+        let unwritten =
+            Unwritten::new(UsageSource { usage: Usage::ignored(), told: Box::new(|_| ()), refusals: Arc::default() });
         let signing = Signing::empty(String::new());
         Ok(Self { store, draft, snapshot, clock, published: None, unwritten, signing })
     }

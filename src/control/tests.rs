@@ -43,7 +43,11 @@ pub(super) fn served(folder: &Path) -> std::sync::Arc<super::Control> {
     let settings = std::sync::Arc::new(crate::gate::judge::tests::gateway());
     let published = crate::live::published::Published::new(settings, std::sync::Arc::default()).unwrap();
     published.publish_snapshot(std::sync::Arc::clone(opened.snapshot())).unwrap();
-    let usage = super::UsageSource { usage: crate::live::usage::Usage::ignored(), told: Box::new(|_| ()) };
+    let usage = super::UsageSource {
+        usage: crate::live::usage::Usage::ignored(),
+        told: Box::new(|_| ()),
+        refusals: std::sync::Arc::default(),
+    };
     opened.serve(published, Box::new(|_: &_, _| ()), usage, "https://a.example.com").unwrap()
 }
 

@@ -15,6 +15,7 @@ use crate::access::id::Id;
 use crate::access::target::Target;
 use crate::directory::sqlite::StoreFault;
 use crate::live::usage::{Book, Usage};
+use crate::telemetry::refusals::Refusals;
 
 /// Credentials that are written at once.
 const PART: usize = 1_000;
@@ -31,6 +32,8 @@ pub struct UsageSource {
     pub usage: Usage,
     /// Who hears of each writing.
     pub told: UsageSeen,
+    /// The last refused requests.
+    pub refusals: Arc<Refusals>,
 }
 
 /// What was counted and is not written yet.

@@ -314,7 +314,7 @@ impl Ledger {
     fn record(&self, listed: &Open, duration: Duration, revoked: bool) {
         // A panic while a line was being written leaves the recorder borrowed; the line is lost, the worker is not.
         let Ok(mut recorder) = self.context.worker.recorder.try_borrow_mut() else { return };
-        if !recorder.is_on() {
+        if !recorder.wants(self.outcome) {
             return;
         }
         let (method, uri, named) = listed.asked();

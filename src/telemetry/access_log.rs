@@ -13,7 +13,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::Outcome;
 use super::metrics::Metrics;
+use super::refusals::Refusals;
 use crate::config::settings::{AccessLogSettings, AccessLogSink};
 
 pub use line::{ClientSource, Line};
@@ -34,6 +36,7 @@ pub struct AccessLog {
     reopen: Arc<AtomicBool>,
     metrics: Arc<Metrics>,
     query: bool,
+    refusals: Arc<Refusals>,
 }
 
 /// Why the access log can't be opened.
@@ -70,8 +73,11 @@ impl AccessLog {
     /// The file can't be opened, or the thread not started.
     pub fn open(settings: &AccessLogSettings, metrics: Arc<Metrics>) -> Result<Self, AccessLogFault> {
         let reopen = Arc::new(AtomicBool::new(false));
+        let refusals = Arc::default();
         let sink = match &settings.sink {
-            AccessLogSink::Off => return Ok(Self { queue: None, progress: None, reopen, metrics, query: false }),
+            AccessLogSink::Off => {
+                return Ok(Self { queue: None, progress: None, reopen, metrics, query: false, refusals });
+            }
             AccessLogSink::Stdout => Sink::Stdout,
             AccessLogSink::File(path) => Sink::File { file: append(path)?, path: path.clone() },
         };
@@ -82,7 +88,14 @@ impl AccessLog {
             .name("access-log".into())
             .spawn(move || write_all(sink, &messages, &asked, &written, &counted))
             .map_err(AccessLogFault::Thread)?;
-        Ok(Self { queue: Some(queue), progress: Some(Mutex::new(progress)), reopen, metrics, query: settings.query })
+        Ok(Self {
+            queue: Some(queue),
+            progress: Some(Mutex::new(progress)),
+            reopen,
+            metrics,
+            query: settings.query,
+            refusals,
+        })
     }
 
     /// Has the file opened anew before the next line, for whoever has renamed it. Never waits.
@@ -94,12 +107,18 @@ impl AccessLog {
         }
     }
 
+    /// The last refused requests of each organization, whether or not there is a log.
+    pub fn refusals(&self) -> &Arc<Refusals> {
+        &self.refusals
+    }
+
     /// A recorder for one worker.
     pub fn recorder(&self) -> Recorder {
         Recorder {
             queue: self.queue.clone(),
             metrics: Arc::clone(&self.metrics),
             query: self.query,
+            refusals: Arc::clone(&self.refusals),
             buffer: Vec::new(),
             lines: 0,
             stamp: line::Stamp::default(),
@@ -187,19 +206,21 @@ pub struct Recorder {
     queue: Option<SyncSender<Message>>,
     metrics: Arc<Metrics>,
     query: bool,
+    refusals: Arc<Refusals>,
     buffer: Vec<u8>,
     lines: u64,
     stamp: line::Stamp,
 }
 
 impl Recorder {
-    /// Whether there is a log at all, so that nobody gathers fields for nothing.
-    pub fn is_on(&self) -> bool {
-        self.queue.is_some()
+    /// Whether anybody wants the line of a request with this outcome, so that nobody gathers fields for nothing.
+    pub fn wants(&self, outcome: Outcome) -> bool {
+        self.queue.is_some() || Refusals::wants(outcome)
     }
 
     /// Appends a line to the worker's buffer.
     pub fn record(&mut self, line: &Line<'_>) {
+        self.refusals.add(line);
         if self.queue.is_none() {
             return;
         }

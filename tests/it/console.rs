@@ -1,6 +1,7 @@
 //! The console as a browser without scripts meets it: pages, forms, cookies and redirects.
 
 mod credentials;
+mod denials;
 mod organizations;
 mod places;
 mod sign_in;

@@ -35,3 +35,20 @@ document.addEventListener("click", (event) => {
 
 // Shows what only works with scripts.
 for (const element of document.querySelectorAll("[data-scripted]")) element.hidden = false;
+
+// Puts refused requests into their table as they come.
+const live = document.querySelector("[data-stream]");
+if (live) {
+  const rows = document.getElementById("denials");
+  const source = new EventSource(live.dataset.stream);
+  source.addEventListener("message", (event) => {
+    const row = document.createElement("template");
+    row.innerHTML = event.data;
+    rows.prepend(row.content);
+    while (rows.rows.length > 200) rows.deleteRow(-1);
+    document.getElementById("quiet").hidden = true;
+    document.getElementById("loud").hidden = false;
+  });
+  source.addEventListener("open", () => { live.textContent = "Live"; });
+  source.addEventListener("error", () => { live.textContent = "Waiting for the gateway…"; });
+}

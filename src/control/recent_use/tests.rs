@@ -42,7 +42,8 @@ impl Scene {
         let mut desk = Desk::new(store, clock.clone()).unwrap();
         let usage = Usage::kept();
         let meter = usage.meter();
-        *desk.store_and_usage().1 = Unwritten::new(UsageSource { usage, told: Box::new(|_| ()) });
+        *desk.store_and_usage().1 =
+            Unwritten::new(UsageSource { usage, told: Box::new(|_| ()), refusals: std::sync::Arc::default() });
         let made = desk.commit(Actor::system("test"), &Rules::default(), |change| {
             let new = NewOrganization { name: "acme".into(), mode: AccessListMode::Off, key: None };
             let organization = organizations::add(change, &new)?;

@@ -77,6 +77,7 @@ fn what_finds_no_room_is_dropped_and_counted() {
     let mut recorder = Recorder {
         queue: Some(queue),
         metrics: Arc::clone(&metrics),
+        refusals: Arc::default(),
         query: false,
         buffer: Vec::new(),
         lines: 0,

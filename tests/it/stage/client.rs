@@ -116,6 +116,16 @@ impl Client {
         }
     }
 
+    /// One chunk of a body that goes on; `None` where it has ended.
+    pub fn chunk(&mut self) -> Option<String> {
+        let end = self.until(b"\r\n")?;
+        let line: Vec<u8> = self.buffer.drain(..end).collect();
+        let size = usize::from_str_radix(String::from_utf8_lossy(&line).trim(), 16).expect("a size is hexadecimal");
+        let chunk = self.take(size);
+        self.take(2);
+        (size > 0).then(|| String::from_utf8_lossy(&chunk).into_owned())
+    }
+
     fn read_chunks(&mut self, answer: &mut Answer) {
         loop {
             let Some(end) = self.until(b"\r\n") else { return };
