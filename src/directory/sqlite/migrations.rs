@@ -18,6 +18,7 @@ const STEPS: &[(&str, &str)] = &[
     ("tokens", include_str!("migrations/0009_tokens.sql")),
     ("network_sets", include_str!("migrations/0010_network_sets.sql")),
     ("invite_sender", include_str!("migrations/0011_invite_sender.sql")),
+    ("credential_names", include_str!("migrations/0012_credential_names.sql")),
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS migration (
