@@ -52,3 +52,6 @@ if (live) {
   source.addEventListener("open", () => { live.textContent = "Live"; });
   source.addEventListener("error", () => { live.textContent = "Waiting for the gateway…"; });
 }
+
+// On a narrow screen the present part of the organization may be out of sight.
+document.querySelector(".sections [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
