@@ -2,6 +2,7 @@
 //!
 //! Knows addresses and bytes; never looks at a request, a credential or a list.
 
+pub mod answer;
 pub mod fetch;
 pub mod inherited;
 pub mod linger;

@@ -17,7 +17,7 @@ use hyper::body::Incoming;
 use super::body::{Progress, RequestBody};
 use super::context::Context;
 use super::ledger::Ledger;
-use super::upstream::{Endpoint, Lease, Refused, SendFault, Slot, TOO_LARGE, Tried, Upstream, echo};
+use super::upstream::{Endpoint, Lease, Refused, SendFault, Slot, Tried, Upstream, echo};
 use crate::problem::Code;
 use crate::telemetry::metrics::Exchange;
 
@@ -30,7 +30,7 @@ pub(super) struct Failure {
 
 /// What came of a request.
 pub(super) enum Sent {
-    Answered(Response<Incoming>, Lease),
+    Answered(Response<Option<Incoming>>, Lease),
     Echoed(Response<Bytes>),
 }
 
@@ -46,7 +46,7 @@ pub(super) struct Attempts<'a> {
 }
 
 enum Outcome {
-    Answered(Response<Incoming>, Lease),
+    Answered(Response<Option<Incoming>>, Lease),
     Failed(Failure),
     /// Another endpoint may have it; if none is left, this is why.
     Onwards(Box<Request<RequestBody>>, Failure),
@@ -56,7 +56,7 @@ enum Outcome {
 
 /// How one exchange on one connection went.
 enum Exchanged {
-    Answered(Response<Incoming>),
+    Answered(Response<Option<Incoming>>),
     /// Nothing was sent.
     Unsent(Box<Request<RequestBody>>),
     /// The connection failed, and the request may be sent again.
@@ -203,7 +203,7 @@ impl Attempts<'_> {
         }
         let failure = failure_of(&fault);
         match (fault, spare) {
-            (SendFault::Failed(fault), Some(spare)) if !fault.is_parse() && self.upstream.may_repeat() => {
+            (SendFault::Failed(_), Some(spare)) if self.upstream.may_repeat() => {
                 self.repeated = true;
                 Exchanged::Repeat(Box::new(spare.restore()), failure)
             }
@@ -263,10 +263,8 @@ const UNREACHABLE: Failure =
 fn failure_of(fault: &SendFault) -> Failure {
     let (code, reason) = match fault {
         SendFault::Unsent(_) => return UNREACHABLE,
-        SendFault::Failed(fault) if fault.is_parse_too_large() => (Code::UpstreamProtocolError, TOO_LARGE),
-        SendFault::Failed(fault) if fault.is_parse() => {
-            (Code::UpstreamProtocolError, "the upstream's answer is not HTTP as it should be")
-        }
+        SendFault::Unreadable(fault) => (Code::UpstreamProtocolError, fault.as_str()),
+        SendFault::Cut => (Code::MalformedRequest, "the client's body could not be read to its end"),
         SendFault::Failed(_) => (Code::UpstreamProtocolError, "the upstream closed the connection without an answer"),
         SendFault::Unacceptable(why) => (Code::UpstreamProtocolError, *why),
         SendFault::Unaddressed => (Code::InternalError, "the request names no host that HTTP/2 could say"),

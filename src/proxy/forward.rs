@@ -107,19 +107,15 @@ pub(super) async fn forward(permit: Permit<'_>, outgoing: Outgoing, mut ledger: 
             head.version = Version::HTTP_11;
             head.extensions.clear();
             ledger.answered(head.status.as_u16());
-            let lease = match progress.filter(|progress| !progress.is_done()) {
-                // The answer begins while the request is still on its way: on one task, a client that does not read
-                // would keep the rest of its own request from being sent.
+            let body = match progress.filter(|progress| !progress.is_done()) {
+                // The answer begins while the request is still on its way.
                 Some(progress) => {
                     progress.answer_began();
-                    lease.detach(Rc::clone(&context), progress, upstream.rules.idle_timeout)
+                    lease.part(body, Rc::clone(&context), progress, upstream.rules.idle_timeout)
                 }
-                None => Some(lease),
+                None => lease.into_body(body),
             };
-            Response::from_parts(
-                head,
-                ReplyBody::upstream(body, lease, Rc::clone(&held), upstream.rules.idle_timeout, ledger),
-            )
+            Response::from_parts(head, ReplyBody::upstream(body, Rc::clone(&held), upstream.rules.idle_timeout, ledger))
         }
         Err(failure) => {
             // Where the client's own body failed, the upstream is not to blame.

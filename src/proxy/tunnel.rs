@@ -49,7 +49,7 @@ pub(super) struct Switched {
 
 /// Passes the upstream's 101 on; the tunnel begins when hyper has written it.
 pub(super) fn switch(
-    answer: Response<Incoming>,
+    answer: Response<Option<Incoming>>,
     upstream: UpstreamSide,
     mut ledger: Box<Ledger>,
 ) -> Response<ReplyBody> {

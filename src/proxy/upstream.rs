@@ -32,8 +32,8 @@ pub(super) use client_tls::ClientTls;
 pub(super) use connect::{Stream, Target, open};
 pub(super) use echo::echo;
 use endpoint::Home;
-pub(super) use endpoint::{Endpoint, Lease, Slot, UpstreamSide, literal};
-pub(super) use link::{SendFault, Share, TOO_LARGE};
+pub(super) use endpoint::{AnswerBody, Endpoint, Lease, Slot, UpstreamSide, literal};
+pub(super) use link::{SendFault, Share};
 use queue::Queue;
 
 /// All upstreams of the present settings.

@@ -7,14 +7,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use super::CutOff;
 use crate::problem::Code;
 use crate::proxy::context::Context;
 use crate::proxy::headers::Names;
 use crate::proxy::ledger::Ledger;
-use crate::proxy::upstream::Lease;
+use crate::proxy::upstream::AnswerBody;
 use crate::proxy::worker::Held;
 
 const OVERDUE: &str = "the answer was not over within the upstream's total_timeout";
@@ -35,13 +34,9 @@ enum Kind {
 
 #[derive(Debug)]
 struct Streaming {
-    incoming: Incoming,
-    /// `None` where the connection runs on a task of its own, or has ended.
-    lease: Option<Lease>,
+    answer: AnswerBody,
     held: Held,
     idle: Duration,
-    /// The poll that brought the head has brought the first piece too, more often than not.
-    fresh: bool,
 }
 
 impl ReplyBody {
@@ -65,51 +60,16 @@ impl ReplyBody {
     }
 
     /// The body of an upstream's answer.
-    pub(in crate::proxy) fn upstream(
-        incoming: Incoming,
-        lease: Option<Lease>,
-        held: Held,
-        idle: Duration,
-        ledger: Box<Ledger>,
-    ) -> Self {
-        if incoming.is_end_stream() {
-            if let Some(lease) = lease {
-                lease.give_back();
-            }
+    pub(in crate::proxy) fn upstream(mut answer: AnswerBody, held: Held, idle: Duration, ledger: Box<Ledger>) -> Self {
+        if answer.is_end_stream() {
+            answer.give_back();
             return Self::whole(Bytes::new(), Some(ledger));
         }
-        let streaming = Streaming { incoming, lease, held, idle, fresh: true };
-        Self { kind: Kind::Upstream(Box::new(streaming)), ledger: Some(ledger) }
+        Self { kind: Kind::Upstream(Box::new(Streaming { answer, held, idle })), ledger: Some(ledger) }
     }
 }
 
 impl Streaming {
-    /// The next piece. Where the connection is driven here, nobody else can make the body's channel ready: its waker need not
-    /// be told, and this task is not woken by its own doing.
-    fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Some(lease) = self.lease.as_mut().filter(|lease| lease.is_driven_here()) else {
-            return Pin::new(&mut self.incoming).poll_frame(cx);
-        };
-        let mut blind = task::Context::from_waker(task::Waker::noop());
-        if std::mem::take(&mut self.fresh)
-            && let Poll::Ready(ready) = Pin::new(&mut self.incoming).poll_frame(&mut blind)
-        {
-            return Poll::Ready(ready);
-        }
-        if lease.poll_drive(cx).is_ready() {
-            // The connection has ended; what it had read is still in the channel.
-            self.lease = None;
-            return Pin::new(&mut self.incoming).poll_frame(cx);
-        }
-        Pin::new(&mut self.incoming).poll_frame(&mut blind)
-    }
-
-    fn give_back(&mut self) {
-        if let Some(lease) = self.lease.take() {
-            lease.give_back();
-        }
-    }
-
     fn clean(&self, trailers: &mut HeaderMap) {
         Names::of(&self.held.settings).clean_trailers(trailers);
     }
@@ -140,10 +100,10 @@ impl Body for ReplyBody {
         };
         if ledger.as_ref().is_some_and(|open| open.context().revoked().is_some()) {
             *ledger = None;
-            streaming.lease = None;
+            streaming.answer.close();
             return Poll::Ready(Some(Err(CutOff::of_answer())));
         }
-        let polled = streaming.poll(cx);
+        let polled = streaming.answer.poll_frame(cx);
         let Some(open) = ledger else {
             return Poll::Ready(None);
         };
@@ -167,7 +127,7 @@ impl Body for ReplyBody {
                 }
             }
             Poll::Ready(None) => {
-                streaming.give_back();
+                streaming.answer.give_back();
                 *ledger = None;
                 return Poll::Ready(None);
             }
@@ -182,8 +142,8 @@ impl Body for ReplyBody {
                 if let Some(trailers) = frame.trailers_mut() {
                     streaming.clean(trailers);
                 }
-                if streaming.incoming.is_end_stream() {
-                    streaming.give_back();
+                if streaming.answer.is_end_stream() {
+                    streaming.answer.give_back();
                     *ledger = None;
                 }
                 return Poll::Ready(Some(Ok(frame)));
@@ -191,21 +151,21 @@ impl Body for ReplyBody {
         };
         open.failed(cut.0, Some(cut.1));
         *ledger = None;
-        streaming.lease = None;
+        streaming.answer.close();
         Poll::Ready(Some(Err(CutOff::of_answer())))
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Whole(bytes) => bytes.is_none(),
-            Kind::Upstream(streaming) => streaming.incoming.is_end_stream(),
+            Kind::Upstream(streaming) => streaming.answer.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Kind::Upstream(streaming) => streaming.incoming.size_hint(),
+            Kind::Upstream(streaming) => streaming.answer.size_hint(),
         }
     }
 }

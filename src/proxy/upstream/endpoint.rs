@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{self, Poll};
@@ -12,10 +13,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderValue;
+use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
 
 use super::ClientTls;
 use super::connect::{self, ConnectFault, Stream, Target};
-use super::link::{Link, Own, Share, Shared};
+use super::link::{Broken, Link, Own, Parted, Share, Shared, part};
 use super::queue::Queue;
 use super::standing::Standing;
 use crate::config::settings::{self, Upstream, UpstreamTls};
@@ -264,7 +267,7 @@ impl Slot {
         let ticks = Rc::clone(ticks);
         if !http2 {
             let stream = connect::open(target, tls, false).await?;
-            let link = Own::open(stream).await.map_err(ConnectFault::Handshake)?;
+            let link = Own::new(stream);
             return Ok(Lease { link: Link::Own(Box::new(link)), slot: self, idle_since: None, ticks });
         }
         let _alone = endpoint.opening.lock().await;
@@ -302,30 +305,18 @@ impl Drop for Slot {
 }
 
 impl Lease {
-    /// Whether the connection moves only while [`Self::poll_drive`] is called.
-    pub(in crate::proxy) fn is_driven_here(&self) -> bool {
-        self.link.is_driven_here()
-    }
-
-    /// Drives the connection; `Ready` once it has ended.
-    pub(in crate::proxy) fn poll_drive(&mut self, cx: &mut task::Context<'_>) -> Poll<()> {
-        match &mut self.link {
-            Link::Own(own) => own.poll_drive(cx),
-            Link::Shared(_) => Poll::Pending,
-        }
-    }
-
     /// Closes the connection; what it may have used stays taken.
     pub(in crate::proxy) fn close(self) -> Slot {
         self.slot
     }
 
     /// Back into the pool, where the exchange left it in a state to be used again.
-    pub(in crate::proxy) fn give_back(self) {
+    fn give_back(self) {
         let Self { link, slot, ticks, .. } = self;
         if let Link::Own(mut own) = link
             && own.is_reusable()
         {
+            own.rest();
             slot.endpoint.put(own, ticks.now());
         }
     }
@@ -338,22 +329,92 @@ impl Lease {
         Some(UpstreamSide { stream, ahead, _slot: slot })
     }
 
-    /// Lets a connection that was driven here run on by itself until its exchange is over; it is not used again. One that
-    /// does so anyway is kept by whoever reads the answer.
-    pub(in crate::proxy) fn detach(
+    /// The answer's body, where all of the request is on its way.
+    pub(in crate::proxy) fn into_body(self, stream: Option<Incoming>) -> AnswerBody {
+        match stream {
+            Some(incoming) => AnswerBody::Stream(incoming, self),
+            None => AnswerBody::Own(self),
+        }
+    }
+
+    /// The answer's body, where the request is still being sent: a connection that is the exchange's own goes on with that by
+    /// itself, for as long as the exchange may, and is not used again. One that many share does so anyway.
+    pub(in crate::proxy) fn part(
         self,
+        stream: Option<Incoming>,
         context: Rc<Context>,
         progress: Rc<Progress>,
         patience: Duration,
-    ) -> Option<Self> {
-        let Self { link, slot, idle_since, ticks } = self;
-        match link {
-            Link::Own(own) => {
-                own.detach(context, progress, patience, slot);
-                None
-            }
-            Link::Shared(_) => Some(Self { link, slot, idle_since, ticks }),
+    ) -> AnswerBody {
+        match self.link {
+            Link::Own(own) => AnswerBody::Parted(part(*own, self.slot, context, progress, patience)),
+            Link::Shared(_) => self.into_body(stream),
         }
+    }
+}
+
+/// The body of an answer, as it comes from an upstream, and what it comes on. Dropped before its end it closes that.
+#[derive(Debug)]
+pub(in crate::proxy) enum AnswerBody {
+    /// On a connection that the exchange has for itself.
+    Own(Lease),
+    /// The same, while a task still sends the request.
+    Parted(Rc<Parted>),
+    /// On a stream.
+    Stream(Incoming, Lease),
+    /// Nothing is left of it.
+    Over,
+}
+
+impl AnswerBody {
+    /// The next piece of it.
+    pub(in crate::proxy) fn poll_frame(
+        &mut self,
+        cx: &mut task::Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match self {
+            Self::Own(lease) => match &mut lease.link {
+                Link::Own(own) => own.poll_body(cx),
+                Link::Shared(_) => Poll::Ready(None),
+            },
+            Self::Parted(parted) => parted.poll_body(cx),
+            Self::Stream(incoming, _) => {
+                Pin::new(incoming).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(|_| Broken)))
+            }
+            Self::Over => Poll::Ready(None),
+        }
+    }
+
+    /// Whether nothing of it is to come.
+    pub(in crate::proxy) fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Own(Lease { link: Link::Own(own), .. }) => own.is_over(),
+            Self::Parted(parted) => parted.is_over(),
+            Self::Stream(incoming, _) => incoming.is_end_stream(),
+            Self::Own(_) | Self::Over => true,
+        }
+    }
+
+    /// How much of it is to come.
+    pub(in crate::proxy) fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Own(Lease { link: Link::Own(own), .. }) => own.size_hint(),
+            Self::Parted(parted) => parted.size_hint(),
+            Self::Stream(incoming, _) => incoming.size_hint(),
+            Self::Own(_) | Self::Over => SizeHint::with_exact(0),
+        }
+    }
+
+    /// It has been read to its end: what it came on goes back into its pool.
+    pub(in crate::proxy) fn give_back(&mut self) {
+        if let Self::Own(lease) | Self::Stream(_, lease) = std::mem::replace(self, Self::Over) {
+            lease.give_back();
+        }
+    }
+
+    /// Closes what it comes on.
+    pub(in crate::proxy) fn close(&mut self) {
+        *self = Self::Over;
     }
 }
 

@@ -80,6 +80,7 @@ pub const HOMES: &[(&str, Home)] = &[
     ("http", FromFloor(1)),
     ("http_body", FromFloor(1)),
     ("http_body_util", FromFloor(1)),
+    ("httparse", Only(&["net"])),
     ("httpdate", FromFloor(1)),
     ("h2", Only(&["proxy"])),
     ("hyper", Only(&["net", "proxy"])),

@@ -11,13 +11,14 @@ use std::time::Duration;
 
 use http::header::{CONNECTION, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::uri::{Authority, Scheme};
-use http::{Request, Response, Uri, Version};
+use http::{Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{Builder, Connection, SendRequest};
 use hyper::rt::Executor;
 use hyper_util::rt::{TokioIo, TokioTimer};
 
-use super::{MAX_HEAD, SendFault, accept, overdue};
+use super::{NOT_ASKED, SendFault, fault_of, overdue};
+use crate::net::answer::{AnswerFault, MAX_FIELDS, MAX_HEAD};
 use crate::proxy::body::{Carried, Coming, RequestBody};
 use crate::proxy::context::Context;
 use crate::proxy::upstream::connect::{ConnectFault, Stream};
@@ -204,7 +205,7 @@ pub(super) async fn send(
         Poll::Ready(Ok(answer)) => Poll::Ready(Ok(answer)),
         Poll::Ready(Err(mut fault)) => Poll::Ready(Err(match fault.take_message() {
             Some(request) => SendFault::Unsent(Box::new(request)),
-            None => SendFault::Failed(fault.into_error()),
+            None => fault_of(fault.into_error()),
         })),
         Poll::Pending => match overdue(context) {
             Some(fault) => Poll::Ready(Err(fault)),
@@ -212,7 +213,22 @@ pub(super) async fn send(
         },
     })
     .await?;
-    accept(response, None)
+    accept(response)
+}
+
+/// Refuses what HTTP/2 has no place for: a switch of protocols, a transfer coding (RFC 9113 §8.2.2, §8.6), and heads over the
+/// limits.
+fn accept(response: Response<Incoming>) -> Result<Response<Incoming>, SendFault> {
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(SendFault::Unacceptable(NOT_ASKED));
+    }
+    if response.headers().len() > MAX_FIELDS {
+        return Err(AnswerFault::TooLarge.into());
+    }
+    if response.headers().contains_key(TRANSFER_ENCODING) {
+        return Err(SendFault::Unacceptable("it has a transfer coding, which HTTP/2 has none of"));
+    }
+    Ok(response)
 }
 
 /// Says in the places of HTTP/2 what the request says in those of HTTP/1.1; a request that says it already stays as it is.
