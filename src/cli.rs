@@ -1,11 +1,13 @@
 //! The command line: reads arguments, calls the library, turns outcomes into exit codes.
 //!
 //! 0 is success, 1 a failure while running, 2 "there is a difference that matters" (`explain` refused, `check --against`
-//! refuses more, `diff` found some), 64 wrong usage, 69 something is missing on the machine, 78 a faulty configuration.
+//! refuses more, `diff` found some, a check of
+//! `doctor` fails), 64 wrong usage, 69 something is missing on the machine, 78 a faulty configuration.
 
 pub mod check;
 pub mod compare;
 pub mod demo;
+mod doctor;
 pub mod explain;
 pub mod export;
 pub mod hash;
@@ -45,6 +47,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Show a decision step by step.
     Explain(explain::ExplainArgs),
+    /// Attack a deployment of any make, and tell what held.
+    Doctor(doctor::DoctorArgs),
     /// Turn keys from standard input into what a directory file holds.
     Hash(hash::HashArgs),
     /// Print the JSON Schema of a file format.
@@ -116,6 +120,7 @@ pub fn run() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Check(args) => check::run(args),
         Command::Explain(args) => explain::run(args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Hash(args) => hash::run(args),
         Command::Schema(args) => schema::run(args),
         Command::Diff(args) => remote::apply::diff(args),

@@ -176,33 +176,50 @@ impl Fetcher {
     {
         let uri = &call.uri;
         let exchange = tokio::time::timeout(self.deadline, async {
-            let (Some(host), Some(authority)) = (uri.host(), uri.authority()) else {
-                return Err(FetchFault::Address(uri.clone()));
-            };
-            let host = host.trim_start_matches('[').trim_end_matches(']');
-            let https = match uri.scheme_str() {
-                Some("https") => true,
-                Some("http") if is_this_machine(host) => false,
-                Some("http") => return Err(FetchFault::InClear(uri.clone())),
-                _ => return Err(FetchFault::Address(uri.clone())),
-            };
-            let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
             let request = request(call, media_type, body)?;
-
-            let named = || authority.as_str().to_owned();
-            let connected = TcpStream::connect((host, port)).await;
-            let stream = connected.map_err(|source| FetchFault::Connect { authority: named(), source })?;
-            if !https {
-                return send(stream, request, uri).await;
-            }
-            let name = tls::server_name(&UpstreamTls::default(), host)?;
-            let shaken = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await;
-            let stream = shaken.map_err(|source| FetchFault::Handshake { authority: named(), source })?;
-            send(stream, request, uri).await
+            send(self.connect(uri).await?, request, uri).await
         });
         exchange.await.unwrap_or(Err(FetchFault::Deadline { uri: uri.clone(), deadline: self.deadline }))
     }
+
+    /// A connection for whoever writes bytes as they are: to examine a server, not to ask it something.
+    ///
+    /// # Errors
+    /// [`FetchFault`]; in clear to this machine alone.
+    pub async fn open(&self, uri: &Uri) -> Result<Box<dyn Duplex>, FetchFault> {
+        let opened = tokio::time::timeout(self.deadline, self.connect(uri)).await;
+        opened.unwrap_or(Err(FetchFault::Deadline { uri: uri.clone(), deadline: self.deadline }))
+    }
+
+    async fn connect(&self, uri: &Uri) -> Result<Box<dyn Duplex>, FetchFault> {
+        let (Some(host), Some(authority)) = (uri.host(), uri.authority()) else {
+            return Err(FetchFault::Address(uri.clone()));
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let https = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") if is_this_machine(host) => false,
+            Some("http") => return Err(FetchFault::InClear(uri.clone())),
+            _ => return Err(FetchFault::Address(uri.clone())),
+        };
+        let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
+
+        let named = || authority.as_str().to_owned();
+        let connected = TcpStream::connect((host, port)).await;
+        let stream = connected.map_err(|source| FetchFault::Connect { authority: named(), source })?;
+        if !https {
+            return Ok(Box::new(stream));
+        }
+        let name = tls::server_name(&UpstreamTls::default(), host)?;
+        let shaken = TlsConnector::from(Arc::clone(&self.tls)).connect(name, stream).await;
+        Ok(Box::new(shaken.map_err(|source| FetchFault::Handshake { authority: named(), source })?))
+    }
 }
+
+/// A connection, with TLS or without.
+pub trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Duplex for S {}
 
 fn request<B>(call: &Call<'_>, media_type: Option<&'static str>, body: B) -> Result<Request<B>, FetchFault> {
     let uri = &call.uri;
@@ -331,7 +348,8 @@ where
     }
 }
 
-fn is_this_machine(host: &str) -> bool {
+/// Whether a host is the loopback.
+pub fn is_this_machine(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }
 

@@ -15,6 +15,7 @@ mod decision;
 mod deploy;
 mod digest;
 mod docs;
+mod doctor;
 mod errors_page;
 mod forwarding;
 mod framing;
