@@ -193,7 +193,8 @@ impl Attempts<'_> {
             Err(fault) => fault,
         };
         // Where the client's own body failed, the endpoint is not to blame.
-        let is_clients = matches!(fault, SendFault::ClientSlow) || self.progress.is_some_and(|at| at.fault().is_some());
+        let is_clients = matches!(fault, SendFault::ClientSlow | SendFault::Cut)
+            || self.progress.is_some_and(|at| at.fault().is_some());
         if !is_clients {
             let how = match fault {
                 SendFault::UpstreamSlow | SendFault::TotalPassed => Exchange::TimedOut,

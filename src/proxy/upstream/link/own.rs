@@ -31,6 +31,7 @@ const READ: (usize, usize) = (8 * 1024, 256 * 1024);
 const KEPT: usize = 16 * 1024;
 /// Interim answers before the real one (RFC 9110 §15.2): more than any server has reason for.
 const MAX_INTERIM: u32 = 100;
+
 /// A connection, and how far its exchange has come.
 #[derive(Debug)]
 pub(in crate::proxy) struct Own {
@@ -48,6 +49,8 @@ pub(in crate::proxy) struct Own {
     sending: Sending,
     /// Something of it has left, or has been taken from its body.
     begun: bool,
+    /// Interim answers that came before the real one.
+    interim: u32,
     /// The answer's body; `None` before there is an answer.
     decoder: Option<Decoder>,
     /// Whether another request may follow, as far as is known.
@@ -93,6 +96,7 @@ impl Own {
             behind: b"",
             sending: Sending::Done,
             begun: false,
+            interim: 0,
             decoder: None,
             keeps: true,
             parted: false,
@@ -144,7 +148,7 @@ impl Own {
         let to_head = *request.method() == Method::HEAD;
         let (parts, body) = request.into_parts();
         self.write.clear();
-        self.begun = false;
+        (self.begun, self.interim) = (false, 0);
         self.sending = match head::encode(&parts, &body, &mut self.write) {
             Framing::None => Sending::Plain,
             framing => Sending::Body(body, framing),
@@ -192,7 +196,6 @@ impl Own {
             // An upstream that takes no more may have said why.
             Poll::Ready(_) | Poll::Pending => {}
         }
-        let mut interim = 0;
         loop {
             while !self.read.is_empty() {
                 let Some((head, length)) = answer::read(&self.read, to_head)? else { break };
@@ -200,8 +203,8 @@ impl Own {
                 if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
                     return Poll::Ready(Ok(head));
                 }
-                interim += 1;
-                if interim > MAX_INTERIM {
+                self.interim += 1;
+                if self.interim > MAX_INTERIM {
                     return Poll::Ready(Err(SendFault::Unacceptable("it has over a hundred interim answers")));
                 }
             }
@@ -265,7 +268,7 @@ impl Own {
         self.poll_send(cx).map(drop)
     }
 
-    /// Sends no more, and reads no more.
+    /// Sends no more; it is not used again.
     pub(super) fn break_off(&mut self) {
         self.sending = Sending::Broken;
         self.keeps = false;
@@ -385,3 +388,6 @@ impl Own {
         Poll::Ready(Ok(count))
     }
 }
+
+#[cfg(test)]
+mod tests;
