@@ -6,7 +6,7 @@ use super::Fault;
 use super::actor::{Actor, ActorKind};
 use crate::access::credential::CredentialKind;
 use crate::access::id::Id;
-use crate::access::record::{CredentialName, CredentialRecord, OrganizationRecord, ProjectRecord, Sender};
+use crate::access::record::{CredentialName, CredentialRecord, OrganizationRecord, Place, ProjectRecord, Sender};
 use crate::access::role::Role;
 use crate::clock::Timestamp;
 use crate::directory::sqlite::Rows;
@@ -189,6 +189,14 @@ impl Rights {
         match self.has_organization_role(id) {
             true => Ok(row),
             false => Err(lacking("ORG_READ_ONLY")),
+        }
+    }
+
+    /// Whether the actor may see the credentials of a place.
+    pub(super) fn see_credentials_of(&self, rows: Rows<'_>, place: Place) -> Result<(), Fault> {
+        match place {
+            Place::Organization(id) => self.see_all_of(rows, id).map(drop),
+            Place::Project(id) => self.see_project(rows, id).map(drop),
         }
     }
 

@@ -106,10 +106,7 @@ impl Control {
         let actor = actor.clone();
         self.read(move |rows| {
             let rights = Rights::of(rows, &actor)?;
-            match place {
-                Place::Organization(id) => drop(rights.see_all_of(rows, id)?),
-                Place::Project(id) => drop(rights.see_project(rows, id)?),
-            }
+            rights.see_credentials_of(rows, place)?;
             let (accounts, total) = rows.credentials(CredentialKind::ServiceAccount, place, &search, page)?;
             let accounts = accounts.into_iter().map(|row| whole(rows, row)).collect::<Result<_, _>>()?;
             Ok((accounts, total))
