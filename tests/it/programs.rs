@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fmt::Display;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// The package's folder.
@@ -47,6 +47,22 @@ pub fn succeed(command: &mut Command) -> String {
 #[track_caller]
 pub fn output(command: &mut Command) -> Output {
     command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"))
+}
+
+/// nginx as one process that keeps its files in this folder, with this text within `http`.
+#[track_caller]
+pub fn nginx(folder: &Path, http: &str) -> Running {
+    let at = folder.display();
+    let text = format!(
+        "daemon off; master_process off; pid {at}/pid; error_log {at}/error.log;\nevents {{}}\nhttp {{\naccess_log off;\n\
+         client_body_temp_path {at}/b; proxy_temp_path {at}/p; fastcgi_temp_path {at}/f; uwsgi_temp_path {at}/u; \
+         scgi_temp_path {at}/s;\n{http}\n}}\n"
+    );
+    let configuration = folder.join("nginx.conf");
+    std::fs::write(&configuration, text).unwrap();
+    let mut command = Command::new(program("nginx"));
+    command.arg("-p").arg(folder).arg("-e").arg(folder.join("start.log")).arg("-c").arg(configuration);
+    Running::start(command.stdout(Stdio::null()).stderr(Stdio::null()))
 }
 
 /// A program that is ended, by its own id, when the test lets go of it.

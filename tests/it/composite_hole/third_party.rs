@@ -1,11 +1,12 @@
 //! The same forged key sent to nginx, to HAProxy and to the gateway, all from an address that is not listed.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::programs::{PORTCULLIS, Running, curl, free_port, program, serves, succeed};
+use crate::programs::{PORTCULLIS, Running, curl, free_port, nginx, program, serves, succeed};
 
 /// The key may be used from 198.51.100.0/24 alone; every request of these tests comes from 127.0.0.1.
 const KEY: &str = "c1f0a9d2b3e4857690817263544536271";
@@ -22,26 +23,27 @@ struct Server {
     _folder: TempDir,
 }
 
-fn start(text: &str, command: impl FnOnce(&std::path::Path, u16) -> Command) -> Server {
+fn start(text: &str, start: impl FnOnce(&Path, &str) -> Running) -> Server {
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();
-    let path = folder.path().join("server.conf");
     let text = text.replace("PORT", &port.to_string()).replace("KEY", KEY);
-    fs::write(&path, text.replace("FOLDER", folder.path().to_str().unwrap())).unwrap();
-    let running = Running::start(command(&path, port).stdout(Stdio::null()).stderr(Stdio::null()));
+    let running = start(folder.path(), &text.replace("FOLDER", folder.path().to_str().unwrap()));
     serves(port, "/");
     Server { port, _running: running, _folder: folder }
+}
+
+/// What starts a program with its configuration in a file.
+fn reading(command: impl FnOnce(&Path) -> Command) -> impl FnOnce(&Path, &str) -> Running {
+    move |folder, text| {
+        let path = folder.join("server.conf");
+        fs::write(&path, text).unwrap();
+        Running::start(command(&path).stdout(Stdio::null()).stderr(Stdio::null()))
+    }
 }
 
 #[test]
 fn nginx_map_lets_the_caller_choose_its_address() {
     let text = r#"
-daemon off; master_process off; pid FOLDER/pid; error_log FOLDER/error.log;
-events {}
-http {
-  access_log off;
-  client_body_temp_path FOLDER/b; proxy_temp_path FOLDER/p; fastcgi_temp_path FOLDER/f;
-  uwsgi_temp_path FOLDER/u; scgi_temp_path FOLDER/s;
   map "$http_x_api_key@$remote_addr" $listed {
     default 0;
     "~^KEY@198\.51\.100\." 1;
@@ -53,13 +55,8 @@ http {
       return 200 "in";
     }
   }
-}
 "#;
-    let server = start(text, |path, _| {
-        let mut command = Command::new(program("nginx"));
-        command.arg("-p").arg(path.parent().unwrap()).arg("-e").arg(path.with_extension("log")).arg("-c").arg(path);
-        command
-    });
+    let server = start(text, nginx);
     assert_eq!(status(server.port, KEY), Ok(403), "the key alone is refused here");
     assert_eq!(status(server.port, FORGED), Ok(200), "the hole is closed? Then README has to say so");
 }
@@ -79,11 +76,12 @@ frontend api
   http-request deny deny_status 403 unless listed
   http-request return status 200 content-type text/plain string in
 "#;
-    let server = start(text, |path, _| {
+    let haproxy = |path: &Path| {
         let mut command = Command::new(program("haproxy"));
         command.arg("-db").arg("-f").arg(path);
         command
-    });
+    };
+    let server = start(text, reading(haproxy));
     assert_eq!(status(server.port, KEY), Ok(403), "the key alone is refused here");
     assert_eq!(status(server.port, FORGED), Ok(200), "the hole is closed? Then README has to say so");
 }
@@ -104,12 +102,13 @@ fn the_gateway_refuses_the_same() {
     };
     let gateway = |address: &str| {
         let directory = directory(address);
-        start(text, move |path, _| {
+        let serve = |path: &Path| {
             fs::write(path.with_file_name("directory.yaml"), directory).unwrap();
             let mut command = Command::new(PORTCULLIS);
             command.arg("serve").arg("--config").arg(path);
             command
-        })
+        };
+        start(text, reading(serve))
     };
     let elsewhere = gateway("198.51.100.0/24");
     assert_eq!(status(elsewhere.port, KEY), Ok(403));

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::setting;
-use crate::programs::{Running, eventually, free_port, package, program, succeed};
+use crate::programs::{Running, eventually, free_port, nginx, package, program, succeed};
 use crate::stage::{KEY, KEY_WITHOUT_LIST, Stage};
 use crate::tls::{certificate, secured};
 
@@ -115,17 +115,8 @@ fn nginx_speaks_http2_behind_tls_where_it_is_asked_to() {
              location / {{ return 200 \"$server_protocol $host\"; }} }}\n"
         )
     };
-    let text = format!(
-        "daemon off; master_process off; pid {at}/pid; error_log {at}/error.log;\nevents {{}}\nhttp {{\n access_log off;\n\
-         client_body_temp_path {at}/b; proxy_temp_path {at}/p; fastcgi_temp_path {at}/f; uwsgi_temp_path {at}/u; \
-         scgi_temp_path {at}/s;\n{}{} }}\n",
-        server(&format!("127.0.0.1:{able} ssl http2")),
-        server(&format!("127.0.0.1:{unable} ssl"))
-    );
-    std::fs::write(folder.path().join("nginx.conf"), text).unwrap();
-    let mut command = Command::new(program("nginx"));
-    command.arg("-p").arg(folder.path()).arg("-e").arg(folder.path().join("start.log"));
-    let _nginx = Running::start(command.arg("-c").arg(folder.path().join("nginx.conf")).stderr(Stdio::null()));
+    let both = [format!("127.0.0.1:{able} ssl http2"), format!("127.0.0.1:{unable} ssl")].map(|listen| server(&listen));
+    let _nginx = nginx(folder.path(), &both.concat());
     for port in [able, unable] {
         eventually("nginx listens", Duration::from_secs(20), || {
             std::net::TcpStream::connect(("127.0.0.1", port)).map(drop)

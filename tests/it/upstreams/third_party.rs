@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::raw;
-use crate::programs::{PORTCULLIS, Running, eventually, free_port, program, serves};
+use crate::programs::{PORTCULLIS, Running, eventually, free_port, nginx, serves};
 use crate::stage::{Client, KEY_OPEN, Setting, directory, wait_for};
 
 const CLIENTS: usize = 4;
@@ -16,30 +16,23 @@ const CLIENTS: usize = 4;
 struct Node {
     folder: tempfile::TempDir,
     address: String,
+    text: String,
     running: Option<Running>,
 }
 
 impl Node {
     fn new(number: usize, host: &str, port: u16) -> Self {
-        let folder = tempfile::tempdir().unwrap();
         let text = format!(
-            "daemon off; master_process off; pid {0}/pid; error_log {0}/error.log;\nevents {{}}\nhttp {{\n  \
-             access_log off; keepalive_requests 50;\n  client_body_temp_path {0}/b; proxy_temp_path {0}/p; \
-             fastcgi_temp_path {0}/f; uwsgi_temp_path {0}/u; scgi_temp_path {0}/s;\n  \
-             server {{ listen {host}:{port}; location / {{ return 200 \"{number}\"; }} }}\n}}\n",
-            folder.path().display()
+            "keepalive_requests 50;\nserver {{ listen {host}:{port}; location / {{ return 200 \"{number}\"; }} }}"
         );
-        fs::write(folder.path().join("nginx.conf"), text).unwrap();
-        let mut node = Self { folder, address: format!("{host}:{port}"), running: None };
+        let folder = tempfile::tempdir().unwrap();
+        let mut node = Self { folder, address: format!("{host}:{port}"), text, running: None };
         node.start();
         node
     }
 
     fn start(&mut self) {
-        let path = self.folder.path();
-        let mut command = Command::new(program("nginx"));
-        command.arg("-p").arg(path).arg("-e").arg(path.join("start.log")).arg("-c").arg(path.join("nginx.conf"));
-        self.running = Some(Running::start(command.stdout(Stdio::null()).stderr(Stdio::null())));
+        self.running = Some(nginx(self.folder.path(), &self.text));
         eventually("nginx listens", Duration::from_secs(20), || std::net::TcpStream::connect(&self.address).map(drop));
     }
 
