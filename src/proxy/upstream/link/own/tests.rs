@@ -22,11 +22,11 @@ async fn asked(own: &mut Own) -> Result<Head, SendFault> {
 }
 
 /// Ends the upstream's side with something unread, which resets the connection.
-fn reset(own: &Own, theirs: TcpStream) {
+async fn reset(own: &Own, theirs: TcpStream) {
     let Stream::Plain(stream) = &own.stream else { unreachable!() };
-    let mut unread = [0];
-    while stream.try_write(b"x").is_err() {}
-    while theirs.peek(&mut unread).unwrap() == 0 {}
+    stream.writable().await.unwrap();
+    assert_eq!(stream.try_write(b"x").unwrap(), 1);
+    assert_eq!(theirs.peek(&mut [0]).unwrap(), 1);
     drop(theirs);
 }
 
@@ -34,7 +34,7 @@ fn reset(own: &Own, theirs: TcpStream) {
 async fn an_upstream_that_takes_no_more_is_heard_out() {
     let (mut own, mut theirs) = connected();
     theirs.write_all(b"HTTP/1.1 413 x\r\ncontent-length: 4\r\n\r\nfull").unwrap();
-    reset(&own, theirs);
+    reset(&own, theirs).await;
     own.begun = true;
     let head = asked(&mut own).await.unwrap();
     assert_eq!((head.status.as_u16(), own.keeps, &own.read[..]), (413, false, &b"full"[..]));
@@ -44,7 +44,7 @@ async fn an_upstream_that_takes_no_more_is_heard_out() {
 #[tokio::test]
 async fn nothing_has_left_on_a_connection_that_was_reset_before() {
     let (mut own, theirs) = connected();
-    reset(&own, theirs);
+    reset(&own, theirs).await;
     let fault = asked(&mut own).await.unwrap_err();
     assert!(matches!(fault, SendFault::Failed(_)), "{fault:?}");
     assert!(!own.begun && matches!(own.sending, Sending::Plain), "the request can be taken back");
