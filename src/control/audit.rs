@@ -103,12 +103,15 @@ pub(super) struct Event {
     target_public_key: Option<String>,
     entry: Option<String>,
     detail: Option<String>,
+    /// Who did it, where that is known only by what was done.
+    by: Option<(Id, String)>,
 }
 
 impl Event {
     pub(super) fn new(event: EventType, organization: Id) -> Self {
         let (project, target, target_public_key, entry, detail) = (None, None, None, None, None);
-        Self { event, organization, project, target, of_account: false, target_public_key, entry, detail }
+        let by = None;
+        Self { event, organization, project, target, of_account: false, target_public_key, entry, detail, by }
     }
 
     /// Something that happened to a credential.
@@ -141,14 +144,20 @@ impl Event {
         Self { detail: Some(detail.into()), ..self }
     }
 
+    /// Done by this person, who was a stranger until then.
+    pub(super) fn by(self, user: &UserRecord) -> Self {
+        Self { by: Some((user.id, user.email.clone())), ..self }
+    }
+
     pub(super) fn row(self, id: Id, actor: &Actor, now: Timestamp, revision: u64) -> EventRecord {
-        let (actor_kind, actor_id, actor_name) = match &actor.kind {
-            ActorKind::Credential { id, name, kind } => {
+        let (actor_kind, actor_id, actor_name) = match (&self.by, &actor.kind) {
+            (Some((id, email)), _) => ("USER", Some(id.to_string()), email.clone()),
+            (_, ActorKind::Credential { id, name, kind }) => {
                 (kind.as_str(), Some(CredentialName { kind: *kind, id: *id }.to_string()), name.clone())
             }
-            ActorKind::User { id, email, .. } => ("USER", Some(id.to_string()), email.clone()),
-            ActorKind::Stranger => ("USER", None, "nobody".to_owned()),
-            ActorKind::System(command) => ("SYSTEM", None, (*command).to_owned()),
+            (_, ActorKind::User { id, email, .. }) => ("USER", Some(id.to_string()), email.clone()),
+            (_, ActorKind::Stranger) => ("USER", None, "nobody".to_owned()),
+            (_, ActorKind::System(command)) => ("SYSTEM", None, (*command).to_owned()),
         };
         EventRecord {
             id,

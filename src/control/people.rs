@@ -8,7 +8,7 @@ use super::organizations::expect;
 use super::passwords::Password;
 use super::rights::{GrantedRole, Rights};
 use super::sign_in::{self, NewSession};
-use super::{Actor, Committed, Control, Fault, draw, roles};
+use super::{Actor, ActorKind, Committed, Control, Fault, draw, roles};
 use crate::access::id::Id;
 use crate::access::record::{InviteRecord, OrganizationRecord, UserRecord};
 use crate::access::role::Role;
@@ -344,7 +344,10 @@ pub(super) fn join(
     all.dedup();
     change.store().set_roles_of_user(user.pk, place.pk, &all)?;
     let event = if was_known { EventType::UserJoined } else { EventType::UserCreated };
-    change.record(Event::of_user(event, place.id, user))
+    let told = Event::of_user(event, place.id, user);
+    // Whoever takes an invitation up is nobody until then.
+    let is_stranger = matches!(change.actor().kind, ActorKind::Stranger);
+    change.record(if is_stranger { told.by(user) } else { told })
 }
 
 /// Makes an invitation.

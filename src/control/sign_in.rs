@@ -210,7 +210,9 @@ fn note_everywhere(change: &mut Change<'_>, event: EventType, user: &UserRecord)
     organizations.sort_unstable();
     organizations.dedup();
     for organization in organizations {
-        change.note(Event::of_user(event, organization, user))?;
+        let told = Event::of_user(event, organization, user);
+        // Whoever signs in was nobody until then; whoever fails to still is.
+        change.note(if event == EventType::SignedIn { told.by(user) } else { told })?;
     }
     change.keep_aside();
     Ok(())

@@ -128,7 +128,8 @@ fn add(
     let mut record = |event: Event| -> Result<(), Fault> {
         Ok(store.add_event(&event.row(ids.next()?, change.actor(), now, change.revision()))?)
     };
-    let detail = format!("{} ({} entries)", row.name, key.access_list.len());
+    let many = key.access_list.len();
+    let detail = format!("{} ({many} {})", row.name, if many == 1 { "entry" } else { "entries" });
     record(Event::on(EventType::KeyCreated, &row).detail(detail))?;
     if new.mode != AccessListMode::Required && new.covers_a_family(&key.access_list) {
         record(Event::on(EventType::ListCoversEverything, &row))?;

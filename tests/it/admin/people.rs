@@ -74,6 +74,18 @@ fn a_person_is_invited_signs_in_and_out_and_is_removed() {
         "USER_REMOVED_FROM_ORG",
     ];
     assert_eq!(told[2..], expected);
+    // Whoever comes in is the one who did it, and whoever fails to is nobody.
+    let by = |name: &str| office.own("GET", &format!("/events?eventType={name}"), "").json()["results"][0].clone();
+    for name in ["USER_CREATED", "USER_SIGNED_IN", "USER_SIGNED_OUT"] {
+        let event = by(name);
+        assert_eq!(
+            (event["userId"].as_str(), event["username"].as_str()),
+            (Some(&*id), Some("Ann@Example.com")),
+            "{name}"
+        );
+    }
+    let failed = by("USER_SIGN_IN_FAILED");
+    assert_eq!((&failed["userId"], failed["targetId"].as_str()), (&serde_json::Value::Null, Some(&*id)));
     // Neither passwords nor tokens stand anywhere.
     let log = format!("{:?}", office.served.log());
     let files = ["store.db", "store.db-wal"].map(|name| std::fs::read(office.path(name)).unwrap());
