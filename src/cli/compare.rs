@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -121,6 +122,11 @@ fn listed(rule: &ClientAddressRule) -> String {
     if all.is_empty() { "none".to_owned() } else { all.join(", ") }
 }
 
+/// Whose certificates clients show on a listener.
+fn client_ca(listen: &Listen) -> Option<&PathBuf> {
+    listen.tls.as_ref()?.client_ca.as_ref()
+}
+
 /// Where clients can't come in any more, or have to say something else first.
 fn listeners(old: &Sockets, new: &Sockets) -> Vec<RuleChange> {
     let find =
@@ -136,6 +142,11 @@ fn listeners(old: &Sockets, new: &Sockets) -> Vec<RuleChange> {
                     "has TLS"
                 }
             }
+            Some(other) if client_ca(&other) != client_ca(one) => match (client_ca(one), client_ca(&other)) {
+                (None, _) => "asks clients for a certificate",
+                (_, None) => "asks clients for no certificate; proxies known by theirs are believed there no more",
+                _ => "asks for client certificates of another `client_ca`",
+            },
             Some(other) if other.proxy_protocol != one.proxy_protocol => "asks otherwise for a PROXY header",
             Some(_) => continue,
         };

@@ -201,6 +201,26 @@ fn check_against_says_who_would_newly_be_refused_or_allowed() {
 }
 
 #[test]
+fn check_against_says_whose_certificates_clients_have_to_show() {
+    let folder = Folder::new();
+    let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    folder.write("tls.key", pair.signing_key.serialize_pem());
+    for name in ["tls.crt", "one.crt", "two.crt"] {
+        folder.write(name, pair.cert.pem());
+    }
+    for (name, more) in [("none", ""), ("one", ", client_ca: one.crt"), ("two", ", client_ca: two.crt")] {
+        let tls = format!("tls: {{ certificate: tls.crt, private_key: tls.key{more} }}");
+        let gateway = format!("gateway:\n  listen: [{{ address: \"127.0.0.1:8443\", {tls} }}]\n");
+        folder.write(&format!("{name}.yaml"), CONFIGURATION.replace("gateway:\n", &gateway));
+    }
+    let told = |old: &str, new: &str| folder.run(&format!("check {old}.yaml --against {new}.yaml")).code(2).1;
+    has(&told("none", "one"), &["listener 127.0.0.1:8443 asks clients for a certificate"]);
+    has(&told("one", "none"), &["asks clients for no certificate; proxies known by theirs are believed there no more"]);
+    has(&told("one", "two"), &["asks for client certificates of another `client_ca`"]);
+    folder.run("check one.yaml --against one.yaml").code(0);
+}
+
+#[test]
 fn explain_shows_an_allowed_request_step_by_step() {
     let folder = Folder::new();
     let asked = ["explain", "-c", "portcullis.yaml", "--peer", "127.0.0.1", "--header", "X-Forwarded-For: 192.0.2.9"];
