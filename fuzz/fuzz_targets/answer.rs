@@ -121,7 +121,7 @@ fn at_once(answer: &[u8], to_head: bool) -> Option<Seen> {
         return None;
     }
     let status: u16 = std::str::from_utf8(first.get(9..12)?).ok()?.parse().ok()?;
-    let (fields, rest) = fields(rest)?;
+    let (mut fields, rest) = fields(rest)?;
     let all =
         |name: &str| fields.iter().filter(|field| field.0 == name).map(|field| field.1.clone()).collect::<Vec<_>>();
     let (lengths, codings) = (all("content-length"), all("transfer-encoding"));
@@ -147,6 +147,11 @@ fn at_once(answer: &[u8], to_head: bool) -> Option<Seen> {
         (body, ends, left) = (rest.to_vec(), false, &[][..]);
     }
     let keeps = ends && status != 101 && !says("close") && (is_new || says("keep-alive"));
+    // Whether it stays open is told once.
+    fields.retain(|(name, value)| {
+        let line = String::from_utf8_lossy(value).to_lowercase();
+        name != "connection" || line.split(',').any(|one| !matches!(one.trim(), "close" | "keep-alive"))
+    });
     Some(Seen { status, fields, body, trailers, keeps, left: left.len() })
 }
 

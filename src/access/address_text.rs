@@ -9,6 +9,24 @@ use std::net::IpAddr;
 /// Longest text of an address: IPv6 with an IPv4 tail.
 const LONGEST: usize = 45;
 
+/// Each octet's digits with a dot behind them, and how many bytes that is: four are copied, whatever is in use of them.
+const OCTETS: [([u8; 4], u8); 256] = {
+    let mut octets = [([0; 4], 0); 256];
+    let mut octet = 0_u8;
+    loop {
+        let (hundreds, tens, ones) = (b'0' + octet / 100, b'0' + octet / 10 % 10, b'0' + octet % 10);
+        octets[octet as usize] = match octet {
+            0..10 => ([ones, b'.', 0, 0], 2),
+            10..100 => ([tens, ones, b'.', 0], 3),
+            _ => ([hundreds, tens, ones, b'.'], 4),
+        };
+        if octet == u8::MAX {
+            break octets;
+        }
+        octet += 1;
+    }
+};
+
 /// The text of one address.
 #[derive(Debug, Clone, Copy)]
 pub struct AddressText {
@@ -22,12 +40,10 @@ impl AddressText {
         let mut text = Self { bytes: [0; LONGEST], length: 0 };
         match address {
             IpAddr::V4(v4) => {
-                let [first, rest @ ..] = v4.octets();
-                text.decimal(first);
-                for octet in rest {
-                    text.push(b'.');
+                for octet in v4.octets() {
                     text.decimal(octet);
                 }
+                text.length -= 1;
             }
             // Fails only where the text is longer than the longest one.
             IpAddr::V6(v6) => drop(write!(text, "{v6}")),
@@ -40,19 +56,13 @@ impl AddressText {
         &self.bytes[..self.length]
     }
 
-    fn push(&mut self, byte: u8) {
-        self.bytes[self.length] = byte;
-        self.length += 1;
-    }
-
+    /// The octet and a dot.
     fn decimal(&mut self, octet: u8) {
-        if octet >= 100 {
-            self.push(b'0' + octet / 100);
+        let (digits, length) = OCTETS[usize::from(octet)];
+        if let Some(room) = self.bytes.get_mut(self.length..self.length + 4) {
+            room.copy_from_slice(&digits);
+            self.length += usize::from(length);
         }
-        if octet >= 10 {
-            self.push(b'0' + octet / 10 % 10);
-        }
-        self.push(b'0' + octet % 10);
     }
 }
 

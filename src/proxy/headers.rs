@@ -17,9 +17,19 @@ use crate::access::route::Route;
 use crate::gate::sanity::asks_upgrade;
 
 /// Removes what belongs to one connection alone, and whatever `Connection` names besides.
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    remove_named_by_connection(headers);
+    let stale: smallvec::SmallVec<[HeaderName; 4]> =
+        headers.keys().filter(|name| names::is_hop_by_hop(name.as_str())).cloned().collect();
+    for name in stale {
+        headers.remove(name);
+    }
+}
+
+/// Removes `Connection`, and what it names.
 ///
 /// `Host` and `Content-Length` stay even where they are named: a client must not be able to unframe a message.
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
+fn remove_named_by_connection(headers: &mut HeaderMap) {
     if let Some(named) = connection_names(headers) {
         for name in named {
             if !matches!(name.as_str(), "host" | "content-length" | "content-type") {
@@ -27,11 +37,6 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
             }
         }
         headers.remove(CONNECTION);
-    }
-    let stale: smallvec::SmallVec<[HeaderName; 4]> =
-        headers.keys().filter(|name| names::is_hop_by_hop(name.as_str())).cloned().collect();
-    for name in stale {
-        headers.remove(name);
     }
 }
 

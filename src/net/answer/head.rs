@@ -15,7 +15,7 @@ use super::{AnswerFault, Decoder, MAX_FIELDS, MAX_HEAD};
 pub struct Head {
     /// Its status.
     pub status: StatusCode,
-    /// Its fields.
+    /// Its fields, without a `Connection` that says only whether it stays open: that is `keeps`.
     pub fields: HeaderMap,
     /// Where its body ends.
     pub body: Decoder,
@@ -47,8 +47,9 @@ pub fn read(bytes: &Bytes, to_head: bool) -> Result<Option<(Head, usize)>, Answe
         // Nothing is slower to find than an empty slice's place.
         let value = if field.value.is_empty() { Bytes::new() } else { bytes.slice_ref(field.value) };
         let value = HeaderValue::from_maybe_shared(value).map_err(|_| AnswerFault::Malformed)?;
-        framing.notes(&name, &value)?;
-        fields.append(name, value);
+        if framing.notes(&name, &value)? {
+            fields.append(name, value);
+        }
     }
     let body = framing.decide(status, to_head, is_new)?;
     let keeps = match is_new {
@@ -69,7 +70,8 @@ struct Framing {
 }
 
 impl Framing {
-    fn notes(&mut self, name: &HeaderName, value: &HeaderValue) -> Result<(), AnswerFault> {
+    /// Whether anybody else has to know of the field.
+    fn notes(&mut self, name: &HeaderName, value: &HeaderValue) -> Result<bool, AnswerFault> {
         if *name == CONTENT_LENGTH {
             let length = length(value.as_bytes()).ok_or(AnswerFault::Ambiguous("Content-Length is not one number"))?;
             if self.length.replace(length).is_some() {
@@ -81,12 +83,16 @@ impl Framing {
             }
             self.chunked = true;
         } else if *name == CONNECTION {
+            let mut says_more = false;
             for token in value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
-                self.says_close |= token.eq_ignore_ascii_case(b"close");
-                self.says_keep |= token.eq_ignore_ascii_case(b"keep-alive");
+                let (close, keep) = (token.eq_ignore_ascii_case(b"close"), token.eq_ignore_ascii_case(b"keep-alive"));
+                self.says_close |= close;
+                self.says_keep |= keep;
+                says_more |= !(close || keep);
             }
+            return Ok(says_more);
         }
-        Ok(())
+        Ok(true)
     }
 
     /// RFC 9112 §6.3.

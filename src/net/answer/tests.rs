@@ -164,6 +164,15 @@ fn what_two_programs_could_read_otherwise_is_refused() {
 }
 
 #[test]
+fn what_connection_says_besides_is_told() {
+    for (line, told) in [("close", None), ("Keep-Alive, close", None), ("close, x", Some("close, x")), ("", Some(""))] {
+        let answer = format!("HTTP/1.1 204 x\r\nconnection: {line}\r\n\r\n");
+        let (seen, ..) = whole(answer.as_bytes(), 7, false).unwrap();
+        assert_eq!(seen.fields.get("connection").map(|line| line.to_str().unwrap()), told);
+    }
+}
+
+#[test]
 fn heads_have_limits() {
     let fields = |count| format!("HTTP/1.1 204 x\r\n{}\r\n", "a: b\r\n".repeat(count));
     assert!(whole(fields(MAX_FIELDS).as_bytes(), 1_000, false).is_ok());
@@ -187,7 +196,11 @@ async fn as_hyper_reads(answer: Vec<u8>) -> Option<Whole> {
         let body = body.collect().await.ok()?;
         let trailers = body.trailers().cloned();
         let body = body.to_bytes().to_vec();
-        Some(Whole { status: head.status.as_u16(), fields: head.headers, body, trailers })
+        let mut fields = head.headers;
+        if fields.get_all("connection").iter().all(|line| line == "close") {
+            fields.remove("connection");
+        }
+        Some(Whole { status: head.status.as_u16(), fields, body, trailers })
     });
     let mut request = [0; 64];
     let _ = theirs.read(&mut request).await.ok()?;

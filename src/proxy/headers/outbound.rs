@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue};
 use smallvec::SmallVec;
 
 use super::names::{Names, Owner};
-use super::{announce_trailers, remove_hop_by_hop, takes_trailers};
+use super::{announce_trailers, remove_named_by_connection, takes_trailers};
 use crate::access::address_text::AddressText;
 use crate::access::client_address::ClientAddress;
 use crate::access::credential::{Credential, Organization};
@@ -59,7 +59,8 @@ pub(crate) struct ValueFault;
 /// [`ValueFault`].
 pub(crate) fn prepare(headers: &mut HeaderMap, facts: &Outbound<'_>) -> Result<(), ValueFault> {
     let trailers = takes_trailers(headers);
-    remove_hop_by_hop(headers);
+    // The fixed names among them are found by their owner.
+    remove_named_by_connection(headers);
     remove_foreign(headers, facts);
     if trailers {
         announce_trailers(headers);
@@ -73,7 +74,9 @@ fn remove_foreign(headers: &mut HeaderMap, facts: &Outbound<'_>) {
     let forward = facts.settings.credentials.forward;
     let stale = |name: &&HeaderName| match names.owner(name.as_str()) {
         Owner::Client => false,
-        Owner::HopByHop | Owner::Ours => true,
+        Owner::HopByHop => true,
+        // All lines of this one are replaced by ours whatever they say.
+        Owner::Ours => **name != X_FORWARDED_FOR,
         Owner::Credential => !forward,
         Owner::Proxy => !facts.derived.peer_trusted,
         Owner::Override => !facts.settings.outbound.overrides,
@@ -116,16 +119,12 @@ fn set_ours(headers: &mut HeaderMap, facts: &Outbound<'_>) -> Result<(), ValueFa
     let mut values = Values(BytesMut::with_capacity(hops * 48 + grants + 160));
 
     headers.insert(X_FORWARDED_FOR, values.cut(|to| chain(to, facts))?);
-    if !headers.contains_key(X_FORWARDED_PROTO) {
-        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(protocol(facts.peer)));
-    }
-    if !headers.contains_key(X_FORWARDED_HOST)
-        && let Some(host) = headers.get(HOST).cloned()
-    {
-        headers.insert(X_FORWARDED_HOST, host);
+    headers.entry(X_FORWARDED_PROTO).or_insert_with(|| HeaderValue::from_static(protocol(facts.peer)));
+    let host = headers.get(HOST).cloned();
+    if let Some(host) = &host {
+        headers.entry(X_FORWARDED_HOST).or_insert_with(|| host.clone());
     }
     if settings.outbound.forwarded {
-        let host = headers.get(HOST).cloned();
         headers.insert(FORWARDED, values.cut(|to| forwarded(to, facts, host.as_ref()))?);
     }
     if settings.outbound.identity_headers {

@@ -184,11 +184,20 @@ fn plain(to: &mut Vec<u8>, value: &str) {
     to.push(b'"');
 }
 
+/// Bytes that stand for themselves.
+const HARMLESS: [bool; 256] = {
+    let mut harmless = [false; 256];
+    let mut byte = 0x20;
+    while byte < 0x7f {
+        harmless[byte] = byte != b'"' as usize && byte != b'\\' as usize;
+        byte += 1;
+    }
+    harmless
+};
+
 /// A value that a client may have chosen (RFC 8259 §7; control characters, DEL and everything beyond ASCII as `\u`).
 fn string(to: &mut Vec<u8>, value: &str) {
-    let harmless = |byte: &u8| (0x20..0x7f).contains(byte) && *byte != b'"' && *byte != b'\\';
-    // Looks at every byte whatever the one before it was, so that it looks at many at once.
-    if value.as_bytes().iter().fold(true, |all, byte| all & harmless(byte)) {
+    if value.as_bytes().iter().all(|byte| HARMLESS[usize::from(*byte)]) {
         return plain(to, value);
     }
     to.push(b'"');
