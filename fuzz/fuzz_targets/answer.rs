@@ -128,7 +128,7 @@ fn at_once(answer: &[u8], to_head: bool) -> Option<Seen> {
     let says = |token: &str| {
         let lines = all("connection").into_iter();
         lines
-            .map(|line| String::from_utf8_lossy(&line).to_lowercase())
+            .map(|line| String::from_utf8_lossy(&line).to_ascii_lowercase())
             .any(|line| line.split(',').any(|one| one.trim() == token))
     };
     let (mut body, mut trailers, mut ends) = (Vec::new(), Vec::new(), true);
@@ -149,7 +149,7 @@ fn at_once(answer: &[u8], to_head: bool) -> Option<Seen> {
     let keeps = ends && status != 101 && !says("close") && (is_new || says("keep-alive"));
     // Whether it stays open is told once.
     fields.retain(|(name, value)| {
-        let line = String::from_utf8_lossy(value).to_lowercase();
+        let line = String::from_utf8_lossy(value).to_ascii_lowercase();
         name != "connection" || line.split(',').any(|one| !matches!(one.trim(), "close" | "keep-alive"))
     });
     Some(Seen { status, fields, body, trailers, keeps, left: left.len() })
