@@ -22,6 +22,7 @@ mod organizations;
 mod passwords;
 mod people;
 mod projects;
+mod receipts;
 mod recent_use;
 mod recovery;
 mod refusals;
@@ -64,6 +65,7 @@ pub use network_sets::{NetworkSet, NetworkSetEdit, NewNetworkSet};
 pub use organizations::{NewOrganization, OrganizationEdit};
 pub use passwords::Password;
 pub use people::{Invite, User};
+pub use receipts::own_receipt_key;
 pub use recovery::{ResetFault, reset_owner};
 pub use revocations::EndedExchanges;
 pub use rights::GrantedRole;
@@ -260,7 +262,9 @@ impl Opened {
         usage: UsageSource,
         issuer: &str,
     ) -> Result<Arc<Control>, ServeFault> {
-        let Self { desk, reader, rules, .. } = self;
+        let Self { mut desk, reader, rules, .. } = self;
+        let key = desk.commit(Actor::system("start"), &rules, receipts::tend)?.value;
+        published.publish_receipt_key(Arc::new(key));
         let refusals = Arc::clone(&usage.refusals);
         let (path, clock) = (desk.path().to_owned(), desk.clock().clone());
         let (desk, closed) = desk.serve(Arc::clone(&published), told, usage, (issuer, &rules))?;

@@ -10,6 +10,7 @@ pub mod digest;
 pub mod explain;
 pub mod forwarded;
 pub mod judge;
+pub mod receipt;
 pub mod sanity;
 pub mod spelling;
 pub mod throttle;

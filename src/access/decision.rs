@@ -80,6 +80,10 @@ pub enum AddressFault {
 }
 
 impl AddressFault {
+    /// Each of them.
+    pub const ALL: [Self; 6] =
+        [Self::NotAnAddress, Self::Empty, Self::AllTrusted, Self::Repeated, Self::Missing, Self::TooLong];
+
     /// For the operator: log and explanation.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,10 +1,10 @@
-//! `/explain`: a decision step by step, for a request that might come or one that the access log tells of.
+//! `/explain`: a decision step by step, for a request that might come, one that the access log tells of, or a receipt.
 
 use schemars::SchemaGenerator;
 
 use super::answer::Answer;
 use super::call::Call;
-use super::dto::{AskedExplanation, Explanation};
+use super::dto::{AskedExplanation, Explanation, Read};
 use super::operation::{Operation, Verb};
 use crate::control::Fault;
 
@@ -21,10 +21,14 @@ pub(super) const OPERATIONS: &[Operation] = &[Operation {
 }];
 
 async fn explain(call: Call) -> Result<Answer, Fault> {
-    let asked = call.json::<AskedExplanation>()?.read(call.control.clock().now())?;
-    let (mut report, revision) = call.control.explain(&call.actor, asked.request).await?;
-    if let Some(logged) = asked.logged {
-        logged.compare(&mut report, revision);
-    }
+    let (report, revision) = match call.json::<AskedExplanation>()?.read(call.control.clock().now())? {
+        Read::Receipt(text) => call.control.explain_receipt(&call.actor, &text).await?,
+        Read::Request(request) => call.control.explain(&call.actor, request).await?,
+        Read::Line(logged, request) => {
+            let (mut report, revision) = call.control.explain(&call.actor, request).await?;
+            logged.compare(&mut report, revision);
+            (report, revision)
+        }
+    };
     Ok(Answer::of(Explanation::new(report)).version(revision))
 }

@@ -1,4 +1,4 @@
-//! `portcullis explain`: one request, hypothetical or from the access log, judged by the code that judges traffic.
+//! `portcullis explain`: one request, hypothetical, from the access log or by its receipt, judged by the code that judges traffic.
 //!
 //! Never opens a socket, never prints a secret, and never forwards what it judged. The explanation is [`crate::gate::explain`]'s, which
 //! the admin API gives too.
@@ -24,7 +24,8 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::diagnostic::{Place, Problems};
 use crate::config::document::Override;
 use crate::config::settings::{DirectorySource, Gateway, JwksSource};
-use crate::gate::explain::{self, Asked, Logged, Source};
+use crate::gate::explain::{self, Asked, Logged, Report, Source};
+use crate::gate::receipt;
 use crate::live::key_sets::KeySets;
 use crate::live::published::Current;
 use crate::{config, control, directory};
@@ -42,7 +43,7 @@ pub struct ExplainArgs {
     #[arg(long, short, value_name = "PATH")]
     directory: Option<PathBuf>,
     /// The address that the connection comes from.
-    #[arg(long, value_name = "IP", value_parser = address, required_unless_present_any = ["client_address", "logged"])]
+    #[arg(long, value_name = "IP", value_parser = address, required_unless_present_any = ["client_address", "logged", "receipt"])]
     peer: Option<IpAddr>,
     /// A URI that the peer's certificate names, as often as it names one.
     #[arg(long = "peer-uri", value_name = "URI", requires = "peer", conflicts_with = "client_address")]
@@ -55,6 +56,11 @@ pub struct ExplainArgs {
         "peer", "peer_uris", "client_address", "headers", "key", "credential", "path", "method", "host", "at",
     ])]
     logged: Option<String>,
+    /// The `requestId` of a refusal, of any gateway that has the same keys; `-` reads it from standard input.
+    #[arg(long, value_name = "ID", allow_hyphen_values = true, conflicts_with_all = [
+        "logged", "peer", "peer_uris", "client_address", "headers", "key", "credential", "path", "method", "host", "at",
+    ])]
+    receipt: Option<String>,
     /// A header of the request, such as 'X-Forwarded-For: 203.0.113.9'. In wire order, as often as it stands.
     #[arg(long = "header", short = 'H', value_name = "NAME: VALUE", value_parser = header)]
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -145,7 +151,7 @@ fn moment(text: &str) -> Result<Timestamp, String> {
 /// Arguments that make no request, or an output that can't be written.
 pub fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
     let clock = Clock::system();
-    let (current, notes) = match load(&args)? {
+    let Loaded { current, notes, is_store } = match load(&args)? {
         Ok(loaded) => loaded,
         Err(problems) => {
             match args.output {
@@ -155,16 +161,13 @@ pub fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(EX_CONFIG));
         }
     };
-    let logged = args.logged.as_deref().map(line).transpose()?;
-    let asked = match &logged {
-        Some(logged) => logged.asked().context("the line of the access log can't be explained")?,
-        None => request(&args, &current.settings, clock.now())?,
+    let mut report = match &args.receipt {
+        Some(text) => of_receipt(&current, text, is_store)?,
+        None => of_request(&args, &current, clock.now())?,
     };
-    let mut report = explain::explain(&current, &asked);
-    if let Some(logged) = logged {
-        logged.compare(&mut report, current.snapshot.as_ref().map_or(0, |snapshot| snapshot.revision()));
-    }
     report.notes.extend(notes);
+    // A file is changed by whoever writes it.
+    report.command = report.command.filter(|_| is_store);
     let mut out = std::io::stdout().lock();
     match args.output {
         Output::Text => write!(out, "{report}")?,
@@ -172,6 +175,33 @@ pub fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
     }
     let allowed = matches!(report.outcome, "allow" | "would_deny");
     Ok(if allowed { ExitCode::SUCCESS } else { ExitCode::from(REFUSED) })
+}
+
+fn of_request(args: &ExplainArgs, current: &Current, now: Timestamp) -> anyhow::Result<Report> {
+    let logged = args.logged.as_deref().map(line).transpose()?;
+    let asked = match &logged {
+        Some(logged) => logged.asked().context("the line of the access log can't be explained")?,
+        None => request(args, &current.settings, now)?,
+    };
+    let mut report = explain::explain(current, &asked);
+    if let Some(logged) = logged {
+        logged.compare(&mut report, current.snapshot.as_ref().map_or(0, |snapshot| snapshot.revision()));
+    }
+    Ok(report)
+}
+
+/// What a receipt tells, opened with the keys that the configuration names, and that of the store.
+fn of_receipt(current: &Current, text: &str, is_store: bool) -> anyhow::Result<Report> {
+    let text = if text == "-" { from_standard_input("receipt")? } else { text.to_owned() };
+    let settings = &current.settings;
+    if settings.receipt_keys.is_empty() && !is_store {
+        bail!(
+            "there is no key to open receipts with: where the directory is a file, each process makes its own and keeps it to \
+             itself; name the files of `gateway.receipts.key_files`"
+        );
+    }
+    let record = receipt::open(settings, current.receipt_key.as_deref(), text.trim())?;
+    Ok(explain::explain_receipt(current, &record))
 }
 
 /// The line of the access log.
@@ -186,7 +216,9 @@ fn request(args: &ExplainArgs, settings: &Gateway, now: Timestamp) -> anyhow::Re
     let from = match (args.peer, args.client_address) {
         (Some(address), _) => Source::Peer { address, san_uris: args.peer_uris.clone().into() },
         (None, Some(client)) => Source::Client(client),
-        (None, None) => bail!("say where the request comes from: `--peer`, `--client-address` or `--logged`"),
+        (None, None) => {
+            bail!("say where the request comes from: `--peer`, `--client-address`, `--logged` or `--receipt`")
+        }
     };
     let target = args.path.clone();
     let mut headers = HeaderMap::new();
@@ -218,10 +250,16 @@ fn from_standard_input(what: &str) -> anyhow::Result<String> {
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
-/// What the gateway would publish, and what is different here.
-type Loaded = Result<(Current, Vec<String>), Problems>;
+/// What a gateway would publish.
+struct Loaded {
+    current: Current,
+    /// What is different here.
+    notes: Vec<String>,
+    /// Whether the directory is changed by the admin API.
+    is_store: bool,
+}
 
-fn load(args: &ExplainArgs) -> anyhow::Result<Loaded> {
+fn load(args: &ExplainArgs) -> anyhow::Result<Result<Loaded, Problems>> {
     let settings = match config::load(args.config.as_deref(), Override::from_environment()) {
         Ok((settings, _)) => settings,
         Err(problems) => return Ok(Err(problems)),
@@ -257,14 +295,20 @@ fn load(args: &ExplainArgs) -> anyhow::Result<Loaded> {
         (DirectorySource::Sqlite(path), Some(admin)) => control::own_issuer(path, &admin.issuer(admin.listen))?,
         _ => None,
     };
+    // One of an older version has none, and is not asked where nobody needs it.
+    let receipt_key = match (&source, &args.receipt) {
+        (DirectorySource::Sqlite(path), Some(_)) => control::own_receipt_key(path)?,
+        _ => None,
+    };
     let current = Current {
         generation: 1,
         settings: settings.gateway,
         keys: Arc::new(keys),
         own: own.map(Arc::new),
+        receipt_key: receipt_key.map(Arc::new),
         snapshot: Some(Arc::new(snapshot)),
     };
-    Ok(Ok((current, notes)))
+    Ok(Ok(Loaded { current, notes, is_store: matches!(source, DirectorySource::Sqlite(_)) }))
 }
 
 fn compiled(path: &Path) -> anyhow::Result<Result<Snapshot, Problems>> {

@@ -56,6 +56,8 @@ pub struct Gateway {
     pub timeouts: Timeouts,
     /// What upstreams are told.
     pub outbound: Outbound,
+    /// What the ids of refused requests are sealed with.
+    pub receipts: Receipts,
 }
 
 /// An address to listen on.
@@ -103,6 +105,15 @@ pub struct CertificateFiles {
 pub struct ProxyProtocol {
     /// Networks of the load balancers. Connections from anywhere else are closed.
     pub trusted: Vec<Word>,
+}
+
+/// What the ids of refused requests are sealed with.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Receipts {
+    /// Files of 32 random bytes or more, the same for all gateways of a fleet: the first seals, all open. Relative to this
+    /// file. Default: a key that the store keeps, or, without a store, a random one of the process.
+    pub key_files: Option<Vec<String>>,
 }
 
 /// How the client address is derived.

@@ -7,8 +7,10 @@ mod admin;
 mod clients;
 mod credentials;
 mod digest;
+mod key_file;
 mod listeners;
 mod names;
+mod receipts;
 mod routes;
 mod upstreams;
 
@@ -68,6 +70,7 @@ impl Resolve<'_> {
             identity_headers: raw.gateway.outbound.identity_headers.unwrap_or(true),
             overrides: raw.gateway.outbound.overrides,
         };
+        let receipt_keys = self.receipt_keys(&raw.gateway.receipts);
         let directory = self.directory(raw.directory.as_ref());
         self.directory.clone_from(&directory);
         let admin = self.admin(raw.admin.as_ref(), directory.as_ref(), sockets.as_ref());
@@ -84,6 +87,7 @@ impl Resolve<'_> {
             limits: limits?,
             timeouts: timeouts?,
             outbound,
+            receipt_keys: receipt_keys?,
         };
         Some(Settings {
             sockets: sockets?,

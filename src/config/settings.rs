@@ -4,6 +4,7 @@
 //! A reload makes a new value and publishes it whole through `live::published`.
 
 mod clients;
+mod receipts;
 mod upstream;
 
 use std::fmt;
@@ -20,6 +21,7 @@ use crate::access::id::Id;
 use crate::access::network::{Network, Networks};
 use crate::access::route::RouteTable;
 pub use clients::{ClientLimits, FailureBudget, Pace, RequestRate};
+pub use receipts::{ReceiptKey, ReceiptKeyFile};
 pub use upstream::{Ejection, Endpoint, HealthCheck, Queue, Retries, Upstream, UpstreamFiles, UpstreamTls};
 
 /// Everything that one `portcullis serve` needs to know.
@@ -108,6 +110,8 @@ pub struct Gateway {
     pub timeouts: Timeouts,
     /// What is told to the upstream.
     pub outbound: Outbound,
+    /// What receipts are sealed with, the first, and opened with, all. Empty: a key of the store or of the process.
+    pub receipt_keys: Vec<ReceiptKeyFile>,
 }
 
 /// decision.md §3.

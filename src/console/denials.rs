@@ -49,6 +49,8 @@ pub(super) struct Row {
     base: String,
     token: String,
     request_id: String,
+    /// Where it is explained.
+    why: String,
     ago: String,
     at: String,
     code: &'static str,
@@ -129,6 +131,7 @@ impl Watching {
             base: super::credential::base(self.organization, name),
             token: self.token.clone(),
             request_id: refused.request_id.clone(),
+            why: why(refused),
             ago: words::ago(at, self.control.clock().now()),
             at: at.to_string(),
             code: refused.code.as_str(),
@@ -141,6 +144,19 @@ impl Watching {
             is_list: matches!(refused.code.as_str(), "IP_ADDRESS_NOT_ON_ACCESS_LIST" | "ORG_REQUIRES_ACCESS_LIST"),
         }
     }
+}
+
+/// Where a request is explained: by its receipt where it has one, else by what is known of it here.
+fn why(refused: &Refused) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::from("/explain?"));
+    if refused.enforced && !refused.revoked {
+        return query.append_pair("request", &refused.request_id).finish();
+    }
+    let (kind, id) = refused.credential;
+    query.append_pair("address", &refused.client.map(|client| client.to_string()).unwrap_or_default());
+    query.append_pair("credential", &CredentialName { kind, id }.to_string());
+    let asked = [("method", &refused.method), ("host", &refused.host), ("path", &refused.path)];
+    query.extend_pairs(asked).finish()
 }
 
 /// Those that occur most.

@@ -1,4 +1,4 @@
-//! A decision, step by step, for a request that might come or one that the access log tells of.
+//! A decision, step by step, for a request that might come, one that the access log tells of, or a receipt.
 
 use askama::Template;
 use axum::http::{HeaderMap, HeaderValue, Method};
@@ -10,12 +10,10 @@ use super::form::Form;
 use super::page::{self, Frame, Problem};
 use super::visit::{Page, Visit, tried};
 use crate::access::network::parse_address;
-use crate::access::record::CredentialName;
 use crate::config::strict;
 use crate::control::Fault;
 use crate::gate::explain::{self, Asked, Logged, Report, Source};
 use crate::problem::{Code, Refusal};
-use crate::telemetry::refusals::Refused;
 
 pub(super) const PAGES: &[Page] = &[
     Page::get("/explain", |visit| Box::pin(asked(visit))),
@@ -46,9 +44,10 @@ fn show(visit: &Visit, form: &Form, report: Option<Report>, problem: Option<Prob
 async fn explained(visit: &Visit, form: &Form) -> Result<Response, Fault> {
     let mut form = form.clone();
     let report = async {
-        if let Some(request_id) = form.given("request") {
-            let refused = visit.control.refused_request(&visit.actor, request_id).await?;
-            form = of_refused(&refused);
+        if let Some(receipt) = form.given("request") {
+            let (report, _) = visit.control.explain_receipt(&visit.actor, receipt).await?;
+            form = of_refused(&report);
+            return Ok(report);
         }
         let (request, logged) = read(visit, &form)?;
         let (mut report, revision) = visit.control.explain(&visit.actor, request).await?;
@@ -69,17 +68,10 @@ async fn explained(visit: &Visit, form: &Form) -> Result<Response, Fault> {
     })
 }
 
-/// The form for a request that was refused a while ago; it is judged by what is enforced now.
-fn of_refused(refused: &Refused) -> Form {
-    let (kind, id) = refused.credential;
-    let client = refused.client.map(|client| client.to_string()).unwrap_or_default();
-    Form::of([
-        ("address", client),
-        ("credential", CredentialName { kind, id }.to_string()),
-        ("method", refused.method.clone()),
-        ("host", refused.host.clone()),
-        ("path", refused.path.clone()),
-    ])
+/// The form for a request that was refused: what its receipt tells of it.
+fn of_refused(report: &Report) -> Form {
+    let credential = report.looked_at.map(|name| name.to_string()).unwrap_or_default();
+    Form::of([("address", report.client_address.clone().unwrap_or_default()), ("credential", credential)])
 }
 
 fn wrong(field: &str, wrong: impl ToString) -> Fault {

@@ -48,7 +48,7 @@ fn is_unknown(report: &Report) -> bool {
     report.code == Some(Code::InvalidCredentials.as_str())
 }
 
-fn sees(rows: Rows<'_>, rights: &Rights, name: CredentialName) -> Result<bool, Fault> {
+pub(super) fn sees(rows: Rows<'_>, rights: &Rights, name: CredentialName) -> Result<bool, Fault> {
     let Some(row) = rows.credential(name)? else { return Ok(false) };
     let roles = rows.roles(row.pk)?;
     Ok(rights.sees_key(&row, &roles))

@@ -15,6 +15,7 @@ mod network_sets;
 mod organizations;
 mod people;
 mod projects;
+mod receipt_key;
 mod tokens;
 mod usage;
 mod values;

@@ -192,6 +192,7 @@ fn of_listener(published: &Current, rule: &ClientAddressRule) -> Arc<Current> {
         limits: gateway.limits,
         timeouts: gateway.timeouts,
         outbound: gateway.outbound,
+        receipt_keys: Vec::new(),
     };
     Arc::new(Current { settings: Arc::new(settings), ..published.clone() })
 }

@@ -4,6 +4,7 @@
 //! differ from what decides traffic; a secret is in none of it.
 
 mod logged;
+mod receipt;
 mod recording;
 mod report;
 
@@ -29,8 +30,9 @@ use recording::Recording;
 use report::Passed;
 
 pub use logged::{Logged, LoggedFault};
+pub use receipt::explain_receipt;
 pub use recording::Line;
-pub use report::Report;
+pub use report::{Report, Told};
 
 /// A request to be explained.
 #[derive(Debug, Clone)]

@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 use super::key_sets::KeySets;
 use super::own_issuer::OwnIssuer;
 use crate::access::snapshot::Snapshot;
-use crate::config::settings::Gateway;
+use crate::config::settings::{Gateway, ReceiptKey};
 
 /// What every request is decided and forwarded on.
 #[derive(Debug, Clone)]
@@ -27,6 +27,8 @@ pub struct Current {
     pub keys: Arc<KeySets>,
     /// What tokens of our own are verified with; `None` where there are none.
     pub own: Option<Arc<OwnIssuer>>,
+    /// What receipts are sealed with where the settings name no key: the store's key, or one of this process.
+    pub receipt_key: Option<Arc<ReceiptKey>>,
     /// `None` until the first snapshot: nothing is allowed before.
     pub snapshot: Option<Arc<Snapshot>>,
 }
@@ -66,7 +68,8 @@ impl Published {
                 }
             }
         })?;
-        let current = Arc::new(Current { generation: 1, settings, keys, own: None, snapshot: None });
+        let receipt_key = ReceiptKey::random().map(Arc::new);
+        let current = Arc::new(Current { generation: 1, settings, keys, own: None, receipt_key, snapshot: None });
         Ok(Arc::new(Self {
             value: ArcSwap::new(current),
             generation: AtomicU64::new(1),
@@ -129,6 +132,11 @@ impl Published {
     /// Publishes what tokens of our own are verified with.
     pub fn publish_own(&self, own: Arc<OwnIssuer>) {
         self.replace(|current| Some(Current { own: Some(own), ..current.clone() }));
+    }
+
+    /// Publishes what receipts are sealed with where the settings name no key.
+    pub fn publish_receipt_key(&self, key: Arc<ReceiptKey>) {
+        self.replace(|current| Some(Current { receipt_key: Some(key), ..current.clone() }));
     }
 
     fn replace(&self, change: impl FnOnce(&Current) -> Option<Current>) {

@@ -55,7 +55,7 @@ pub(super) async fn forward(permit: Permit<'_>, outgoing: Outgoing, mut ledger: 
         Grant::Public => None,
     };
     let (id, peer, client) = (ledger.id(), context.peer(), permit.client());
-    let facts = Outbound { settings, peer: &peer, derived: &derived, client, identity, request_id: id.as_str() };
+    let facts = Outbound { settings, peer: &peer, derived: &derived, client, identity, request_id: id.as_bytes() };
     if headers::prepare(&mut head.headers, &facts).is_err() {
         ledger.failed(Code::InternalError, Some("an identity header's value is not visible text"));
         return reply::refuse(Code::InternalError, settings, ledger, !body.is_end_stream());

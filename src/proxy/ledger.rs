@@ -19,9 +19,12 @@ use crate::access::credential::CredentialKind;
 use crate::access::decision::{Denial, Grant, Permit, Reason};
 use crate::access::id::Id;
 use crate::access::network::Network;
+use crate::access::record::CredentialName;
+use crate::config::settings::Gateway;
 use crate::gate::again::{Ground, Standing};
 use crate::gate::forwarded::{AddressSource, Derived};
-use crate::gate::sanity;
+use crate::gate::receipt::{self, Record, RouteSeen};
+use crate::gate::{judge, sanity};
 use crate::problem::Code;
 use crate::telemetry::Outcome;
 use crate::telemetry::access_log::{ClientSource, Line};
@@ -34,6 +37,8 @@ pub(super) struct Ledger {
     started: Instant,
     time: SystemTime,
     id: RequestId,
+    /// What a refused request is called in its place.
+    receipt: Option<Box<str>>,
     /// Whether the answer has no body whatever it says of one.
     is_head: bool,
     status: u16,
@@ -75,6 +80,7 @@ impl Ledger {
             started,
             time: stamp(),
             id,
+            receipt: None,
             is_head: head.method == Method::HEAD,
             status: 0,
             outcome: Outcome::Error(Code::InternalError),
@@ -99,6 +105,39 @@ impl Ledger {
 
     pub(super) fn id(&self) -> RequestId {
         self.id
+    }
+
+    /// What the client is told that the request is called.
+    pub(super) fn told_id(&self) -> &str {
+        self.receipt.as_deref().unwrap_or_else(|| self.id.as_str())
+    }
+
+    /// Seals what is known of a request that is being refused: that is its id from here on. One that failed keeps the id that
+    /// it has, and so does one that an upstream was told of.
+    pub(super) fn seal(&mut self, settings: &Gateway) {
+        let Outcome::Deny(code) = self.outcome else { return };
+        let worker = &self.context.worker;
+        let route = match worker.exchanges.borrow().get(self.place) {
+            Some(open) => {
+                let (method, uri, named) = open.asked();
+                RouteSeen::of(settings.routes.find(judge::host(uri, named), method.as_str(), uri.path()))
+            }
+            None => RouteSeen::NotFound,
+        };
+        let since = self.time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let record = Record {
+            at: u64::try_from(since.as_millis()).unwrap_or_default(),
+            revision: self.revision,
+            code,
+            reason: self.reason,
+            client: self.client,
+            source: self.source,
+            peer: self.context.peer().address,
+            owner: self.credential.map(|(kind, id)| CredentialName { kind, id }).zip(self.organization),
+            route,
+        };
+        let current = worker.current();
+        self.receipt = receipt::seal(settings, current.receipt_key.as_deref(), &record).map(Box::from);
     }
 
     pub(super) fn context(&self) -> &Rc<Context> {
@@ -320,7 +359,7 @@ impl Ledger {
         let (method, uri, named) = listed.asked();
         recorder.record(&Line {
             time: self.time,
-            request_id: self.id.as_str(),
+            request_id: self.told_id(),
             method: shown(method),
             host: named.map_or("", host),
             path: uri.path(),

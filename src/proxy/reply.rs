@@ -16,10 +16,11 @@ use crate::problem::{self, Code};
 /// Refuses a request. `unread` says that bytes of its body may still come: the connection ends with the answer.
 pub(super) fn refuse(code: Code, settings: &Gateway, mut ledger: Box<Ledger>, unread: bool) -> Response<ReplyBody> {
     ledger.answered(code.status());
+    ledger.seal(settings);
     if unread {
         ledger.context().linger();
     }
-    let mut answer = bare(code, ledger.client(), Some(ledger.id()), unread);
+    let mut answer = bare(code, ledger.client(), ledger.told_id(), unread);
     let overloaded = matches!(code, Code::UpstreamOverloaded | Code::GatewayOverloaded).then_some(1);
     if let Some(seconds) = ledger.retry_after().or(overloaded) {
         answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
@@ -36,11 +37,11 @@ pub(super) fn refuse(code: Code, settings: &Gateway, mut ledger: Box<Ledger>, un
 
 /// The answer of an exchange that panicked; its ledger has closed already.
 pub(super) fn internal(id: Option<RequestId>) -> Response<ReplyBody> {
+    let id = id.as_ref().map_or("", RequestId::as_str);
     bare(Code::InternalError, None, id, true).map(|body| ReplyBody::whole(body, None))
 }
 
-fn bare(code: Code, client: Option<ClientAddress>, id: Option<RequestId>, close: bool) -> Response<Bytes> {
-    let id = id.as_ref().map_or("", RequestId::as_str);
+fn bare(code: Code, client: Option<ClientAddress>, id: &str, close: bool) -> Response<Bytes> {
     let mut answer = Response::new(Bytes::from(problem::body(code, client, id)));
     // Every status of the closed set of codes is a valid one.
     *answer.status_mut() = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

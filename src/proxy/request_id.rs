@@ -47,6 +47,10 @@ fn hex(value: u64, to: &mut [u8]) {
 }
 
 impl RequestId {
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     pub(super) fn as_str(&self) -> &str {
         // Made of hexadecimal digits alone.
         std::str::from_utf8(&self.0).unwrap_or_default()

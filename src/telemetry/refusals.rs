@@ -132,13 +132,6 @@ impl Refusals {
         all.take_while(|refused| refused.number > after).cloned().collect()
     }
 
-    /// The one with this request id, and its organization.
-    pub fn find(&self, request_id: &str) -> Option<(Id, Arc<Refused>)> {
-        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut all = held.organizations.iter().flat_map(|(id, of)| of.iter().map(move |refused| (*id, refused)));
-        all.find(|(_, refused)| refused.request_id == request_id).map(|(id, refused)| (id, Arc::clone(refused)))
-    }
-
     /// Hears the number of each that is added.
     pub fn news(&self) -> watch::Receiver<u64> {
         self.news.subscribe()
@@ -214,8 +207,7 @@ mod tests {
         let told: Vec<_> = refusals.of(id(1), 0).iter().map(|one| (one.request_id.clone(), one.enforced)).collect();
         assert_eq!(told, [("r3".to_owned(), false), ("r1".to_owned(), true)]);
         assert_eq!((refusals.of(id(1), 1).len(), refusals.of(id(3), 0).len()), (1, 0));
-        assert_eq!(refusals.find("r4").map(|(of, _)| of), Some(id(2)));
-        assert!(refusals.find("r5").is_none() && refusals.find("r2").is_none());
+        assert_eq!(refusals.of(id(2), 0)[0].request_id, "r4");
         assert_eq!((*refusals.news().borrow(), refusals.of(id(1), 0)[1].at), (3, 1_500));
     }
 
@@ -234,6 +226,6 @@ mod tests {
         assert_eq!((refusals.of(id(0), 0).len(), refusals.of(id(1), 0).len()), (0, 1));
         let long = "x".repeat(5_000);
         refusals.add(&Line { path: &long, ..line("long", denied, Some(id(1))) });
-        assert_eq!(refusals.find("long").unwrap().1.path.len(), LONGEST);
+        assert_eq!(refusals.of(id(1), 0)[0].path.len(), LONGEST);
     }
 }

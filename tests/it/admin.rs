@@ -9,6 +9,7 @@ mod invitations;
 mod network_sets;
 pub mod office;
 mod people;
+mod receipts;
 mod recent_use;
 mod shapes;
 mod survives;

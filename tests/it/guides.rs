@@ -146,6 +146,22 @@ fn the_guide_to_service_accounts_shows_what_is_printed() {
 }
 
 #[test]
+fn the_guide_to_receipts_shows_what_is_printed() {
+    let office = Office::open();
+    let body = r#"{"desc":"partner","accessList":[{"cidrBlock":"203.0.113.0/24"}]}"#;
+    let partner = crate::admin::office::Key::of(&office.own("POST", "/apiKeys", body).json());
+    let variables = [
+        ("PORTCULLIS_API_URL", format!("http://{}", office.admin())),
+        ("PORTCULLIS_API_KEY", OWNER.to_owned()),
+        ("PORTCULLIS_CONFIG", office.path("portcullis.yaml").display().to_string()),
+        ("KEY", partner.pair.replacen(':', ".", 1)),
+        ("GATEWAY", format!("http://{}", office.served.gateway())),
+        ("HOME", office.folder().display().to_string()),
+    ];
+    assert_eq!(follow_with("docs/guides/receipts.md", &variables, without_chance), 4);
+}
+
+#[test]
 fn the_guide_to_declare_shows_what_is_printed() {
     let office = Office::open();
     let variables = [

@@ -31,6 +31,7 @@ mod oauth;
 mod outcomes;
 mod programs;
 mod readme;
+mod receipts;
 mod reload;
 mod remote;
 mod revocation;

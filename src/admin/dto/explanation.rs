@@ -13,13 +13,13 @@ use crate::access::network::parse_address;
 use crate::access::record::CredentialName;
 use crate::clock::Timestamp;
 use crate::control::Fault;
-use crate::gate::explain::{self, Asked, Logged, Report, Source};
+use crate::gate::explain::{self, Asked, Logged, Report, Source, Told};
 use crate::problem::{Code, Refusal};
 
 /// Header lines of one request.
 const MOST_HEADERS: usize = 100;
 
-/// A request to be explained: where it comes from, and what it says; or a line of the access log. Has no `Debug`: a header may
+/// A request to be explained: where it comes from, and what it says; or a line of the access log; or a receipt. Has no `Debug`: a header may
 /// hold a secret.
 #[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -27,6 +27,9 @@ pub(in crate::admin) struct AskedExplanation {
     /// A line of the gateway's access log, as it stands there. Nothing else goes with it.
     #[serde(default)]
     logged: Option<Map<String, Value>>,
+    /// The `requestId` of a refusal of any gateway that has the same keys. Nothing else goes with it.
+    #[serde(default)]
+    receipt: Option<String>,
     /// The address that the connection comes from; the client address is derived from it and the headers.
     #[serde(default)]
     peer_address: Option<String>,
@@ -66,10 +69,11 @@ struct AskedHeader {
 }
 
 /// What was read of it.
-pub(in crate::admin) struct Read {
-    pub(in crate::admin) request: Asked,
-    /// The line, where it was one.
-    pub(in crate::admin) logged: Option<Logged>,
+pub(in crate::admin) enum Read {
+    Request(Asked),
+    /// A line, and the request that it tells of.
+    Line(Box<Logged>, Asked),
+    Receipt(String),
 }
 
 fn wrong(field: impl Into<String>, wrong: impl Into<String>) -> Fault {
@@ -91,8 +95,13 @@ fn credential(text: &str) -> Result<CredentialName, Fault> {
 
 impl AskedExplanation {
     pub(in crate::admin) fn read(self, now: Timestamp) -> Result<Read, Fault> {
-        if let Some(line) = self.logged {
-            let others = self.peer_address.is_some()
+        if let Some((field, what)) = match (&self.receipt, &self.logged) {
+            (Some(_), _) => Some(("receipt", "a receipt")),
+            (None, Some(_)) => Some(("logged", "a line")),
+            (None, None) => None,
+        } {
+            let others = self.receipt.is_some() && self.logged.is_some()
+                || self.peer_address.is_some()
                 || !self.peer_uris.is_empty()
                 || self.client_address.is_some()
                 || self.method.is_some()
@@ -102,11 +111,16 @@ impl AskedExplanation {
                 || self.credential.is_some()
                 || self.at.is_some();
             if others {
-                return Err(wrong("logged", "a line tells the whole request; send nothing else with it"));
+                return Err(wrong(field, format!("{what} tells the whole request; send nothing else with it")));
             }
+        }
+        if let Some(receipt) = self.receipt {
+            return Ok(Read::Receipt(receipt));
+        }
+        if let Some(line) = self.logged {
             let logged = Logged::read(Value::Object(line)).map_err(|fault| wrong("logged", fault.to_string()))?;
             let request = logged.asked().map_err(|fault| wrong("logged", fault.to_string()))?;
-            return Ok(Read { request, logged: Some(logged) });
+            return Ok(Read::Line(Box::new(logged), request));
         }
         if self.peer_address.is_none() && !self.peer_uris.is_empty() {
             return Err(wrong("peerUris", "they are of the certificate of `peerAddress`; say that too"));
@@ -117,7 +131,7 @@ impl AskedExplanation {
             }
             (None, Some(client)) => Source::Client(address("clientAddress", client)?),
             (None, None) => {
-                let detail = "Say `peerAddress`, `clientAddress` or `logged`: where the request comes from.";
+                let detail = "Say `peerAddress`, `clientAddress`, `logged` or `receipt`: where the request comes from.";
                 return Err(Refusal::new(Code::MissingOneOfAttributes, detail).into());
             }
             (Some(_), Some(_)) => {
@@ -144,13 +158,12 @@ impl AskedExplanation {
             value.set_sensitive(true);
             headers.append(name, value);
         }
-        let request = Asked {
+        Ok(Read::Request(Asked {
             from,
             head: explain::head(method, target, headers),
             credential: self.credential.as_deref().map(credential).transpose()?,
             at: self.at.unwrap_or(now),
-        };
-        Ok(Read { request, logged: None })
+        }))
     }
 }
 
@@ -191,8 +204,40 @@ pub(in crate::admin) struct Explanation {
     /// What an operator can do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     fix: Option<String>,
+    /// The command that does it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    command: Option<String>,
     /// What may surprise.
     notes: Vec<String>,
+    /// What a receipt says of the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<OpenedReceipt>,
+}
+
+/// What a receipt says.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct OpenedReceipt {
+    /// When the request came.
+    created: String,
+    /// The revision that it was decided on.
+    revision: u64,
+    /// What it was answered with.
+    status: u16,
+    /// Why it was refused.
+    error_code: &'static str,
+    /// What the caller was not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    /// Where the connection came from.
+    peer_address: String,
+}
+
+impl From<Told> for OpenedReceipt {
+    fn from(told: Told) -> Self {
+        let Told { created, revision, status, code: error_code, reason, peer_address } = told;
+        Self { created, revision, status, error_code, reason, peer_address }
+    }
 }
 
 /// One step.
@@ -219,7 +264,9 @@ impl Explanation {
             upstream: report.upstream,
             steps: report.steps.into_iter().map(|line| ExplainedStep { step: line.step, found: line.found }).collect(),
             fix: report.fix,
+            command: report.command,
             notes: report.notes,
+            receipt: report.receipt.map(OpenedReceipt::from),
         }
     }
 }

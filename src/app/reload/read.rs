@@ -6,13 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use zeroize::Zeroizing;
+
 use super::agree;
 use crate::access::id::Id;
 use crate::access::snapshot::{Draft, Snapshot};
 use crate::app::{Chain, Origin};
 use crate::config::diagnostic::{Place, Problem, Problems};
 use crate::config::document::Override;
-use crate::config::settings::{DirectorySource, NonceKey, Settings};
+use crate::config::settings::{DirectorySource, Settings};
 use crate::config::{Examined, Named};
 use crate::directory;
 use crate::live::fingerprint;
@@ -47,25 +49,26 @@ pub(super) fn named(origin: &Origin) -> Place {
     }
 }
 
-/// The digest of a configuration's text and of the nonce key that it named when it was read, where both can be read.
+/// The digest of a configuration's text and of the keys that it named when it was read, where all can be read.
 pub(super) fn digest(path: &Path, settings: &Settings) -> Option<[u8; 32]> {
     let text = std::fs::read(path).ok()?;
-    let key = match nonce_key(settings) {
-        Some(key) => Some(fingerprint::of_key(&std::fs::read(&key.file).ok()?).0),
-        None => None,
-    };
-    Some(combined(&text, key.as_ref()))
+    let read = |file: &PathBuf| Some(fingerprint::of_key(&Zeroizing::new(std::fs::read(file).ok()?)).0);
+    let keys = key_files(settings).map(|(file, _)| read(file)).collect::<Option<Vec<_>>>()?;
+    Some(combined(&text, keys.iter()))
 }
 
-fn nonce_key(settings: &Settings) -> Option<&NonceKey> {
-    settings.gateway.credentials.digest.as_ref()?.nonce_key.as_ref()
+/// The files of keys that a configuration names, and the SHA-256 of each as it was read.
+pub(super) fn key_files(settings: &Settings) -> impl Iterator<Item = (&PathBuf, &[u8; 32])> {
+    let digest = settings.gateway.credentials.digest.as_ref();
+    let nonces = digest.and_then(|digest| digest.nonce_key.as_ref()).map(|key| (&key.file, &key.sha256));
+    nonces.into_iter().chain(settings.gateway.receipt_keys.iter().map(|key| (&key.file, &key.sha256)))
 }
 
-/// Another nonce key is another configuration, although its text is the same.
-fn combined(text: &[u8], nonce_key: Option<&[u8; 32]>) -> [u8; 32] {
-    let mut both = fingerprint::of_key(text).0.to_vec();
-    both.extend(nonce_key.into_iter().flatten());
-    fingerprint::of_key(&both).0
+/// Another key is another configuration, although its text is the same.
+fn combined<'k>(text: &[u8], keys: impl Iterator<Item = &'k [u8; 32]>) -> [u8; 32] {
+    let mut all = fingerprint::of_key(text).0.to_vec();
+    all.extend(keys.flatten());
+    fingerprint::of_key(&all).0
 }
 
 /// Reads the configuration.
@@ -89,8 +92,9 @@ pub(super) fn examined(origin: &Origin) -> (Examined, [u8; 32]) {
             (text.as_bytes().to_vec(), crate::config::examine_text("the demo", text, Path::new("."), Vec::new()))
         }
     };
-    let key = examined.settings.as_ref().and_then(nonce_key).map(|key| key.sha256);
-    (examined, combined(&text, key.as_ref()))
+    let keys = examined.settings.iter().flat_map(key_files).map(|(_, sha256)| sha256);
+    let digest = combined(&text, keys);
+    (examined, digest)
 }
 
 /// What was found where a directory is kept.

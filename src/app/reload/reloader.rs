@@ -338,8 +338,7 @@ fn named_by(settings: &Settings) -> Vec<PathBuf> {
     let listeners = settings.sockets.listen.iter().filter_map(|listen| listen.tls.as_ref());
     paths.extend(listeners.flat_map(|tls| tls.paths().cloned()));
     paths.extend(settings.gateway.upstreams.iter().flat_map(|upstream| upstream.tls.files.paths().cloned()));
-    let digest = settings.gateway.credentials.digest.as_ref();
-    paths.extend(digest.and_then(|digest| digest.nonce_key.as_ref()).map(|key| key.file.clone()));
+    paths.extend(read::key_files(settings).map(|(file, _)| file.clone()));
     paths
 }
 

@@ -547,6 +547,34 @@ fn a_nonce_key_is_long_enough_and_nobody_elses() {
 }
 
 #[test]
+fn receipt_keys_are_files_that_hold_different_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, byte: u8| std::fs::write(folder.path().join(name), [byte; 32]).unwrap();
+    for (name, byte) in [("a.key", 1), ("b.key", 2), ("c.key", 1)] {
+        write(name, byte);
+    }
+    std::fs::write(folder.path().join("d.key"), b"hunter2").unwrap();
+    let with = |files: &str| {
+        let text = format!("gateway: {{ receipts: {{ key_files: {files} }} }}");
+        parse("p.yaml", &text, folder.path(), Vec::new())
+    };
+    let (settings, _) = with("[a.key, b.key]").unwrap();
+    let files: Vec<_> = settings.gateway.receipt_keys.iter().map(|key| key.file.file_name().unwrap()).collect();
+    assert_eq!(files, ["a.key", "b.key"]);
+    assert!(!format!("{:?}", settings.gateway.receipt_keys).contains(", 1"), "nothing of them is shown");
+    for (files, part) in [
+        ("[]", "`key_files` is empty"),
+        ("[a.key, c.key]", "a key that is there already"),
+        ("[d.key]", "no receipt key: it has 7 bytes"),
+        ("[none.key]", "can't be read"),
+        ("[a, a, a, a, a, a, a, a, a]", "there are 9 keys, and at most 8"),
+    ] {
+        let told = with(files).unwrap_err().to_string();
+        assert!(told.contains(part) && !told.contains("hunter2"), "{told}");
+    }
+}
+
+#[test]
 fn nonsense_about_endpoints_is_refused_all_at_once() {
     told(
         "gateway:

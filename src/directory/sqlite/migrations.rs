@@ -19,6 +19,7 @@ const STEPS: &[(&str, &str)] = &[
     ("network_sets", include_str!("migrations/0010_network_sets.sql")),
     ("invite_sender", include_str!("migrations/0011_invite_sender.sql")),
     ("credential_names", include_str!("migrations/0012_credential_names.sql")),
+    ("receipt_key", include_str!("migrations/0013_receipt_key.sql")),
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS migration (

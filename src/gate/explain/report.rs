@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::recording::{Line, Recording};
 use crate::access::client_address::ClientAddress;
+use crate::access::credential::{Credential, CredentialKind, Organization};
 use crate::access::decision::{AddressFault, Denial, Grant, Reason};
 use crate::access::network::Network;
 use crate::access::record::CredentialName;
@@ -35,8 +36,12 @@ pub struct Report {
     pub steps: Vec<Line>,
     /// What the operator can do about it.
     pub fix: Option<String>,
+    /// The command that does it, where the directory is a store.
+    pub command: Option<String>,
     /// What may surprise.
     pub notes: Vec<String>,
+    /// What a receipt says became of the request then.
+    pub receipt: Option<Told>,
     /// The credential that was looked at, whatever became of it.
     #[serde(skip)]
     pub looked_at: Option<CredentialName>,
@@ -46,6 +51,18 @@ pub struct Report {
     /// Whether a credential had to be proven.
     #[serde(skip)]
     pub proof_was_asked: bool,
+}
+
+/// What a receipt says.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "docs/guides/receipts.md shows each member")]
+pub struct Told {
+    pub created: String,
+    pub revision: u64,
+    pub status: u16,
+    pub code: &'static str,
+    pub reason: Option<&'static str>,
+    pub peer_address: String,
 }
 
 /// What a permit shows, whether it can be forwarded or was only supposed.
@@ -90,7 +107,7 @@ impl Report {
         report
     }
 
-    fn begin(client_source: &'static str, client_address: Option<String>) -> Self {
+    pub(super) fn begin(client_source: &'static str, client_address: Option<String>) -> Self {
         Self {
             outcome: "error",
             status: None,
@@ -104,7 +121,9 @@ impl Report {
             upstream: None,
             steps: Vec::new(),
             fix: None,
+            command: None,
             notes: Vec::new(),
+            receipt: None,
             looked_at: None,
             looked_up: false,
             proof_was_asked: false,
@@ -120,10 +139,11 @@ impl Report {
         self.reason = Some("what the request presents proves no credential that you may see".to_owned());
         self.fix = Some("ask whoever owns the credential's organization to explain the request".to_owned());
         (self.credential, self.organization, self.entry, self.upstream) = (None, None, None, None);
+        self.command = None;
         self.looked_at = None;
     }
 
-    fn code(&mut self, code: Code) {
+    pub(super) fn code(&mut self, code: Code) {
         self.code = Some(code.as_str());
         self.status = Some(code.status());
     }
@@ -140,6 +160,7 @@ impl Report {
                 self.code = Some(Code::from(reason).as_str());
                 self.reason = Some(told(reason).to_owned());
                 self.fix = Some(fix(reason, client, self.credential.as_deref(), settings));
+                self.command = command(reason, client, (credential, organization));
             }
         }
     }
@@ -151,6 +172,7 @@ impl Report {
         if let Some((credential, organization)) = denial.credential {
             self.credential = Some(credential.id().to_string());
             self.organization = Some(organization.id().to_string());
+            self.command = command(denial.reason, denial.client, (credential, organization));
         }
         self.entry.clone_from(&recording.nearest);
         self.fix = Some(fix(denial.reason, denial.client, self.credential.as_deref(), settings));
@@ -158,7 +180,7 @@ impl Report {
 }
 
 /// Why, for the operator.
-fn told(reason: Reason) -> &'static str {
+pub(super) fn told(reason: Reason) -> &'static str {
     match reason {
         Reason::ClientAddressUnresolved(fault) => fault.as_str(),
         Reason::CredentialsRequired => "the request carries no credential",
@@ -176,8 +198,29 @@ fn told(reason: Reason) -> &'static str {
     }
 }
 
+/// The command that puts the address on the list, where that is what changes the outcome.
+fn command(
+    reason: Reason,
+    client: Option<ClientAddress>,
+    (credential, organization): (&Credential, &Organization),
+) -> Option<String> {
+    let lists = [Reason::IpAddressNotOnAccessList, Reason::OrgRequiresAccessList, Reason::ResourceRequiresAccessList];
+    let address = client.filter(|_| lists.contains(&reason))?;
+    let name = CredentialName { kind: credential.kind(), id: credential.id() };
+    let option = match credential.kind() {
+        CredentialKind::ApiKey => "--api-key",
+        CredentialKind::ServiceAccount => "--service-account",
+    };
+    Some(format!("portcullis access-lists create --org {} {option} {name} --ip {address}", organization.id()))
+}
+
 /// What changes the outcome.
-fn fix(reason: Reason, client: Option<ClientAddress>, credential: Option<&str>, settings: &Gateway) -> String {
+pub(super) fn fix(
+    reason: Reason,
+    client: Option<ClientAddress>,
+    credential: Option<&str>,
+    settings: &Gateway,
+) -> String {
     let credential = credential.unwrap_or("the credential");
     let host = client.map_or_else(|| "the address".to_owned(), |client| Network::host(client.ip()).to_string());
     match reason {
@@ -247,7 +290,8 @@ impl fmt::Display for Report {
         let status = self.status.map(|status| format!(" {status}")).unwrap_or_default();
         let code = self.code.map(|code| format!(" {code}")).unwrap_or_default();
         writeln!(f, "{:<15} {}{status}{code}", "outcome", self.outcome)?;
-        let rest = [("reason", &self.reason), ("upstream", &self.upstream), ("fix", &self.fix)];
+        let rest =
+            [("reason", &self.reason), ("upstream", &self.upstream), ("fix", &self.fix), ("command", &self.command)];
         for (name, text) in rest.into_iter().filter_map(|(name, text)| Some((name, text.as_ref()?))) {
             writeln!(f, "{name:<15} {text}")?;
         }

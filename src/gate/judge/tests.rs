@@ -82,6 +82,7 @@ pub(crate) fn gateway() -> Gateway {
             pace: None,
         },
         outbound: Outbound { forwarded: false, identity_headers: true, overrides: false },
+        receipt_keys: Vec::new(),
     }
 }
 
@@ -119,6 +120,7 @@ fn snapshot() -> Snapshot {
 
 pub(crate) fn current() -> Current {
     Current {
+        receipt_key: None,
         generation: 1,
         settings: Arc::new(gateway()),
         keys: Arc::new(KeySets::default()),

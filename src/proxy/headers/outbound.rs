@@ -44,7 +44,7 @@ pub(crate) struct Outbound<'a> {
     pub(crate) derived: &'a Derived,
     pub(crate) client: ClientAddress,
     pub(crate) identity: Option<Identity<'a>>,
-    pub(crate) request_id: &'a str,
+    pub(crate) request_id: &'a [u8],
 }
 
 /// A value that can't stand in a header. Names in a directory are checked when it is compiled, so that this is a fault of the
@@ -138,7 +138,7 @@ fn set_ours(headers: &mut HeaderMap, facts: &Outbound<'_>) -> Result<(), ValueFa
             headers.insert(ROLES, values.cut(|to| text(to, &grants.roles))?);
         }
         headers.insert(CLIENT_ADDRESS, values.cut(|to| address(to, facts.client.ip()))?);
-        headers.insert(REQUEST_ID, values.cut(|to| text(to, facts.request_id))?);
+        headers.insert(REQUEST_ID, values.cut(|to| to.extend_from_slice(facts.request_id))?);
     }
     Ok(())
 }

@@ -45,6 +45,7 @@ fn settings(change: impl FnOnce(&mut Gateway)) -> Gateway {
             pace: None,
         },
         outbound: settings::Outbound { forwarded: false, identity_headers: true, overrides: false },
+        receipt_keys: Vec::new(),
     };
     change(&mut settings);
     settings
@@ -65,7 +66,7 @@ fn pass(settings: &Gateway, trusted: bool, chain: &[&str], lines: &[(&str, &str)
         chain: chain.into_iter().collect(),
         peer_trusted: trusted,
     };
-    let facts = Outbound { settings, peer: &peer, derived: &derived, client, identity: None, request_id: "r1" };
+    let facts = Outbound { settings, peer: &peer, derived: &derived, client, identity: None, request_id: b"r1" };
     prepare(&mut headers, &facts).unwrap();
     headers
 }

@@ -82,6 +82,7 @@ pub(in crate::proxy) fn gateway(endpoints: Vec<Endpoint>, change: impl FnOnce(&m
             pace: None,
         },
         outbound: settings::Outbound { forwarded: false, identity_headers: true, overrides: false },
+        receipt_keys: Vec::new(),
     };
     change(&mut settings);
     settings

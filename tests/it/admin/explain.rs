@@ -149,6 +149,8 @@ fn each_faulty_question_is_refused() {
         ),
         (json!({"clientAddress": "::1", "headers": many}), "INVALID_ATTRIBUTE", "headers"),
         (json!({"logged": {}, "path": "/"}), "INVALID_ATTRIBUTE", "logged"),
+        (json!({"receipt": "x", "path": "/"}), "INVALID_ATTRIBUTE", "receipt"),
+        (json!({"receipt": "x", "logged": {}}), "INVALID_ATTRIBUTE", "receipt"),
         (json!({"logged": {"time": "x"}}), "INVALID_ATTRIBUTE", "logged"),
         (json!({"logged": []}), "INVALID_ATTRIBUTE", "logged"),
         (json!({"clientAddress": "::1", "secret": 1}), "UNKNOWN_ATTRIBUTE", "secret"),

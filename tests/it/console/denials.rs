@@ -41,7 +41,7 @@ fn a_refused_request_is_shown_explained_and_put_right() {
     assert_eq!((&shown["totalCount"], &shown["results"][0]["requestId"]), (&1.into(), &id.as_str().into()));
     assert_eq!(shown["results"][0]["clientAddress"], "127.0.0.9");
     let unknown = ann.request("GET", "/explain?request=0000", "", "");
-    assert!(unknown.status == 404 && unknown.text().contains("not among the last refusals"));
+    assert!(unknown.status == 404 && unknown.text().contains("the id of no refusal that can be opened"));
     // Others see nothing of it.
     ann.look("/orgs/new");
     ann.done("/orgs/new", &[("name", "other")]);

@@ -126,6 +126,7 @@ pub const HOMES: &[(&str, Home)] = &[
     ("tracing_subscriber", Only(&["telemetry"])),
     ("webpki", Only(&["net"])),
     ("webpki_roots", Only(&["net"])),
+    ("zeroize", FromFloor(1)),
 ];
 
 /// Parts of `std` that the domain must not touch: it is pure, synchronous and does no I/O.
