@@ -1,8 +1,7 @@
 //! The command line: reads arguments, calls the library, turns outcomes into exit codes.
 //!
 //! 0 is success, 1 a failure while running, 2 "there is a difference that matters" (`explain` refused, `check --against`
-//! refuses more, `diff` found some, a check of
-//! `doctor` fails), 64 wrong usage, 69 something is missing on the machine, 78 a faulty configuration.
+//! refuses more, `diff` found some, a check of `doctor` fails, `import --from` met what has no equal), 64 wrong usage, 69 something is missing on the machine, 78 a faulty configuration.
 
 pub mod check;
 pub mod compare;

@@ -9,6 +9,7 @@ pub mod compare;
 mod demonstration;
 pub mod difference;
 pub mod export;
+pub mod foreign;
 pub mod model;
 mod ranges;
 mod raw;

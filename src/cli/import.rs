@@ -3,6 +3,7 @@
 //! All problems are told at their places in the file, and nothing is added unless all of it is. Never keeps or repeats a key
 //! in clear: it is hashed as it is read.
 
+mod moving;
 mod progress;
 
 use std::collections::HashSet;
@@ -28,8 +29,9 @@ use progress::Progress;
 #[derive(clap::Args)]
 pub struct ImportArgs {
     /// What is to be added: a directory file (YAML or JSON, as `export` prints it), a folder of such, or a table
-    /// whose name ends in `.csv`.
-    file: PathBuf,
+    /// whose name ends in `.csv`. With `--from`, files and folders of the other program.
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
     /// Add to this store, which nothing may serve meanwhile, instead of asking the admin API. Made where there is none.
     #[arg(long, value_name = "FILE")]
     store: Option<PathBuf>,
@@ -42,6 +44,8 @@ pub struct ImportArgs {
     /// Also make the HA1s of Digest authentication for keys in clear, for this realm.
     #[arg(long, value_name = "REALM")]
     digest: Option<String>,
+    #[command(flatten)]
+    moving: moving::MovingArgs,
     #[command(flatten)]
     connection: ConnectionArgs,
 }
@@ -57,6 +61,9 @@ const COUNTS: &[Column] = &[
 /// # Errors
 /// Standard output is closed, or no runtime is to be had.
 pub fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
+    if args.moving.is_asked_for() {
+        return moving::run(&args);
+    }
     let output = args.connection.output();
     let progress = Progress::new(output == Output::Table);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -68,6 +75,11 @@ pub fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
 fn imported(args: &ImportArgs, progress: &Progress, runtime: &tokio::runtime::Runtime) -> Result<Value, Fault> {
     if let Some(realm) = args.digest.as_ref().filter(|realm| !is_realm(realm)) {
         return Err(Fault::Usage(format!("`{}` is no realm, which is {REALM_FORM}", realm.escape_debug())));
+    }
+    if args.files.len() > 1 {
+        return Err(Fault::Usage(
+            "one file is imported at a time; give a folder for several, or name their program by `--from`".into(),
+        ));
     }
     match &args.store {
         Some(store) => into_store(args, store, progress),
@@ -111,13 +123,15 @@ fn read(
     progress: &Progress,
     there: impl FnOnce(Option<&HashSet<String>>) -> Result<Vec<Organization>, Fault>,
 ) -> Result<(Bulk, u64), Fault> {
-    progress.begin(&format!("reading {}", args.file.display()));
-    let read = match bulk::is_table(&args.file) {
+    // Clap asks for one, and `imported` refuses more.
+    let file = &args.files[0];
+    progress.begin(&format!("reading {}", file.display()));
+    let read = match bulk::is_table(file) {
         true => {
-            let table = Table::open(&args.file).map_err(Fault::Faulty)?;
+            let table = Table::open(file).map_err(Fault::Faulty)?;
             table.read(&there(table.organizations().as_ref())?, &|key| hashed(key, args))
         }
-        false => bulk::load(&args.file),
+        false => bulk::load(file),
     };
     let (bulk, warnings) = read.map_err(Fault::Faulty)?;
     let warnings: Problems = warnings.iter().filter(|one| one.severity == Severity::Warning).cloned().collect();

@@ -86,14 +86,15 @@ fn credential(text: &mut String, of: &Organization, one: &Credential) -> Result<
 }
 
 /// One attribute a line; the first of them begins the element of a list.
-fn attributes(text: &mut String, first: &str, further: &str, all: written::Attributes) {
+pub(super) fn attributes(text: &mut String, first: &str, further: &str, all: written::Attributes) {
     for (at, (name, value)) in all.into_iter().enumerate() {
         text.push_str(if at == 0 { first } else { further });
         line(text, name, &value);
     }
 }
 
-fn line(text: &mut String, name: &str, value: &Value) {
+/// One attribute.
+pub(super) fn line(text: &mut String, name: &str, value: &Value) {
     // Writing into a String never fails.
     let _ = writeln!(text, "{name}: {value}");
 }

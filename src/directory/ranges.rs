@@ -1,4 +1,4 @@
-//! Sets of addresses as sorted disjoint ranges: union, difference, and back to networks.
+//! Sets of addresses as sorted disjoint ranges: intersection, difference, and back to networks.
 //!
 //! Never widens and never approximates; slow enough to stay away from requests.
 
@@ -35,6 +35,16 @@ impl Addresses {
     /// What is in this set and not in the other.
     pub(super) fn without(&self, other: &Self) -> Self {
         Self { v4: difference(&self.v4, &other.v4), v6: difference(&self.v6, &other.v6) }
+    }
+
+    /// What is in both sets.
+    pub(super) fn and(&self, other: &Self) -> Self {
+        self.without(&self.without(other))
+    }
+
+    /// Whether there is no address in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.v4.is_empty() && self.v6.is_empty()
     }
 
     /// The fewest networks that hold exactly this set.
@@ -142,10 +152,13 @@ mod tests {
             let networks = |list: &[(u8, u8)]| list.iter().filter_map(|(last, prefix)| Network::truncated([10, 0, 0, *last].into(), *prefix)).collect::<Vec<_>>();
             let (from, away) = (networks(&from), networks(&away));
             let left = Addresses::of(from.iter().copied()).without(&Addresses::of(away.iter().copied())).networks();
+            let of = |list: &[Network]| Addresses::of(list.iter().copied());
+            let both = of(&from).and(&of(&away)).networks();
             for last in 0..=255_u8 {
                 let address = [10, 0, 0, last].into();
                 let within = |list: &[Network]| list.iter().any(|network| network.contains(address));
                 prop_assert_eq!(within(&left), within(&from) && !within(&away));
+                prop_assert_eq!(within(&both), within(&from) && within(&away));
             }
         }
     }

@@ -107,6 +107,12 @@ fn the_guide_to_import_shows_what_is_printed() {
 }
 
 #[test]
+fn the_guides_to_moving_in_show_what_is_printed() {
+    assert_eq!(follow("docs/guides/moving-from-kong.md"), 4);
+    assert_eq!(follow("docs/guides/moving-from-apisix.md"), 3);
+}
+
+#[test]
 fn the_guide_to_backup_shows_what_is_printed() {
     assert_eq!(follow("docs/guides/backup.md"), 5);
 }

@@ -26,6 +26,7 @@ mod import;
 mod layering;
 mod life_cycle;
 mod limits;
+mod moving;
 mod networks;
 mod oauth;
 mod outcomes;
