@@ -3,6 +3,7 @@
 //! Pure and synchronous: no I/O, no clock of its own, no serde, no async runtime. Everything above asks it; it asks nobody.
 
 pub mod address_text;
+pub mod certificate_name;
 pub mod client_address;
 pub mod client_id;
 pub mod credential;

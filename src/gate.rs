@@ -5,6 +5,7 @@
 pub mod again;
 pub mod browser;
 pub mod caller;
+pub mod certificate;
 pub mod claim;
 pub mod digest;
 pub mod explain;

@@ -127,6 +127,8 @@ pub enum Proof<'s> {
         /// The organizations that may use this issuer.
         organizations: &'s [Id],
     },
+    /// A client certificate, verified by the handshake, that names the service account with this fingerprint.
+    Certificate(Fingerprint),
     /// A token or signature that did not verify; the text is for the operator.
     Refused(&'static str),
     /// A Digest nonce of ours that is too old, or a count that was used before; the text is for the operator.
@@ -392,14 +394,14 @@ fn prove<'s>(snapshot: &'s Snapshot, proof: Proof<'s>) -> Result<Proven<'s>, Rea
         Proof::Ambiguous(why) => return Err(Reason::AmbiguousCredentials(why)),
         Proof::Refused(why) => return Err(Reason::InvalidCredentials(why)),
         Proof::Stale(why) => return Err(Reason::StaleNonce(why)),
-        Proof::Key(fingerprint) | Proof::Response(fingerprint) => (fingerprint, None),
+        Proof::Key(fingerprint) | Proof::Response(fingerprint) | Proof::Certificate(fingerprint) => (fingerprint, None),
         Proof::Token { id, .. } if snapshot.is_revoked(&id) => {
             return Err(Reason::InvalidCredentials("the token was revoked"));
         }
         Proof::Token { fingerprint, .. } => (fingerprint, None),
         Proof::Subject { fingerprint, organizations } => (fingerprint, Some(organizations)),
     };
-    let unknown = Reason::InvalidCredentials("no credential has this secret or token subject");
+    let unknown = Reason::InvalidCredentials("no credential has this secret, token subject or certificate");
     snapshot.find(&fingerprint).map(|credential| (credential, issued_for)).ok_or(unknown)
 }
 

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::certificate_name::CertificateName;
 use super::client_id::ClientId;
 use super::credential::{AccessListMode, CredentialKind, Enforcement, Fingerprint};
 use super::digest_secret::DigestSecret;
@@ -124,6 +125,15 @@ pub struct AccountRecord {
     pub description: String,
     /// Whose foreign tokens speak for it.
     pub subject: Option<TokenSubject>,
+    /// Whose client certificates speak for it.
+    pub certificate: Option<CertificateName>,
+}
+
+impl AccountRecord {
+    /// Whether somebody speaks for it without any of its secrets.
+    pub fn is_spoken_for(&self) -> bool {
+        self.subject.is_some() || self.certificate.is_some()
+    }
 }
 
 /// Who a foreign token is about.

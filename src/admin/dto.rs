@@ -23,7 +23,7 @@ use crate::control::Fault;
 use crate::problem::{Code, Refusal};
 
 pub(super) use accounts::{
-    Account, AccountEntry, AccountGroup, AskedSecret, ClientSecret, NewServiceAccount, ServiceAccountEdit,
+    Account, AccountEntry, AccountGroup, AskedSecret, Certificate, ClientSecret, NewServiceAccount, ServiceAccountEdit,
 };
 pub(super) use denials::Denied;
 pub(super) use entries::{AskedEntry, Entry, EntryEdit, entries};

@@ -6,7 +6,8 @@ use super::answer::Answer;
 use super::api_keys::{PlaceOf, assigned_roles, organization, project};
 use super::call::Call;
 use super::dto::{
-    Account, AccountGroup, AskedSecret, Assigned, ClientSecret, NewServiceAccount, ServiceAccountEdit, entries, granted,
+    Account, AccountGroup, AskedSecret, Assigned, Certificate, ClientSecret, NewServiceAccount, ServiceAccountEdit,
+    entries, granted,
 };
 use super::operation::{FORCE, Operation, PAGED, SEARCHED, Verb};
 use crate::access::client_id::ClientId;
@@ -212,11 +213,11 @@ async fn list(call: Call, place: PlaceOf) -> Result<Answer, Fault> {
 async fn create(call: Call, place: PlaceOf) -> Result<Answer, Fault> {
     let asked: NewServiceAccount = call.json()?;
     let place = place(&call)?;
-    if asked.secret_expires_after_hours.is_none() && asked.token.is_none() {
-        let detail = "A service account needs `secretExpiresAfterHours`, for a secret, or `token`, for those of a foreign \
-                      issuer.";
+    if asked.secret_expires_after_hours.is_none() && asked.token.is_none() && asked.certificate.is_none() {
+        let detail = "A service account needs `secretExpiresAfterHours`, for a secret, `token`, for those of a foreign \
+                      issuer, or `certificate`, for a client certificate.";
         let refusal = Refusal::new(Code::MissingOneOfAttributes, detail);
-        return Err(refusal.with("secretExpiresAfterHours").with("token").into());
+        return Err(refusal.with("secretExpiresAfterHours").with("token").with("certificate").into());
     }
     let new = NewAccount {
         roles: granted(&asked.roles)?,
@@ -224,6 +225,7 @@ async fn create(call: Call, place: PlaceOf) -> Result<Answer, Fault> {
         name: asked.name,
         secret_hours: asked.secret_expires_after_hours,
         subject: asked.token.map(TokenSubject::from),
+        certificate: asked.certificate.map(Certificate::read).transpose()?,
         expires_at: asked.expires_at.unwrap_or(Timestamp::NEVER),
         enforcement: asked.enforcement.map_or(Enforcement::Enforce, Enforcement::from),
         entries: entries("accessList", asked.access_list)?,
@@ -262,6 +264,10 @@ async fn edit(call: Call, place: PlaceOf) -> Result<Answer, Fault> {
         },
         description: asked.description,
         subject: asked.token.map(|token| token.map(TokenSubject::from)),
+        certificate: match asked.certificate {
+            Some(certificate) => Some(certificate.map(Certificate::read).transpose()?),
+            None => None,
+        },
     };
     let (place, id, expected) = (place(&call)?, client(&call)?, call.if_match()?);
     let edited = call.control.edit_service_account(&call.actor, call.guards(), (place, id), edit, expected).await?;

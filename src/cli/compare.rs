@@ -82,6 +82,11 @@ fn rules(old: &Gateway, new: &Gateway) -> Vec<RuleChange> {
     if before.bearer != after.bearer {
         say(format!("`Authorization: Bearer` is {}", if after.bearer { "on" } else { "off" }), !after.bearer);
     }
+    if before.client_certificates != after.client_certificates {
+        let on = after.client_certificates;
+        // A certificate may name another credential than the request carries, which is refused.
+        say(format!("client certificates are {}", if on { "credentials" } else { "credentials no more" }), true);
+    }
     let digest = |rule: &Credentials| rule.digest.as_ref().map(|one| (one.realm.clone(), one.algorithms.clone()));
     match (digest(before), digest(after)) {
         (None, Some(_)) => say("`Authorization: Digest` is on".to_owned(), false),
@@ -271,8 +276,8 @@ fn in_words(change: Change) -> &'static str {
         Change::Disabled => "disabled",
         Change::Enabled => "enabled",
         Change::Moved => "belongs to another organization",
-        Change::SecretWithdrawn => "a secret or subject works no more",
-        Change::SecretAdded => "has a further secret or subject",
+        Change::SecretWithdrawn => "a secret, subject or certificate works no more",
+        Change::SecretAdded => "has a further secret, subject or certificate",
         Change::RolesChanged => "has other roles",
     }
 }

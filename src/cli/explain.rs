@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::json;
 
 use super::EX_CONFIG;
+use crate::access::certificate_name::CertificateName;
 use crate::access::client_id::ClientId;
 use crate::access::id::Id;
 use crate::access::network::parse_address;
@@ -24,6 +25,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::diagnostic::{Place, Problems};
 use crate::config::document::Override;
 use crate::config::settings::{DirectorySource, Gateway, JwksSource};
+use crate::gate::certificate::shown;
 use crate::gate::explain::{self, Asked, Logged, Report, Source};
 use crate::gate::receipt;
 use crate::live::key_sets::KeySets;
@@ -48,17 +50,20 @@ pub struct ExplainArgs {
     /// A URI that the peer's certificate names, as often as it names one.
     #[arg(long = "peer-uri", value_name = "URI", requires = "peer", conflicts_with = "client_address")]
     peer_uris: Vec<Box<str>>,
+    /// The SHA-256 of the peer's certificate, in hexadecimal digits.
+    #[arg(long, value_name = "SHA256", requires = "peer", conflicts_with = "client_address", value_parser = certificate)]
+    peer_certificate: Option<CertificateHash>,
     /// The client address itself, however it would be derived.
     #[arg(long, value_name = "IP", value_parser = address, conflicts_with = "peer")]
     client_address: Option<IpAddr>,
     /// A line of the access log in place of all that describes a request; `-` reads it from standard input.
     #[arg(long, value_name = "LINE", conflicts_with_all = [
-        "peer", "peer_uris", "client_address", "headers", "key", "credential", "path", "method", "host", "at",
+        "peer", "peer_uris", "peer_certificate", "client_address", "headers", "key", "credential", "path", "method", "host", "at",
     ])]
     logged: Option<String>,
     /// The `requestId` of a refusal, of any gateway that has the same keys; `-` reads it from standard input.
     #[arg(long, value_name = "ID", allow_hyphen_values = true, conflicts_with_all = [
-        "logged", "peer", "peer_uris", "client_address", "headers", "key", "credential", "path", "method", "host", "at",
+        "logged", "peer", "peer_uris", "peer_certificate", "client_address", "headers", "key", "credential", "path", "method", "host", "at",
     ])]
     receipt: Option<String>,
     /// A header of the request, such as 'X-Forwarded-For: 203.0.113.9'. In wire order, as often as it stands.
@@ -204,6 +209,18 @@ fn of_receipt(current: &Current, text: &str, is_store: bool) -> anyhow::Result<R
     Ok(explain::explain_receipt(current, &record))
 }
 
+/// SHA-256 of a certificate.
+#[derive(Debug, Clone, Copy)]
+struct CertificateHash([u8; 32]);
+
+fn certificate(text: &str) -> Result<CertificateHash, String> {
+    match CertificateName::sha256(text) {
+        Ok(CertificateName::Sha256(hash)) => Ok(CertificateHash(hash)),
+        Ok(CertificateName::SanUri(_)) => Err("this is a URI; give it as `--peer-uri`".to_owned()),
+        Err(fault) => Err(fault.to_string()),
+    }
+}
+
 /// The line of the access log.
 fn line(text: &str) -> anyhow::Result<Logged> {
     let text = if text == "-" { from_standard_input("line")? } else { text.to_owned() };
@@ -214,7 +231,10 @@ fn line(text: &str) -> anyhow::Result<Logged> {
 /// The request that the arguments describe.
 fn request(args: &ExplainArgs, settings: &Gateway, now: Timestamp) -> anyhow::Result<Asked> {
     let from = match (args.peer, args.client_address) {
-        (Some(address), _) => Source::Peer { address, san_uris: args.peer_uris.clone().into() },
+        (Some(address), _) => {
+            let hash = args.peer_certificate.map(|CertificateHash(hash)| hash);
+            Source::Peer { address, certificate: shown(args.peer_uris.clone().into(), hash) }
+        }
         (None, Some(client)) => Source::Client(client),
         (None, None) => {
             bail!("say where the request comes from: `--peer`, `--client-address`, `--logged` or `--receipt`")

@@ -158,6 +158,9 @@ pub struct Credentials {
     pub bearer: Option<Toggle>,
     /// Foreign issuers of tokens. Default: none.
     pub issuers: Vec<Issuer>,
+    /// A client certificate that a service account has as its `certificate` is its credential; needs `tls.client_ca` of a
+    /// listener. Default: `off`.
+    pub client_certificates: Option<Toggle>,
     /// Leaves the credential in the request that the upstream gets. Default: `false`.
     pub forward: bool,
     /// Realm of the `WWW-Authenticate` header. Default: `Portcullis`.

@@ -60,7 +60,7 @@ impl Resolve<'_> {
             self.client_address(path!["gateway", "client_address"], &raw.gateway.client_address, no_certificate);
         // A store makes tokens of its own.
         let makes_tokens = raw.directory.as_ref().is_none_or(|directory| directory.sqlite.is_some());
-        let credentials = self.credentials(&raw.gateway.credentials, makes_tokens);
+        let credentials = self.credentials(&raw.gateway.credentials, makes_tokens, no_certificate);
         let (upstreams, names) = self.upstreams(raw.gateway.upstreams.as_ref());
         let routes = self.routes(raw.gateway.routes.as_deref(), &names);
         let limits = self.limits(&raw.gateway.limits);

@@ -160,6 +160,8 @@ pub struct Credentials {
     pub bearer: bool,
     /// Foreign JWT issuers. A position in this list is the issuer's number everywhere.
     pub issuers: Vec<Issuer>,
+    /// Client certificates are credentials of the service accounts that they name.
+    pub client_certificates: bool,
     /// Keep the credential for the upstream.
     pub forward: bool,
     /// Realm of the 401 challenges.

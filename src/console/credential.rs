@@ -242,7 +242,7 @@ async fn edited(visit: &Visit, organization: Id, name: CredentialName) -> Result
         }
         CredentialKind::ServiceAccount => {
             let description = Some(form.text("description").to_owned());
-            let edit = AccountEdit { common, description, subject: None };
+            let edit = AccountEdit { common, description, subject: None, certificate: None };
             let at = (place, ClientId(name.id));
             visit.control.edit_service_account(&visit.actor, visit.guards(), at, edit, None).await.map(drop)
         }

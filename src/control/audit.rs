@@ -86,6 +86,8 @@ event_types! {
     TokenRevoked = "SERVICE_ACCOUNT_TOKEN_REVOKED";
     TokenRefused = "SERVICE_ACCOUNT_TOKEN_REFUSED";
     SubjectChanged = "SERVICE_ACCOUNT_TOKEN_SUBJECT_CHANGED";
+    /// Other client certificates speak for an account, or none.
+    CertificateChanged = "SERVICE_ACCOUNT_CERTIFICATE_CHANGED";
     SecretValidityChanged = "ORG_SERVICE_ACCOUNT_SECRET_VALIDITY_CHANGED";
     ExchangesRevoked = "CREDENTIAL_EXCHANGES_REVOKED";
     GuardOverridden = "ACCESS_LIST_GUARD_OVERRIDDEN";

@@ -33,7 +33,7 @@ pub(super) fn described(new: &Credential, about: &AccountRecord, before: &str) -
         ("", before) => before,
         (text, _) => text,
     };
-    AccountRecord { description: description.to_owned(), subject: about.subject.clone() }
+    AccountRecord { description: description.to_owned(), ..about.clone() }
 }
 
 /// The private key with this position.
@@ -116,7 +116,7 @@ pub(super) fn expect_manager(of: &Organization, now: Timestamp) -> Result<(), Fa
 /// Whether a credential could manage the organization that it comes with: it owns it, works, and may be used from somewhere.
 fn can_manage(of: &Organization, one: &Credential, now: Timestamp) -> bool {
     let proves = |account: &Account| {
-        account.about.subject.is_some() || account.secrets.iter().any(|secret| secret.expires_at > now)
+        account.about.is_spoken_for() || account.secrets.iter().any(|secret| secret.expires_at > now)
     };
     let admits = |entry: &Entry| entry.expires_at > now && !of.networks_of(entry).is_empty();
     let is_listed = match one.access_list.is_empty() {

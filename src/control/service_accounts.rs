@@ -8,6 +8,7 @@ use super::credentials::{self, Credential, KeyEdit, apply, check_description, ch
 use super::organizations::{check_name, expect};
 use super::rights::{GrantedRole, Rights, no_project};
 use super::{Actor, Committed, Control, Fault, Guards, NewEntry, access_lists, draw, recent_use, roles};
+use crate::access::certificate_name::CertificateName;
 use crate::access::client_id::ClientId;
 use crate::access::credential::{CredentialKind, Enforcement};
 use crate::access::digest_secret::MOST_SECRETS;
@@ -40,7 +41,7 @@ pub struct ServiceAccount {
     pub row: CredentialRecord,
     /// What it may do.
     pub roles: Vec<Role>,
-    /// Description and token subject.
+    /// Description, and who speaks for it.
     pub about: AccountRecord,
     /// What is exchanged for its tokens, without what is secret.
     pub secrets: Vec<ClientSecretRecord>,
@@ -63,6 +64,8 @@ pub struct NewAccount {
     pub secret_hours: Option<u32>,
     /// Whose foreign tokens speak for it.
     pub subject: Option<TokenSubject>,
+    /// Which client certificates speak for it.
+    pub certificate: Option<CertificateName>,
     /// When it stops working; [`Timestamp::NEVER`] where it does not.
     pub expires_at: Timestamp,
     /// Whether its list refuses.
@@ -80,6 +83,8 @@ pub struct AccountEdit {
     pub description: Option<String>,
     /// Other foreign tokens, or none.
     pub subject: Option<Option<TokenSubject>>,
+    /// Other client certificates, or none.
+    pub certificate: Option<Option<CertificateName>>,
 }
 
 /// A secret that was just made. Has no `Debug`.
@@ -184,7 +189,7 @@ impl Control {
             }
             recent_use::enforcement(change, guards, &key.row, edit.common.enforcement)?;
             let key = apply(change, key, edit.common, roles)?;
-            let key = describe(change, key, edit.description, edit.subject)?;
+            let key = describe(change, key, edit.description, (edit.subject, edit.certificate))?;
             Ok(with_account(change.rows(), key)?)
         })
         .await
@@ -301,7 +306,7 @@ impl Control {
             change.store().remove_secret(key.row.pk, secret)?;
             let left = change.rows().client_secrets(key.row.pk)?;
             let works = left.iter().any(|one| one.expires_at > change.now());
-            if !works && change.rows().account(key.row.pk)?.subject.is_none() {
+            if !works && !change.rows().account(key.row.pk)?.is_spoken_for() {
                 // It can do nothing any more: where it was the last owner, nobody can.
                 keep_an_owner(change, &key.row, &key.roles, &[])?;
             }
@@ -383,7 +388,7 @@ pub(super) fn create(
     row.pk = change.store().add_credential(organization.pk, &row)?;
     change.touch_credential(row.pk)?;
     change.store().set_roles(row.pk, &roles)?;
-    let about = AccountRecord { description: new.description, subject: new.subject };
+    let about = AccountRecord { description: new.description, subject: new.subject, certificate: new.certificate };
     change.store().put_account(row.pk, &about)?;
     let secret = new.secret_hours.map(|hours| add_secret(change, &row, hours)).transpose()?;
     change.record(Event::on(EventType::KeyCreated, &row).detail(&row.name))?;
@@ -416,17 +421,18 @@ pub(super) fn add_secret(
     Ok(NewClientSecret { row, secret })
 }
 
-/// Writes another description or token subject, and records it.
+/// Writes another description or other speakers, and records it.
 pub(super) fn describe(
     change: &mut Change<'_>,
     key: Credential,
     description: Option<String>,
-    subject: Option<Option<TokenSubject>>,
+    (subject, certificate): (Option<Option<TokenSubject>>, Option<Option<CertificateName>>),
 ) -> Result<Credential, Fault> {
     let before = change.rows().account(key.row.pk)?;
     let after = AccountRecord {
         description: description.unwrap_or_else(|| before.description.clone()),
         subject: subject.unwrap_or_else(|| before.subject.clone()),
+        certificate: certificate.unwrap_or_else(|| before.certificate.clone()),
     };
     if after == before {
         return Ok(key);
@@ -440,8 +446,14 @@ pub(super) fn describe(
     }
     if after.subject != before.subject {
         change.record(Event::on(EventType::SubjectChanged, &key.row))?;
+    }
+    if after.certificate != before.certificate {
+        let told = after.certificate.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
+        change.record(Event::on(EventType::CertificateChanged, &key.row).detail(told))?;
+    }
+    if before.is_spoken_for() && !after.is_spoken_for() {
         let works = change.rows().client_secrets(key.row.pk)?.iter().any(|one| one.expires_at > change.now());
-        if after.subject.is_none() && !works {
+        if !works {
             keep_an_owner(change, &key.row, &key.roles, &[])?;
         }
     }

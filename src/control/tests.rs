@@ -144,6 +144,7 @@ fn new_account(foreign: bool, number: usize) -> NewAccount {
         roles: Vec::new(),
         secret_hours: Some(8),
         subject: foreign.then(subject),
+        certificate: None,
         expires_at: Timestamp::NEVER,
         enforcement: Enforcement::Enforce,
         entries: Vec::new(),

@@ -22,7 +22,7 @@ pub enum ExportFault {
     #[error(transparent)]
     Store(#[from] StoreFault),
     #[error(
-        "service account `{0}` has neither a secret nor foreign tokens, and a file can't hold such a one; delete it, or give it a secret"
+        "service account `{0}` has neither a secret nor foreign tokens or a certificate, and a file can't hold such a one; delete it, or give it a secret"
     )]
     ServiceAccount(CredentialName),
     #[error(transparent)]
@@ -72,7 +72,7 @@ pub fn export(path: &Path) -> Result<Option<String>, ExportFault> {
 }
 
 fn credential(text: &mut String, of: &Organization, one: &Credential) -> Result<(), ExportFault> {
-    if one.account.as_ref().is_some_and(|account| account.about.subject.is_none() && account.secrets.is_empty()) {
+    if one.account.as_ref().is_some_and(|account| !account.about.is_spoken_for() && account.secrets.is_empty()) {
         return Err(ExportFault::ServiceAccount(CredentialName { kind: one.kind, id: one.id }));
     }
     attributes(text, "      - ", "        ", written::credential(of, one)?);

@@ -125,8 +125,10 @@ pub struct ServiceAccount {
     pub name: String,
     /// For people, up to 250 characters. Default: none.
     pub description: Option<String>,
-    /// Whose foreign tokens speak for it. Either this or `secrets`, or both.
+    /// Whose foreign tokens speak for it. At least one of this, `certificate` and `secrets`.
     pub token: Option<Token>,
+    /// Which client certificates speak for it, where `gateway.credentials.client_certificates` is on.
+    pub certificate: Option<Certificate>,
     /// What is exchanged for its own tokens where the directory is a store: up to two. A file keeps them for such a store;
     /// nothing is exchanged where it is served itself.
     #[serde(default)]
@@ -153,6 +155,16 @@ pub struct Token {
     pub issuer: String,
     /// Exact `sub`.
     pub subject: String,
+}
+
+/// Which client certificates speak for a service account: one of the two. No two accounts share one.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Certificate {
+    /// Those with exactly this URI among their subject alternative names, such as `spiffe://mesh/ns/orders/sa/api`.
+    pub san_uri: Option<String>,
+    /// The one with this SHA-256, 64 hexadecimal characters.
+    pub sha256: Option<String>,
 }
 
 /// A secret of a service account.

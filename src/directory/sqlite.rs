@@ -91,6 +91,7 @@ fn taken(fault: &rusqlite::Error) -> Option<&'static str> {
         ("credential.public_key", "public key"),
         ("secret.sha256", "secret"),
         ("service_account.issuer", "token subject"),
+        ("service_account.certificate", "certificate"),
         ("person.email_key", "email address"),
         ("project.name", "project name"),
         ("network_set.name", "network set name"),

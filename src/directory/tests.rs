@@ -40,6 +40,10 @@ of:
 
 #[test]
 fn each_fault_is_refused_at_its_place() {
+    let account = |claims: &str| {
+        let id = "pcl_sa_id_5f0000000000000000000032";
+        format!("{HEAD}    service_accounts:\n      - {{client_id: {id}, name: b, {claims}}}")
+    };
     let cases = [
         ("organisations: []".to_owned(), "1:1", "did you mean `organizations`?"),
         ("limits: {entries_per_list: 0}".to_owned(), "1:28", "between 1 and 100000"),
@@ -138,7 +142,7 @@ fn each_fault_is_refused_at_its_place() {
         (
             format!("{HEAD}    service_accounts:\n      - {{client_id: pcl_sa_id_5f0000000000000000000032, name: b}}"),
             "6:9",
-            "neither `token` nor `secrets`",
+            "neither `token`, `certificate` nor `secrets`",
         ),
         (
             format!(
@@ -160,6 +164,16 @@ fn each_fault_is_refused_at_its_place() {
             ),
             "6:82",
             "`issuer` is empty",
+        ),
+        (account("certificate: {}"), "6:79", "by `san_uri` or by `sha256`"),
+        (account(&format!("certificate: {{san_uri: 'a:b', sha256: {HASH}}}")), "6:79", "write one of them"),
+        (account("certificate: {san_uri: 'a b'}"), "6:89", "no URI"),
+        (account("certificate: {sha256: abc}"), "6:88", "64 hexadecimal"),
+        (
+            account("certificate: {san_uri: 'a:b'}")
+                + "\n      - {client_id: pcl_sa_id_5f0000000000000000000033, name: c, certificate: {san_uri: 'a:b'}}",
+            "7:79",
+            "this certificate is there twice",
         ),
         (
             format!(

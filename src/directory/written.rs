@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use super::model::{Account, ClientSecret, Credential, Directory, Entry, NetworkSet, Organization};
+use crate::access::certificate_name::CertificateName;
 use crate::access::client_id::ClientId;
 use crate::access::credential::{AccessListMode, CredentialKind, Enforcement};
 use crate::access::digest_secret::DigestSecret;
@@ -126,12 +127,20 @@ fn api_key(of: &Organization, key: &Credential) -> Result<Attributes, Unwritable
     Ok(attributes)
 }
 
+fn certificate(name: &CertificateName) -> Value {
+    match name.as_san_uri() {
+        Some(uri) => json!({ "san_uri": uri }),
+        None => json!({ "sha256": name.as_sha256() }),
+    }
+}
+
 fn service_account(of: &Organization, account: &Credential) -> Result<Attributes, UnwritableRole> {
     let mut attributes = vec![("client_id", json!(ClientId(account.id).to_string())), ("name", json!(account.name))];
     if let Some(Account { about, secrets }) = &account.account {
         attributes.push(("description", json!(about.description)));
         let token = about.subject.as_ref();
         attributes.extend(token.map(|token| ("token", json!({"issuer": token.issuer, "subject": token.subject}))));
+        attributes.extend(about.certificate.as_ref().map(|name| ("certificate", certificate(name))));
         if !secrets.is_empty() {
             attributes.push(("secrets", secrets.iter().map(client_secret).collect()));
         }

@@ -30,6 +30,8 @@ pub enum Proven {
     Response(Fingerprint),
     /// A token.
     Token(Subject),
+    /// A client certificate that names a service account.
+    Certificate(Fingerprint),
 }
 
 /// On what a request was judged.
@@ -107,6 +109,8 @@ impl Standing {
             Proven::Key(fingerprint, _) => Proof::Key(*fingerprint),
             Proven::Response(_) if credentials.digest.is_none() => OFF,
             Proven::Response(fingerprint) => Proof::Response(*fingerprint),
+            Proven::Certificate(_) if !credentials.client_certificates => OFF,
+            Proven::Certificate(fingerprint) => Proof::Certificate(*fingerprint),
             Proven::Token(_) if !credentials.bearer => OFF,
             Proven::Token(subject) => match token::prove_again(subject, current, now) {
                 Ok(proof) => proof,

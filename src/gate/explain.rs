@@ -25,7 +25,7 @@ use crate::access::record::CredentialName;
 use crate::clock::Timestamp;
 use crate::config::settings::{AddressHeader, ClientAddressRule, Gateway};
 use crate::live::published::Current;
-use crate::net::peer::{Peer, PeerVia};
+use crate::net::peer::{Certificate, Peer, PeerVia};
 use recording::Recording;
 use report::Passed;
 
@@ -54,8 +54,8 @@ pub enum Source {
     Peer {
         /// Its address.
         address: IpAddr,
-        /// URIs that its certificate names, where it shows one.
-        san_uris: Box<[Box<str>]>,
+        /// The certificate that it shows.
+        certificate: Certificate,
     },
     /// From this client address, however it was derived.
     Client(IpAddr),
@@ -74,9 +74,9 @@ pub fn head(method: Method, target: Uri, headers: HeaderMap) -> Parts {
 /// Judges the request and tells how.
 pub fn explain(current: &Current, asked: &Asked) -> Report {
     let Asked { from, head, credential, at } = asked;
-    let (address, san_uris, current) = match from {
-        Source::Peer { address, san_uris } => (*address, san_uris.clone(), Cow::Borrowed(current)),
-        Source::Client(address) => (*address, Box::default(), Cow::Owned(without_proxies(current))),
+    let (address, certificate, current) = match from {
+        Source::Peer { address, certificate } => (*address, certificate.clone(), Cow::Borrowed(current)),
+        Source::Client(address) => (*address, Certificate::default(), Cow::Owned(without_proxies(current))),
     };
     let settings = &current.settings;
     let mut recording = Recording::new(matches!(from, Source::Client(_)));
@@ -84,7 +84,7 @@ pub fn explain(current: &Current, asked: &Asked) -> Report {
         return Report::insane(insane, recording, address);
     }
     let port_zero = (IpAddr::from([0, 0, 0, 0]), 0).into();
-    let peer = Peer { address, port: 0, via: PeerVia::Tcp, tls: false, local: port_zero, san_uris };
+    let peer = Peer { address, port: 0, via: PeerVia::Tcp, tls: false, local: port_zero, certificate };
     let judge = Judge::new();
     let mut report = match *credential {
         None => {

@@ -10,6 +10,7 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Uri};
 
 use super::again::{Carrier, Ground, Proven};
+use super::certificate;
 use super::claim::{self, Claim};
 use super::digest::Nonces;
 use super::forwarded::{Derived, derive};
@@ -117,7 +118,8 @@ impl Judge {
         let prove = |client: ClientAddress, trace: &mut T| {
             let claim = claim::read(&head.headers, &current.settings.credentials);
             trace.claim(&claim);
-            let (proof, proven) = self.prove(claim, client, current, head, now, trace);
+            let carried = self.prove(claim, client, current, head, now, trace);
+            let (proof, proven) = certificate::joined(peer, current, carried);
             trace.proof(&proof);
             (proof, proven)
         };

@@ -4,6 +4,7 @@
 
 use aws_lc_rs::digest::{Context, SHA256, digest};
 
+use crate::access::certificate_name::CertificateName;
 use crate::access::credential::Fingerprint;
 use crate::access::id::Id;
 
@@ -20,6 +21,24 @@ pub fn of_subject(issuer: &str, subject: &str) -> Fingerprint {
         context.update(part.as_bytes());
     }
     taken(context.finish().as_ref())
+}
+
+/// Of a URI that a client certificate has.
+pub fn of_certificate_uri(uri: &str) -> Fingerprint {
+    of_parts(b"portcullis certificate uri\0", &[uri.as_bytes()])
+}
+
+/// Of a client certificate by its SHA-256.
+pub fn of_certificate(sha256: &[u8; 32]) -> Fingerprint {
+    of_parts(b"portcullis certificate\0", &[sha256])
+}
+
+/// Of what a service account is named by in a client certificate.
+pub fn of_certificate_name(name: &CertificateName) -> Fingerprint {
+    match name {
+        CertificateName::SanUri(uri) => of_certificate_uri(uri),
+        CertificateName::Sha256(hash) => of_certificate(hash),
+    }
 }
 
 /// Of a service account by itself: no proof has it.

@@ -4,6 +4,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use crate::access::credential::Fingerprint;
+
 /// The other end of an accepted connection. The address is canonical.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
@@ -17,8 +19,17 @@ pub struct Peer {
     pub tls: bool,
     /// The address and port that the connection was accepted on.
     pub local: SocketAddr,
-    /// URIs among the subject alternative names of the certificate that was shown and verified (RFC 5280 §4.2.1.6).
+    /// The certificate that was shown and verified; empty where none was.
+    pub certificate: Certificate,
+}
+
+/// What counts of a client's certificate.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Certificate {
+    /// URIs among its subject alternative names (RFC 5280 §4.2.1.6).
     pub san_uris: Box<[Box<str>]>,
+    /// What the service accounts are found by that it may speak for: one for each URI, and one for all of it.
+    pub names: Box<[Fingerprint]>,
 }
 
 /// Where a peer's address comes from.
@@ -34,7 +45,7 @@ impl Peer {
     /// A peer whose address is the TCP connection's.
     pub fn tcp(remote: SocketAddr, local: SocketAddr) -> Self {
         let address = remote.ip().to_canonical();
-        Self { address, port: remote.port(), via: PeerVia::Tcp, tls: false, local, san_uris: Box::default() }
+        Self { address, port: remote.port(), via: PeerVia::Tcp, tls: false, local, certificate: Certificate::default() }
     }
 
     /// The same connection with the source that a PROXY header names.
@@ -45,7 +56,12 @@ impl Peer {
     /// Whether its certificate names exactly this URI. None counts for the source that a PROXY header names: nothing says that
     /// it was there that the certificate was shown.
     pub fn is_named(&self, uri: &str) -> bool {
-        self.via == PeerVia::Tcp && self.san_uris.iter().any(|shown| **shown == *uri)
+        self.via == PeerVia::Tcp && self.certificate.san_uris.iter().any(|shown| **shown == *uri)
+    }
+
+    /// What its certificate may speak for, with the same exception.
+    pub fn certificate_names(&self) -> &[Fingerprint] {
+        if self.via == PeerVia::Tcp { &self.certificate.names } else { &[] }
     }
 }
 
@@ -66,7 +82,13 @@ mod tests {
     #[test]
     fn a_certificate_is_the_tcp_peers_own() {
         let peer = Peer::tcp("10.0.0.5:1234".parse().unwrap(), "127.0.0.1:443".parse().unwrap());
-        let shown = Peer { san_uris: ["spiffe://mesh/a".into(), "spiffe://mesh/b".into()].into(), ..peer.clone() };
+        let certificate = Certificate {
+            san_uris: ["spiffe://mesh/a".into(), "spiffe://mesh/b".into()].into(),
+            names: [Fingerprint([1; 32])].into(),
+        };
+        let shown = Peer { certificate, ..peer.clone() };
+        assert_eq!(shown.certificate_names(), [Fingerprint([1; 32])]);
+        assert!(shown.clone().proxied("10.0.0.5:1234".parse().unwrap()).certificate_names().is_empty());
         for (uri, expected) in [
             ("spiffe://mesh/a", true),
             ("spiffe://mesh/b", true),

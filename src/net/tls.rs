@@ -68,6 +68,12 @@ pub fn verified_for<S>(stream: &ServerStream<S>) -> Option<&str> {
     connection.server_name().filter(|_| connection.peer_certificates().is_some())
 }
 
+/// SHA-256 of the certificate that a client has shown. It was verified by the handshake.
+pub fn certificate_sha256<S>(stream: &ServerStream<S>) -> Option<[u8; 32]> {
+    let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first)?;
+    aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, leaf).as_ref().try_into().ok()
+}
+
 /// URIs among the subject alternative names of the certificate that a client has shown. It was verified by the handshake.
 pub fn san_uris<S>(stream: &ServerStream<S>) -> Box<[Box<str>]> {
     let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);

@@ -12,7 +12,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::context::Context;
-use crate::net::tls::{ServerStream, san_uris, speaks_http2, verified_for};
+use crate::gate::certificate::shown;
+use crate::net::peer::Certificate;
+use crate::net::tls::{ServerStream, certificate_sha256, san_uris, speaks_http2, verified_for};
 
 /// A TCP stream, and what was read from it ahead of time.
 #[derive(Debug)]
@@ -53,11 +55,11 @@ impl Transport {
         }
     }
 
-    /// URIs that the certificate of a client names, where it has shown one.
-    pub(super) fn san_uris(&self) -> Box<[Box<str>]> {
+    /// The certificate that a client has shown; empty where it has shown none.
+    pub(super) fn certificate(&self) -> Certificate {
         match self {
-            Self::Plain(_) => Box::default(),
-            Self::Tls(stream) => san_uris(stream),
+            Self::Plain(_) => Certificate::default(),
+            Self::Tls(stream) => shown(san_uris(stream), certificate_sha256(stream)),
         }
     }
 }

@@ -146,7 +146,7 @@ async fn prelude(context: &Context, mut stream: TcpStream, doorway: &Doorway) ->
     match tls.accept(Rewound::new(stream, ahead)).await {
         Ok(stream) => {
             let transport = Transport::Tls(Box::new(stream));
-            context.set_peer(Peer { tls: true, san_uris: transport.san_uris(), ..Peer::clone(&peer) });
+            context.set_peer(Peer { tls: true, certificate: transport.certificate(), ..Peer::clone(&peer) });
             context.leaves_crowd();
             context.set_verified_for(transport.verified_for());
             let version = if transport.has_agreed_on_http2() { Version::Http2 } else { Version::Http1 };

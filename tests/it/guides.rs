@@ -148,7 +148,7 @@ fn the_guide_to_service_accounts_shows_what_is_printed() {
         ("GATEWAY", format!("http://{}", office.served.gateway())),
         ("HOME", office.folder().display().to_string()),
     ];
-    assert_eq!(follow_with("docs/guides/service-accounts.md", &variables, without_chance), 17);
+    assert_eq!(follow_with("docs/guides/service-accounts.md", &variables, without_chance), 18);
 }
 
 #[test]

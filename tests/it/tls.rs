@@ -1,5 +1,6 @@
 //! TLS on both sides, through rustls as a client would use it.
 
+mod claims;
 mod clients;
 mod names;
 mod proxies;

@@ -134,7 +134,7 @@ fn report_lets_pass_and_tells_and_never_loosens() {
     denies(Case { spec: report, mode: Required, list: &[], ..Case::default() }, OrgRequiresAccessList, true);
     denies(
         Case { spec: report, proof: Proof::Key(fingerprint(2)), ..Case::default() },
-        InvalidCredentials("no credential has this secret or token subject"),
+        InvalidCredentials("no credential has this secret, token subject or certificate"),
         false,
     );
 }

@@ -139,9 +139,11 @@ pub enum DraftFault {
     UnknownOrganization { credential: Id, organization: Id },
     #[error("credential {credential} refers to network set `{set}`, which its organization does not have; add the set")]
     UnknownSet { credential: Id, set: Arc<str> },
-    #[error("credentials {credential} and {other} have the same secret or token subject; give each its own")]
+    #[error(
+        "credentials {credential} and {other} have the same secret, token subject or certificate; give each its own"
+    )]
     SharedSecret { credential: Id, other: Id },
-    #[error("credential {0} has neither a secret nor a token subject; give it one")]
+    #[error("credential {0} has neither a secret nor a token subject or certificate; give it one")]
     NoSecret(Id),
     #[error("credentials {credential} and {other} have the same user name in Digest; give each its own public key")]
     SharedUser { credential: Id, other: Id },

@@ -6,11 +6,13 @@ use serde::{Deserialize, Serialize};
 use super::keys::{Enforce, ShownRole};
 use super::usage::{AccountEntryUsed, AccountUsed, Remembered};
 use super::{AskedEntry, AskedRole, Link, NAME, a_time, given, given_time, link, segment, shown_expiry};
+use crate::access::certificate_name::CertificateName;
 use crate::access::network::Network;
 use crate::access::record::{ClientSecretRecord, EntryRecord, Place, TokenSubject};
 use crate::access::role::Role;
 use crate::access::usage::EntryUse;
-use crate::control::ServiceAccount;
+use crate::control::{Fault, ServiceAccount};
+use crate::problem::{Code, Refusal};
 
 /// A service account.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -34,6 +36,9 @@ pub(in crate::admin) struct Account {
     /// Whose foreign tokens speak for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<Subject>,
+    /// Which client certificates speak for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate: Option<Certificate>,
     /// Whether it works.
     enabled: bool,
     /// When it stops working.
@@ -81,6 +86,7 @@ impl Account {
             created_at: row.created_at.to_string(),
             secrets: shown,
             token: about.subject.clone().map(Subject::from),
+            certificate: about.certificate.as_ref().map(Certificate::new),
             enabled: row.enabled,
             expires_at: shown_expiry(row.expires_at),
             enforcement: row.enforcement.into(),
@@ -145,6 +151,39 @@ impl From<Subject> for TokenSubject {
     }
 }
 
+/// Which client certificates speak for a service account: one of the two.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::admin) struct Certificate {
+    /// Those with exactly this URI among their subject alternative names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 3, max = 1024))]
+    san_uri: Option<String>,
+    /// The one with this SHA-256, in hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 64, max = 95))]
+    sha256: Option<String>,
+}
+
+impl Certificate {
+    fn new(name: &CertificateName) -> Self {
+        Self { san_uri: name.as_san_uri().map(str::to_owned), sha256: name.as_sha256() }
+    }
+
+    /// What it says.
+    pub(in crate::admin) fn read(self) -> Result<CertificateName, Fault> {
+        let (field, name) = match (&self.san_uri, &self.sha256) {
+            (Some(uri), None) => ("certificate.sanUri", CertificateName::san_uri(uri)),
+            (None, Some(hash)) => ("certificate.sha256", CertificateName::sha256(hash)),
+            _ => {
+                let wrong = "a certificate is named by `sanUri` or by `sha256`; say one of them";
+                return Err(Refusal::field(Code::InvalidAttribute, "certificate", wrong).into());
+            }
+        };
+        name.map_err(|fault| Refusal::field(Code::InvalidAttribute, field, fault.to_string()).into())
+    }
+}
+
 /// A project that a service account has a role on.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -169,13 +208,16 @@ pub(in crate::admin) struct NewServiceAccount {
     /// What it may do here; nothing, where left out.
     #[serde(default)]
     pub(in crate::admin) roles: Vec<AskedRole>,
-    /// How long its first secret lasts, 8 to 8760 hours. Left out, it gets none, and has to have `token`.
+    /// How long its first secret lasts, 8 to 8760 hours. Left out, it gets none, and has to have `token` or `certificate`.
     #[serde(default)]
     #[schemars(range(min = 8, max = 8760))]
     pub(in crate::admin) secret_expires_after_hours: Option<u32>,
     /// Whose foreign tokens speak for it; nobody's, where left out.
     #[serde(default)]
     pub(in crate::admin) token: Option<Subject>,
+    /// Which client certificates speak for it; none, where left out.
+    #[serde(default)]
+    pub(in crate::admin) certificate: Option<Certificate>,
     /// When it stops working; never, where left out.
     #[serde(default, deserialize_with = "a_time")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
@@ -206,6 +248,10 @@ pub(in crate::admin) struct ServiceAccountEdit {
     #[serde(default, deserialize_with = "given")]
     #[schemars(with = "Option<Subject>")]
     pub(in crate::admin) token: Option<Option<Subject>>,
+    /// Which client certificates speak for it; `null` is none.
+    #[serde(default, deserialize_with = "given")]
+    #[schemars(with = "Option<Certificate>")]
+    pub(in crate::admin) certificate: Option<Option<Certificate>>,
     /// Whether it works.
     #[serde(default)]
     pub(in crate::admin) enabled: Option<bool>,

@@ -8,11 +8,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::a_time;
+use crate::access::certificate_name::CertificateName;
 use crate::access::client_id::ClientId;
 use crate::access::network::parse_address;
 use crate::access::record::CredentialName;
 use crate::clock::Timestamp;
 use crate::control::Fault;
+use crate::gate::certificate::shown;
 use crate::gate::explain::{self, Asked, Logged, Report, Source, Told};
 use crate::problem::{Code, Refusal};
 
@@ -36,6 +38,9 @@ pub(in crate::admin) struct AskedExplanation {
     /// URIs that the certificate of the peer names, where it shows one.
     #[serde(default)]
     peer_uris: Vec<Box<str>>,
+    /// The SHA-256 of the certificate of the peer, where it shows one, in hexadecimal digits.
+    #[serde(default)]
+    peer_certificate: Option<String>,
     /// The client address itself, however it would be derived.
     #[serde(default)]
     client_address: Option<String>,
@@ -103,6 +108,7 @@ impl AskedExplanation {
             let others = self.receipt.is_some() && self.logged.is_some()
                 || self.peer_address.is_some()
                 || !self.peer_uris.is_empty()
+                || self.peer_certificate.is_some()
                 || self.client_address.is_some()
                 || self.method.is_some()
                 || self.path.is_some()
@@ -125,9 +131,18 @@ impl AskedExplanation {
         if self.peer_address.is_none() && !self.peer_uris.is_empty() {
             return Err(wrong("peerUris", "they are of the certificate of `peerAddress`; say that too"));
         }
+        if self.peer_address.is_none() && self.peer_certificate.is_some() {
+            return Err(wrong("peerCertificate", "it is the certificate of `peerAddress`; say that too"));
+        }
+        let hash = match self.peer_certificate.as_deref().map(CertificateName::sha256).transpose() {
+            Ok(Some(CertificateName::Sha256(hash))) => Some(hash),
+            Ok(_) => None,
+            Err(fault) => return Err(wrong("peerCertificate", fault.to_string())),
+        };
         let from = match (&self.peer_address, &self.client_address) {
             (Some(peer), None) => {
-                Source::Peer { address: address("peerAddress", peer)?, san_uris: self.peer_uris.into() }
+                let certificate = shown(self.peer_uris.into(), hash);
+                Source::Peer { address: address("peerAddress", peer)?, certificate }
             }
             (None, Some(client)) => Source::Client(address("clientAddress", client)?),
             (None, None) => {

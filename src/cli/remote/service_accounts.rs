@@ -35,11 +35,16 @@ pub enum ServiceAccounts {
         /// A role here, such as ORG_READ_ONLY or app:reader; may be there several times.
         #[arg(long = "role", value_name = "ROLE")]
         roles: Vec<String>,
-        /// How long its secret lasts, 8 to 8760 hours; without it there is none, and foreign tokens have to be named.
-        #[arg(long, value_name = "HOURS", value_parser = hours(), required_unless_present = "token_issuer")]
+        /// How long its secret lasts, 8 to 8760 hours; without it there is none, and foreign tokens or a certificate have to be
+        /// named.
+        #[arg(long, value_name = "HOURS", value_parser = hours(), required_unless_present_any = [
+            "token_issuer", "certificate_uri", "certificate_sha256",
+        ])]
         secret_hours: Option<u32>,
         #[command(flatten)]
         token: Token,
+        #[command(flatten)]
+        certificate: Certificate,
         /// When it stops working.
         #[arg(long, value_name = "TIME", value_parser = time)]
         expires_at: Option<Timestamp>,
@@ -70,6 +75,11 @@ pub enum ServiceAccounts {
         /// Let no foreign tokens speak for it.
         #[arg(long, conflicts_with = "token_issuer")]
         no_token: bool,
+        #[command(flatten)]
+        certificate: Certificate,
+        /// Let no client certificate speak for it.
+        #[arg(long, conflicts_with_all = ["certificate_uri", "certificate_sha256"])]
+        no_certificate: bool,
         /// Let it work again.
         #[arg(long, conflicts_with = "disable")]
         enable: bool,
@@ -163,6 +173,24 @@ pub struct Token {
     token_subject: Option<String>,
 }
 
+/// Which client certificates speak for an account.
+#[derive(clap::Args)]
+pub struct Certificate {
+    /// A URI of client certificates that speak for it, such as spiffe://mesh/ns/orders/sa/api.
+    #[arg(long, value_name = "URI", conflicts_with = "certificate_sha256")]
+    certificate_uri: Option<String>,
+    /// The SHA-256 of the one that does, in hexadecimal digits.
+    #[arg(long, value_name = "SHA256")]
+    certificate_sha256: Option<String>,
+}
+
+impl Certificate {
+    fn as_asked(&self) -> Option<Value> {
+        let uri = self.certificate_uri.as_ref().map(|uri| json!({"sanUri": uri}));
+        uri.or_else(|| self.certificate_sha256.as_ref().map(|hash| json!({"sha256": hash})))
+    }
+}
+
 impl Account {
     async fn path(&self, api: &Api) -> Result<String, Fault> {
         Ok(format!("{}/{}", self.place.path(api, KIND).await?, self.id))
@@ -194,6 +222,7 @@ const WHOLE: &[Column] = &[
     Column::new("description", |one| text(one, "description")),
     Column::new("secret", new_secret),
     Column::new("foreign tokens", foreign),
+    Column::new("certificate", certificate),
     Column::new("roles", roles),
     Column::new("enabled", |one| text(one, "enabled")),
     Column::new("expires", |one| text(one, "expiresAt")),
@@ -234,6 +263,14 @@ fn foreign(account: &Value) -> String {
     }
 }
 
+/// Which client certificates speak for it.
+fn certificate(account: &Value) -> String {
+    match account.get("certificate") {
+        Some(name) => format!("{}{}", text(name, "sanUri"), text(name, "sha256")),
+        None => String::new(),
+    }
+}
+
 impl Remote for ServiceAccounts {
     async fn ask(self, api: &Api) -> Result<Shown, Fault> {
         match self {
@@ -246,6 +283,7 @@ impl Remote for ServiceAccounts {
                 roles,
                 secret_hours,
                 token,
+                certificate,
                 expires_at,
                 enforcement,
                 networks,
@@ -257,6 +295,7 @@ impl Remote for ServiceAccounts {
                 body.extend(description.map(|text| ("description".to_owned(), json!(text))));
                 body.extend(secret_hours.map(|hours| ("secretExpiresAfterHours".to_owned(), json!(hours))));
                 body.extend(token.as_asked().map(|token| ("token".to_owned(), token)));
+                body.extend(certificate.as_asked().map(|name| ("certificate".to_owned(), name)));
                 body.extend(expires_at.map(|at| ("expiresAt".to_owned(), shown(at))));
                 body.extend(enforcement.map(|one| ("enforcement".to_owned(), json!(one.as_str()))));
                 let made = api.post(&place.path(api, KIND).await?, &Value::Object(body)).await?;
@@ -273,6 +312,8 @@ impl Remote for ServiceAccounts {
                 no_roles,
                 token,
                 no_token,
+                certificate,
+                no_certificate,
                 enable,
                 disable,
                 expires_at,
@@ -285,6 +326,8 @@ impl Remote for ServiceAccounts {
                 body.extend((no_roles || !roles.is_empty()).then(|| ("roles".to_owned(), json!(roles))));
                 let token = if no_token { Some(Value::Null) } else { token.as_asked() };
                 body.extend(token.map(|token| ("token".to_owned(), token)));
+                let certificate = if no_certificate { Some(Value::Null) } else { certificate.as_asked() };
+                body.extend(certificate.map(|name| ("certificate".to_owned(), name)));
                 body.extend((enable || disable).then(|| ("enabled".to_owned(), json!(enable))));
                 body.extend(expires_at.map(|at| ("expiresAt".to_owned(), shown(at))));
                 body.extend(enforcement.map(|one| ("enforcement".to_owned(), json!(one.as_str()))));

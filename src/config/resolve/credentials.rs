@@ -8,7 +8,13 @@ use crate::config::raw;
 use crate::config::settings::{Credentials, Issuer, JwksSource, JwtAlgorithm};
 
 impl Resolve<'_> {
-    pub(super) fn credentials(&mut self, raw: &raw::Credentials, makes_tokens: bool) -> Option<Credentials> {
+    /// `no_certificate` says why no peer can have shown a certificate, where that is so.
+    pub(super) fn credentials(
+        &mut self,
+        raw: &raw::Credentials,
+        makes_tokens: bool,
+        no_certificate: Option<&str>,
+    ) -> Option<Credentials> {
         let at = path!["gateway", "credentials"];
         let place = step(&at, "headers");
         let mut headers: Vec<http::HeaderName> = Vec::new();
@@ -51,10 +57,19 @@ impl Resolve<'_> {
             self.findings.push(Finding::warning(step(&at, "bearer"), message));
         }
         let basic = raw.basic.is_none_or(|toggle| toggle.0);
+        let client_certificates = raw.client_certificates.is_some_and(|toggle| toggle.0);
+        if let (true, Some(why)) = (client_certificates, no_certificate) {
+            let finding = Finding::error(
+                step(&at, "client_certificates"),
+                format!("no client can show a certificate, since {why}"),
+            );
+            self.findings.push(finding.at_key());
+        }
         let bearer = asked && (makes_tokens || !raw.issuers.is_empty());
         if headers.is_empty()
             && !basic
             && !bearer
+            && !client_certificates
             && matches!(raw.digest, None | Some(raw::Choice::Off))
             && !self.lost(&step(&at, "digest"))
             && raw.headers.as_ref().is_some_and(Vec::is_empty)
@@ -62,7 +77,7 @@ impl Resolve<'_> {
         {
             self.error(
                 step(&at, "headers"),
-                "no credential could ever be read; name a header, or set `basic`, `digest` or an issuer",
+                "no credential could ever be read; name a header, or set `basic`, `digest`, `client_certificates` or an issuer",
             );
         }
         let realm = raw.realm.as_ref().map_or("Portcullis", |word| word.0.as_str());
@@ -75,7 +90,16 @@ impl Resolve<'_> {
             );
         }
         let realm = realm.to_owned();
-        Some(Credentials { headers, basic, digest: digest?, bearer, issuers, forward: raw.forward, realm })
+        Some(Credentials {
+            headers,
+            basic,
+            digest: digest?,
+            bearer,
+            issuers,
+            client_certificates,
+            forward: raw.forward,
+            realm,
+        })
     }
 
     fn issuer(&mut self, at: &Path, raw: &raw::Issuer) -> Option<Issuer> {

@@ -3,6 +3,8 @@
 
 use http::HeaderName;
 
+use crate::access::certificate_name::{CertificateName, CertificateNameFault};
+
 /// Hop-by-hop fields (RFC 9110 §7.6.1) and what message framing and routing need.
 const TAKEN: [&str; 16] = [
     "connection",
@@ -47,20 +49,8 @@ pub(super) fn credential_header(text: &str) -> Result<HeaderName, String> {
 }
 
 /// A URI with its scheme (RFC 3986 §3), as a certificate can have it: it is compared byte for byte, so that nothing is mended.
-pub(super) fn uri(text: &str) -> Result<&str, String> {
-    let (scheme, rest) = text.split_once(':').unwrap_or_default();
-    let of_scheme = |at: u8| at.is_ascii_alphanumeric() || b"+-.".contains(&at);
-    let legal = |at: u8| at.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&at);
-    let escaped = |part: &str| part.len() >= 2 && part.bytes().take(2).all(|at| at.is_ascii_hexdigit());
-    let fits = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
-        && scheme.bytes().all(of_scheme)
-        && !rest.is_empty()
-        && rest.bytes().all(legal)
-        && rest.split('%').skip(1).all(escaped);
-    match fits {
-        true => Ok(text),
-        false => Err(format!("`{}` is no URI; write it like spiffe://mesh/ns/edge/sa/proxy", text.escape_default())),
-    }
+pub(super) fn uri(text: &str) -> Result<&str, CertificateNameFault> {
+    CertificateName::san_uri(text).map(|_| text)
 }
 
 /// The name of a single-valued header that carries the client address.

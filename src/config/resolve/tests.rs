@@ -100,6 +100,7 @@ fn each_fault_is_refused_at_its_place() {
             "3:47",
             "whole address family",
         ),
+        ("gateway:\n  credentials:\n    client_certificates: on", "3:5", "no listener asks for one"),
         ("gateway:\n  client_address:\n    trusted_proxies: [10.0.0.5/8]", "3:23", "did you mean `10.0.0.0/8`?"),
         ("gateway:\n  client_address:\n    trusted_proxies: [010.0.0.0/8]", "3:23", "is not an IP address or network"),
         ("gateway:\n  client_address:\n    trusted_proxies: [0.0.0.0/0]", "3:5", "allow_any_proxy: true"),

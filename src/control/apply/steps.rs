@@ -157,8 +157,9 @@ pub(super) fn update_credential(
     let key = match &new.account {
         Some(account) => {
             let description = change.rows().account(key.row.pk)?.description;
-            let AccountRecord { description, subject } = brought::described(new, &account.about, &description);
-            service_accounts::describe(change, key, Some(description), Some(subject))?
+            let AccountRecord { description, subject, certificate } =
+                brought::described(new, &account.about, &description);
+            service_accounts::describe(change, key, Some(description), (Some(subject), Some(certificate)))?
         }
         None => key,
     };
@@ -250,7 +251,7 @@ fn client_secrets(change: &mut Change<'_>, row: &CredentialRecord, account: &Acc
         change.store().add_client_secret(row.pk, &record)?;
         change.record(Event::on(EventType::SecretAdded, row).detail(record.secret.shown))?;
     }
-    if account.about.subject.is_none() && !new.iter().any(|one| one.expires_at > change.now()) {
+    if !account.about.is_spoken_for() && !new.iter().any(|one| one.expires_at > change.now()) {
         // It can do nothing any more: where it was the last owner, nobody can.
         let key = credentials::whole(change.rows(), row.clone())?;
         credentials::keep_an_owner(change, &key.row, &key.roles, &[])?;

@@ -6,6 +6,7 @@ use super::super::rights::Rights;
 use super::super::service_accounts::{LONGEST_SECRET, check_subject};
 use super::super::{Fault, Rules, brought, network_sets};
 use super::{Conflict, Imported};
+use crate::access::certificate_name::CertificateName;
 use crate::access::credential::{CredentialKind, Fingerprint};
 use crate::access::digest_secret::DigestSecret;
 use crate::access::id::Id;
@@ -295,6 +296,11 @@ impl Comparing<'_> {
         {
             self.conflict(new.id, "the issuer and subject of its `token` are another service account's already");
         }
+        if let Some(certificate) = new.account.as_ref().and_then(certificate)
+            && self.rows.has_certificate(certificate)?
+        {
+            self.conflict(new.id, "its `certificate` is another service account's already");
+        }
         Ok(())
     }
 
@@ -342,6 +348,7 @@ impl Comparing<'_> {
             (if new.account.is_none() { "description" } else { "name" }, is_another(&there.name, &new.name)),
             ("description", accounts.0.zip(accounts.1).is_some_and(described)),
             ("token", accounts.0.map(subject) != accounts.1.map(subject)),
+            ("certificate", accounts.0.map(certificate) != accounts.1.map(certificate)),
             ("secrets", client_secrets(&there) != client_secrets(new)),
             ("public_key", there.public_key != new.public_key),
             ("secret_sha256", new.account.is_none() && sorted(&there.fingerprints) != sorted(&new.fingerprints)),
@@ -368,6 +375,10 @@ fn named(different: &[(&str, bool)]) -> Option<String> {
     let names: Vec<String> =
         different.iter().filter(|(_, differs)| *differs).map(|(name, _)| format!("`{name}`")).collect();
     (!names.is_empty()).then(|| names.join(", "))
+}
+
+fn certificate(account: &Account) -> Option<&CertificateName> {
+    account.about.certificate.as_ref()
 }
 
 fn subject(account: &Account) -> Option<&TokenSubject> {

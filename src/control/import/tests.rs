@@ -50,8 +50,10 @@ fn file(keys: usize) -> String {
         text += &format!(
             "  service_accounts:\n  - {{ client_id: pcl_sa_id_8f{at:022x}, name: batch, roles: [ORG_MEMBER] }}\n"
         );
-        text = text
-            .replace("roles: [ORG_MEMBER] }", "description: x, token: { issuer: i, subject: s@ }, secrets: [T, U] }");
+        text = text.replace(
+            "roles: [ORG_MEMBER] }",
+            "description: x, token: { issuer: i, subject: s@ }, certificate: { san_uri: 'a:s@' }, secrets: [T, U] }",
+        );
         let secret = |number: usize| {
             format!("{{ sha256: '{:064x}', expires_at: 2027-0{number}-01T00:00:00Z }}", 0xdddd_0000 + 16 * at + number)
         };

@@ -48,6 +48,7 @@ impl World {
             roles: Vec::new(),
             secret_hours: Some(hours),
             subject: None,
+            certificate: None,
             expires_at: Timestamp::NEVER,
             enforcement: Enforcement::Enforce,
             entries: Vec::new(),

@@ -5,6 +5,7 @@ use std::fmt::Display;
 
 use super::super::model::{ClientSecret, Credential, Organization};
 use super::{Action, Difference, Step, Subject, changed, turned};
+use crate::access::certificate_name::CertificateName;
 use crate::access::credential::{CredentialKind, Enforcement};
 use crate::access::digest_secret::DigestSecret;
 use crate::access::id::Id;
@@ -87,6 +88,11 @@ fn changes((of_old, old): (&Organization, &Credential), (of_new, new): (&Organiz
                 subject.as_ref().map(|one| format!("{} {}", one.issuer, one.subject))
             };
             changes.extend(turned("token", told(&before.subject).as_deref(), told(&after.subject).as_deref()));
+        }
+        if before.certificate != after.certificate {
+            let told = |name: &Option<CertificateName>| name.as_ref().map(ToString::to_string);
+            let (before, after) = (told(&before.certificate), told(&after.certificate));
+            changes.extend(turned("certificate", before.as_deref(), after.as_deref()));
         }
         if came(&account.secrets, &held.secrets) + came(&held.secrets, &account.secrets) > 0 {
             changes.push(counted(

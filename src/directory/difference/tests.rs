@@ -45,7 +45,7 @@ const FULL: &str = "  name: acme
   api_keys:
   - { id: 5f0000000000000000000021, description: export, public_key: mcpvrzod, secret_sha256: %h, roles: [ORG_MEMBER, billing:GROUP_OWNER], access_list: [{ set: office, comment: c }, 10.0.0.0/8] }
   service_accounts:
-  - { client_id: pcl_sa_id_5f0000000000000000000031, name: batch, token: { issuer: https://i, subject: s } }
+  - { client_id: pcl_sa_id_5f0000000000000000000031, name: batch, token: { issuer: https://i, subject: s }, certificate: { san_uri: 'a:b' } }
 ";
 
 #[test]
@@ -91,7 +91,8 @@ fn a_named_thing_becomes_exactly_what_is_said() {
         .replace("%h", "[%h, aa1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0]")
         .replace("[ORG_MEMBER, billing:GROUP_OWNER]", "[billing:GROUP_OWNER, app:x]")
         .replace("comment: c }, 10.0.0.0/8", "comment: d }, 10.1.0.0/16")
-        .replace("subject: s", "subject: t");
+        .replace("subject: s", "subject: t")
+        .replace("'a:b'", "'a:c'");
     let key = "Update api_key nightly [description: export → nightly; secret_sha256: 1 came, 0 went; enabled: true → false; \
                expires_at: never → 2099-01-01T00:00:00Z; enforcement: enforce → report; roles: +app:x -ORG_MEMBER; \
                access_list: +10.1.0.0/16 ~set:office -10.0.0.0/8]";
@@ -102,7 +103,7 @@ fn a_named_thing_becomes_exactly_what_is_said() {
         &[
             "Update network_set office [networks: +192.0.2.0/24 -203.0.113.7/32; owner: net → none; comment: none → moved]",
             key,
-            "Update service_account batch [token: https://i s → https://i t]",
+            "Update service_account batch [token: https://i s → https://i t; certificate: uri:a:b → uri:a:c]",
         ],
     );
     // What a file does not say of a description stays.

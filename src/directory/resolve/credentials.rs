@@ -2,6 +2,7 @@
 //! Never repeats a hash, a public key that is none, or anything else that may be a secret in the wrong place.
 
 use super::{At, Gathered, Resolve, Spot, raw};
+use crate::access::certificate_name::CertificateName;
 use crate::access::client_id::ClientId;
 use crate::access::credential::{CredentialKind, Enforcement, Fingerprint};
 use crate::access::digest_secret::MOST_SECRETS;
@@ -68,23 +69,26 @@ impl Resolve<'_> {
         self.name(at.key("name"), &raw.name);
         let description = self.description(at, raw.description.as_deref());
         if raw.token.is_none()
+            && raw.certificate.is_none()
             && raw.secrets.is_empty()
             && !self.lost_at(&at.key("token"))
+            && !self.lost_at(&at.key("certificate"))
             && !self.lost_at(&at.key("secrets"))
         {
-            let message =
-                "the service account has neither `token` nor `secrets`, so that nobody could use it; name one";
+            let message = "the service account has neither `token`, `certificate` nor `secrets`, so that nobody could use it; name one";
             self.fault(at.spot([]), message);
         }
         let mut fingerprints: Vec<Fingerprint> = id.map(fingerprint::of_client).into_iter().collect();
         if let Some(token) = &raw.token {
             fingerprints.extend(self.subject(at, token));
         }
+        let certificate = raw.certificate.as_ref().and_then(|certificate| self.certificate(at, certificate));
+        fingerprints.extend(certificate.as_ref().map(fingerprint::of_certificate_name));
         let secrets = self.client_secrets(at, &raw.secrets);
         let of_secret = |one: &ClientSecret| Some(fingerprint::of_client_secret(id?, one.id?));
         fingerprints.extend(secrets.iter().filter_map(of_secret));
         let subject = raw.token.map(|token| TokenSubject { issuer: token.issuer, subject: token.subject });
-        let about = AccountRecord { description: description.into(), subject };
+        let about = AccountRecord { description: description.into(), subject, certificate };
         let account = Some(Account { about, secrets });
         let shared = Shared {
             enabled: raw.enabled,
@@ -221,6 +225,31 @@ impl Resolve<'_> {
             "this issuer and subject are there twice; a token speaks for one service account",
         );
         vec![fingerprint]
+    }
+
+    fn certificate(&mut self, at: At, raw: &raw::Certificate) -> Option<CertificateName> {
+        let (key, name) = match (&raw.san_uri, &raw.sha256) {
+            (Some(uri), None) => ("san_uri", CertificateName::san_uri(uri)),
+            (None, Some(hash)) => ("sha256", CertificateName::sha256(hash)),
+            _ => {
+                self.fault(
+                    at.key("certificate"),
+                    "a certificate is named by `san_uri` or by `sha256`; write one of them",
+                );
+                return None;
+            }
+        };
+        match name {
+            Ok(name) => {
+                let message = "this certificate is there twice; it speaks for one service account";
+                self.claim(at, "certificate", fingerprint::of_certificate_name(&name), message);
+                Some(name)
+            }
+            Err(fault) => {
+                self.fault(at.spot([Step::from("certificate"), Step::from(key)]), fault.to_string());
+                None
+            }
+        }
     }
 
     fn claim(&mut self, at: At, key: &str, fingerprint: Fingerprint, message: &str) {

@@ -4,6 +4,7 @@ use rusqlite::{OptionalExtension as _, params};
 
 use super::values::{parsed, time};
 use super::{Change, Rows, StoreFault};
+use crate::access::certificate_name::CertificateName;
 use crate::access::credential::Fingerprint;
 use crate::access::id::Id;
 use crate::access::record::{AccountRecord, ClientSecretRecord, SecretRecord, TokenSubject};
@@ -15,14 +16,15 @@ impl Rows<'_> {
     /// # Errors
     /// A [`StoreFault`].
     pub fn account(&self, credential: i64) -> Result<AccountRecord, StoreFault> {
-        let mut statement =
-            self.0.prepare_cached("SELECT description, issuer, subject FROM service_account WHERE credential = ?")?;
+        let mut statement = self.0.prepare_cached(
+            "SELECT description, issuer, subject, certificate FROM service_account WHERE credential = ?",
+        )?;
         let found = statement.query_row([credential], |row| {
             let subject = match row.get(1)? {
                 Some(issuer) => Some(TokenSubject { issuer, subject: row.get(2)? }),
                 None => None,
             };
-            Ok(AccountRecord { description: row.get(0)?, subject })
+            Ok(AccountRecord { description: row.get(0)?, subject, certificate: certificate(row, 3)? })
         });
         Ok(found.optional()?.unwrap_or_default())
     }
@@ -55,22 +57,32 @@ impl Rows<'_> {
     }
 }
 
+/// What certificates a service account is named by.
+pub(super) fn certificate(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<Option<CertificateName>> {
+    match row.get_ref(at)? {
+        rusqlite::types::ValueRef::Null => Ok(None),
+        _ => parsed(row, at).map(Some),
+    }
+}
+
 impl Change<'_> {
     /// Writes what a service account has besides other credentials.
     ///
     /// # Errors
-    /// [`StoreFault::Taken`] where another account has the token subject.
+    /// [`StoreFault::Taken`] where another account has the token subject or the certificate.
     pub fn put_account(&self, credential: i64, account: &AccountRecord) -> Result<(), StoreFault> {
         let (issuer, subject) = match &account.subject {
             Some(TokenSubject { issuer, subject }) => (Some(issuer), Some(subject)),
             None => (None, None),
         };
         let mut statement = self.0.prepare_cached(
-            "INSERT INTO service_account (credential, description, issuer, subject) VALUES (?, ?, ?, ?)
+            "INSERT INTO service_account (credential, description, issuer, subject, certificate) VALUES (?, ?, ?, ?, ?)
              ON CONFLICT (credential) DO UPDATE SET
-                 description = excluded.description, issuer = excluded.issuer, subject = excluded.subject",
+                 description = excluded.description, issuer = excluded.issuer, subject = excluded.subject,
+                 certificate = excluded.certificate",
         )?;
-        statement.execute(params![credential, account.description, issuer, subject])?;
+        let certificate = account.certificate.as_ref().map(ToString::to_string);
+        statement.execute(params![credential, account.description, issuer, subject, certificate])?;
         Ok(())
     }
 

@@ -7,6 +7,7 @@
 use rusqlite::OptionalExtension as _;
 
 use super::{Rows, Store, StoreFault};
+use crate::access::certificate_name::CertificateName;
 use crate::access::credential::Fingerprint;
 use crate::access::id::Id;
 use crate::access::record::TokenSubject;
@@ -64,6 +65,15 @@ impl Rows<'_> {
     pub fn has_subject(&self, of: &TokenSubject) -> Result<bool, StoreFault> {
         let mut statement = self.0.prepare_cached("SELECT 1 FROM service_account WHERE issuer = ? AND subject = ?")?;
         Ok(statement.exists([&of.issuer, &of.subject])?)
+    }
+
+    /// Whether client certificates of this name speak for some service account.
+    ///
+    /// # Errors
+    /// A [`StoreFault`].
+    pub fn has_certificate(&self, of: &CertificateName) -> Result<bool, StoreFault> {
+        let mut statement = self.0.prepare_cached("SELECT 1 FROM service_account WHERE certificate = ?")?;
+        Ok(statement.exists([of.to_string()])?)
     }
 
     /// Whether there is any credential at all.

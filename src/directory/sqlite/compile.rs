@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rusqlite::{Row, Rows as Cursor};
 
+use super::accounts::certificate;
 use super::credentials::{digest, role};
 use super::values::{ENFORCEMENTS, KINDS, expiry, parsed, word};
 use super::{Rows, StoreFault};
@@ -19,7 +20,7 @@ use crate::access::snapshot::{
     CredentialSpec, Draft, DraftFault, EntrySpec, NetworkSetSpec, OrganizationSpec, Revoked,
 };
 use crate::clock::Timestamp;
-use crate::live::fingerprint::{of_client, of_client_secret, of_digest_user, of_subject};
+use crate::live::fingerprint::{of_certificate_name, of_client, of_client_secret, of_digest_user, of_subject};
 
 /// Why a store can't be enforced.
 #[derive(Debug, thiserror::Error)]
@@ -88,10 +89,13 @@ fn fingerprint(row: &Row<'_>) -> rusqlite::Result<Fingerprint> {
     row.get(1).map(Fingerprint)
 }
 
-/// Of the foreign tokens that speak for a service account.
-fn subject(row: &Row<'_>) -> rusqlite::Result<Option<Fingerprint>> {
-    let issuer: Option<String> = row.get(1)?;
-    issuer.map(|issuer| Ok(of_subject(&issuer, row.get_ref(2)?.as_str()?))).transpose()
+/// Of the foreign tokens and the certificates that speak for a service account.
+fn speakers(row: &Row<'_>) -> rusqlite::Result<[Option<Fingerprint>; 2]> {
+    let subject = match row.get::<_, Option<String>>(1)? {
+        Some(issuer) => Some(of_subject(&issuer, row.get_ref(2)?.as_str()?)),
+        None => None,
+    };
+    Ok([subject, certificate(row, 3)?.as_ref().map(of_certificate_name)])
 }
 
 /// The user that a key is in Digest, where it has HA1s.
@@ -192,8 +196,8 @@ impl Rows<'_> {
         let mut clients = self.0.prepare_cached(&format!(
             "SELECT credential, secret FROM client_secret {of} ORDER BY credential, secret"
         ))?;
-        let mut subjects = self.0.prepare_cached(&format!(
-            "SELECT credential, issuer, subject FROM service_account {of} ORDER BY credential"
+        let mut speaking = self.0.prepare_cached(&format!(
+            "SELECT credential, issuer, subject, certificate FROM service_account {of} ORDER BY credential"
         ))?;
         let mut roles = self.0.prepare_cached(&format!(
             "SELECT credential, project, name FROM role {of} ORDER BY credential, project, name"
@@ -203,7 +207,7 @@ impl Rows<'_> {
         ))?;
         let mut secrets = Merged::new(secrets.query(only.clone())?, fingerprint)?;
         let mut clients: Merged<'_, Id> = Merged::new(clients.query(only.clone())?, |row| parsed(row, 1))?;
-        let mut subjects = Merged::new(subjects.query(only.clone())?, subject)?;
+        let mut speaking = Merged::new(speaking.query(only.clone())?, speakers)?;
         let mut digests = Merged::new(digests.query(only.clone())?, |row| digest(row, 1))?;
         let mut roles: Merged<'_, Role> = Merged::new(roles.query(only.clone())?, |row| role(row, 1))?;
         let mut entries = Merged::new(entries.query(only.clone())?, entry)?;
@@ -214,9 +218,9 @@ impl Rows<'_> {
             let fingerprints = match kind {
                 CredentialKind::ApiKey => secrets.take(pk)?,
                 CredentialKind::ServiceAccount => {
-                    let subjects = subjects.take(pk)?.into_iter().flatten();
+                    let speaking = speaking.take(pk)?.into_iter().flatten().flatten();
                     let secrets = clients.take(pk)?.into_iter().map(|secret| of_client_secret(id, secret));
-                    std::iter::once(of_client(id)).chain(subjects).chain(secrets).collect()
+                    std::iter::once(of_client(id)).chain(speaking).chain(secrets).collect()
                 }
             };
             take(CredentialSpec {

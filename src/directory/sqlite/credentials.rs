@@ -124,7 +124,7 @@ impl Rows<'_> {
     }
 
     /// Whether an organization has an owner that works now, besides one credential. A service account without a secret that
-    /// works and without foreign tokens is none.
+    /// works, and without foreign tokens or a certificate, is none.
     ///
     /// # Errors
     /// A [`StoreFault`].
@@ -137,7 +137,7 @@ impl Rows<'_> {
                    OR EXISTS (SELECT 1 FROM client_secret
                        WHERE client_secret.credential = credential.pk AND client_secret.expires_at > ?3)
                    OR EXISTS (SELECT 1 FROM service_account
-                       WHERE service_account.credential = credential.pk AND issuer IS NOT NULL))",
+                       WHERE service_account.credential = credential.pk AND (issuer IS NOT NULL OR certificate IS NOT NULL)))",
         )?;
         Ok(statement.exists(params![organization.to_string(), besides, now.unix_seconds()])?)
     }

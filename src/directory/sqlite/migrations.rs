@@ -20,6 +20,7 @@ const STEPS: &[(&str, &str)] = &[
     ("invite_sender", include_str!("migrations/0011_invite_sender.sql")),
     ("credential_names", include_str!("migrations/0012_credential_names.sql")),
     ("receipt_key", include_str!("migrations/0013_receipt_key.sql")),
+    ("certificates", include_str!("migrations/0014_certificates.sql")),
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS migration (

@@ -49,7 +49,7 @@ fn a_key_stands_as_long_as_the_decision_lets_it_through() {
     check(&by_key, &before, "/api", NOW, Ok(Timestamp::NEVER));
 
     let empty = Current { snapshot: Some(Arc::new(Draft::new().finish(8))), ..current() };
-    let unknown = Reason::InvalidCredentials("no credential has this secret or token subject");
+    let unknown = Reason::InvalidCredentials("no credential has this secret, token subject or certificate");
     check(&by_key, &empty, "/api", NOW, Err(unknown));
     // Nothing is asked of a public route, whatever was proven.
     check(&by_key, &empty, "/open", NOW, Ok(Timestamp::NEVER));

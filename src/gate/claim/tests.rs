@@ -15,6 +15,7 @@ fn settings(basic: bool, bearer: bool) -> Credentials {
         bearer,
         digest: None,
         issuers: Vec::new(),
+        client_certificates: false,
         forward: false,
         realm: "Portcullis".into(),
     }

@@ -39,6 +39,8 @@ pub(super) struct Recording {
     pub credential: Option<CredentialName>,
     /// Whether it was asked which credential the request presents.
     pub looked_up: bool,
+    /// The request carries more than one credential.
+    several: bool,
     /// Whether a claim was read.
     pub claimed: bool,
     /// The claim is one whose form is looked at with the proof.
@@ -130,7 +132,7 @@ impl Trace for Recording {
         let found = match trust {
             Trust::Listed => format!("{address} is a trusted proxy"),
             Trust::Certified(uri) => format!("{address} is a trusted proxy by its certificate, which names {uri}"),
-            Trust::Uncertified(uri) if peer.san_uris.is_empty() => {
+            Trust::Uncertified(uri) if peer.certificate.san_uris.is_empty() => {
                 format!("{address} is not a trusted proxy: no certificate of it names {uri}")
             }
             Trust::Uncertified(uri) => format!("{address} is not a trusted proxy: its certificate does not name {uri}"),
@@ -182,6 +184,7 @@ impl Trace for Recording {
 
     fn claim(&mut self, claim: &Claim<'_>) {
         self.claimed = true;
+        self.several = matches!(claim, Claim::Ambiguous(_));
         self.digest = matches!(claim, Claim::Digest(_));
         let found = match claim {
             Claim::Absent => "no configured header and no enabled scheme carries a credential".to_owned(),
@@ -199,16 +202,23 @@ impl Trace for Recording {
     }
 
     fn proof(&mut self, proof: &Proof<'_>) {
-        let looks_up =
-            matches!(proof, Proof::Key(_) | Proof::Token { .. } | Proof::Subject { .. } | Proof::Response(_));
+        let looks_up = !matches!(
+            proof,
+            Proof::Absent | Proof::Malformed(_) | Proof::Ambiguous(_) | Proof::Refused(_) | Proof::Stale(_)
+        );
         self.looked_up |= looks_up;
         match proof {
             Proof::Key(_) => self.note("proof", "the key's SHA-256 is looked up"),
             Proof::Token { .. } => self.note("proof", "the token is our own; its account and secret are looked up"),
             Proof::Subject { .. } => self.note("proof", "the token is its issuer's; its subject is looked up"),
+            Proof::Certificate(_) => {
+                self.note("proof", "the peer's certificate names a service account, which is looked up");
+            }
             Proof::Response(_) => self.note("proof", "the Digest response is that of the key's HA1"),
             Proof::Refused(why) | Proof::Stale(why) => self.note("proof", *why),
             Proof::Malformed(why) if self.digest => self.note("proof", *why),
+            // One of the two is the certificate.
+            Proof::Ambiguous(why) if !self.several => self.note("proof", *why),
             Proof::Absent | Proof::Malformed(_) | Proof::Ambiguous(_) => {}
         }
     }

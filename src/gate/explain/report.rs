@@ -279,7 +279,8 @@ fn carriers(settings: &Gateway) -> String {
     let basic = credentials.basic.then(|| "`Authorization: Basic`".to_owned());
     let digest = credentials.digest.as_ref().map(|_| "`Authorization: Digest`".to_owned());
     let bearer = credentials.bearer.then(|| "`Authorization: Bearer`".to_owned());
-    headers.chain(basic).chain(digest).chain(bearer).collect::<Vec<_>>().join(", or ")
+    let certificate = credentials.client_certificates.then(|| "a client certificate".to_owned());
+    headers.chain(basic).chain(digest).chain(bearer).chain(certificate).collect::<Vec<_>>().join(", or ")
 }
 
 impl fmt::Display for Report {

@@ -57,6 +57,7 @@ pub(crate) fn gateway() -> Gateway {
             bearer: true,
             digest: None,
             issuers: Vec::new(),
+            client_certificates: false,
             forward: false,
             realm: "Portcullis".into(),
         },
@@ -136,7 +137,7 @@ pub(crate) fn peer(address: &str, via: PeerVia) -> Peer {
         via,
         tls: false,
         local: "127.0.0.1:8080".parse().unwrap(),
-        san_uris: Box::default(),
+        certificate: crate::net::peer::Certificate::default(),
     }
 }
 
@@ -176,7 +177,7 @@ fn each_step_comes_before_the_next() {
     let current = current();
     let key = ("x-api-key", KEY);
     let wrong = ("x-api-key", "mcpvrzod.00000000-0000-4000-8000-000000000000");
-    let unknown = Err(InvalidCredentials("no credential has this secret or token subject"));
+    let unknown = Err(InvalidCredentials("no credential has this secret, token subject or certificate"));
     let fault = |fault| Err(ClientAddressUnresolved(fault));
     use crate::access::decision::AddressFault::NotAnAddress;
 

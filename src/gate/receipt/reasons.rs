@@ -28,6 +28,8 @@ pub(super) const REASONS: &[&str] = &[
     "a key has visible ASCII characters only, without blanks",
     "what follows `Basic` is not the base64 of a visible ASCII `user:password`",
     "what follows `Bearer` is not a token",
+    "the client certificate names two service accounts",
+    "the request carries another credential than its client certificate names",
     // Tokens.
     "the token is longer than 16 KiB",
     "the token is not a JWT in compact form",
@@ -71,7 +73,7 @@ pub(super) const REASONS: &[&str] = &[
     "the key has no secret",
     // The credential.
     "no credential has this id",
-    "no credential has this secret or token subject",
+    "no credential has this secret, token subject or certificate",
     "the credential is disabled",
     "the credential has expired",
     // The data plane.

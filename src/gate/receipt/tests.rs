@@ -137,6 +137,7 @@ impl Visit<'_> for Texts {
 #[test]
 fn every_reason_is_known_and_no_two_have_one_mark() {
     let sources = [
+        include_str!("../certificate.rs"),
         include_str!("../claim.rs"),
         include_str!("../digest.rs"),
         include_str!("../digest/header.rs"),

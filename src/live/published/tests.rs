@@ -21,6 +21,7 @@ fn settings() -> Arc<Gateway> {
             bearer: false,
             digest: None,
             issuers: Vec::new(),
+            client_certificates: false,
             forward: false,
             realm: "Portcullis".into(),
         },

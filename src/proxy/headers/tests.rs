@@ -24,6 +24,7 @@ fn settings(change: impl FnOnce(&mut Gateway)) -> Gateway {
             bearer: false,
             digest: None,
             issuers: Vec::new(),
+            client_certificates: false,
             forward: false,
             realm: "Portcullis".into(),
         },

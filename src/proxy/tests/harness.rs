@@ -44,6 +44,7 @@ pub(in crate::proxy) fn gateway(endpoints: Vec<Endpoint>, change: impl FnOnce(&m
             bearer: false,
             digest: None,
             issuers: Vec::new(),
+            client_certificates: false,
             forward: false,
             realm: "Portcullis".into(),
         },

@@ -191,7 +191,8 @@ fn a_project_has_accounts_as_it_has_keys() {
 fn faulty_accounts_are_refused() {
     let office = Office::open();
     let subject = r#"{"issuer":"https://k8s","subject":"system:serviceaccount:jobs:batch"}"#;
-    account(&office, &format!(r#"{{"name":"one","token":{subject}}}"#));
+    let certificate = r#"{"sanUri":"spiffe://mesh/a"}"#;
+    account(&office, &format!(r#"{{"name":"one","token":{subject},"certificate":{certificate}}}"#));
     let long = format!(r#"{{"name":"{}","secretExpiresAfterHours":8}}"#, "x".repeat(65));
     for (body, status, expected, part) in [
         (r#"{"name":"x"}"#.to_owned(), 400, "MISSING_ONE_OF_ATTRIBUTES", "secretExpiresAfterHours"),
@@ -217,6 +218,10 @@ fn faulty_accounts_are_refused() {
         (r#"{"name":"x","token":{"issuer":"","subject":"s"}}"#.to_owned(), 400, "INVALID_ATTRIBUTE", "token.issuer"),
         (r#"{"name":"x","secret":"mine"}"#.to_owned(), 400, "UNKNOWN_ATTRIBUTE", "secret"),
         (format!(r#"{{"name":"two","token":{subject}}}"#), 409, "ALREADY_EXISTS", "token subject"),
+        (format!(r#"{{"name":"two","certificate":{certificate}}}"#), 409, "ALREADY_EXISTS", "certificate"),
+        (r#"{"name":"x","certificate":{}}"#.to_owned(), 400, "INVALID_ATTRIBUTE", "say one of them"),
+        (r#"{"name":"x","certificate":{"sanUri":"a"}}"#.to_owned(), 400, "INVALID_ATTRIBUTE", "certificate.sanUri"),
+        (r#"{"name":"x","certificate":{"sha256":"ab"}}"#.to_owned(), 400, "INVALID_ATTRIBUTE", "64 hexadecimal"),
     ] {
         let refused = office.own("POST", "/serviceAccounts", &body);
         code(&refused, status, expected);
@@ -227,6 +232,25 @@ fn faulty_accounts_are_refused() {
     }
     let refused = office.own("POST", "/serviceAccounts", r#"{"name":"x","secretExpiresAfterHours":8}"#);
     code(&refused, 409, "LIMIT_REACHED");
+}
+
+#[test]
+fn certificates_come_and_go() {
+    let office = Office::open();
+    let made = account(&office, r#"{"name":"one","certificate":{"sanUri":"spiffe://mesh/a"},"roles":["ORG_OWNER"]}"#);
+    assert_eq!(made["certificate"], serde_json::json!({"sanUri": "spiffe://mesh/a"}));
+    let path = format!("/serviceAccounts/{}", client_id(&made));
+    let hash = "0A".repeat(32);
+    let edit = |body: &str| office.own("PATCH", &path, body);
+    let edited = edit(&format!(r#"{{"certificate":{{"sha256":"{hash}"}}}}"#)).json();
+    assert_eq!(edited["certificate"], serde_json::json!({"sha256": hash.to_lowercase()}));
+    // What a certificate may own, nobody owns without it.
+    let owner = office.own("GET", "/apiKeys", "").json()["results"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(edit(r#"{"certificate":null}"#).json().get("certificate"), None);
+    code(&office.own("DELETE", &format!("/apiKeys/{owner}"), ""), 409, "CANNOT_DELETE_LAST_OWNER");
+    let told = office.own("GET", "/events?eventType=SERVICE_ACCOUNT_CERTIFICATE_CHANGED", "").json();
+    let details: Vec<_> = told["results"].as_array().unwrap().iter().map(|event| event["detail"].clone()).collect();
+    assert_eq!(details.len(), 2, "{told}");
 }
 
 #[test]

@@ -63,6 +63,12 @@ fn accounts_are_changed_and_rotated() {
     let spoken = update("--token-issuer https://issuer.example --token-subject jobs:batch");
     assert_eq!(spoken["token"]["subject"], "jobs:batch");
     assert_eq!(update("--no-token").get("token"), None);
+    assert_eq!(update("--certificate-uri spiffe://mesh/a")["certificate"]["sanUri"], "spiffe://mesh/a");
+    let hash = "0a".repeat(32);
+    assert_eq!(update(&format!("--certificate-sha256 {hash}"))["certificate"]["sha256"], hash.as_str());
+    let shown = remote.run(&format!("service-accounts show {}", first.id)).code(0).1;
+    assert!(shown.contains(&hash), "{shown}");
+    assert_eq!(update("--no-certificate").get("certificate"), None);
     let token = first.token(&remote.office);
     let through = |token: &str| remote.office.served.get("/", &[&format!("Authorization: Bearer {token}")]).status;
     assert_eq!(update("--disable")["enabled"], false);

@@ -13,12 +13,12 @@ use super::{Tls, certificate, connect_to};
 use crate::http2::client::{Http2, play, request};
 use crate::stage::{DEADLINE, KEY_OPEN, Setting, Stage, wait_for};
 
-type Made = rcgen::CertifiedKey<rcgen::KeyPair>;
+pub type Made = rcgen::CertifiedKey<rcgen::KeyPair>;
 
 const PROXY: &str = "spiffe://mesh/ns/edge/sa/proxy";
 
 /// A certificate that names these URIs, and is its own authority.
-fn naming(uris: &[&str]) -> Made {
+pub fn naming(uris: &[&str]) -> Made {
     let mut parameters = rcgen::CertificateParams::new(vec!["a".to_owned()]).unwrap();
     let names = uris.iter().map(|uri| rcgen::SanType::URI((*uri).try_into().unwrap()));
     parameters.subject_alt_names.extend(names);

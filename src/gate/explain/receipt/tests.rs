@@ -71,7 +71,7 @@ fn what_proved_nothing_is_told_as_it_was() {
     check(&wrong.without_owner(), "deny", Some("INVALID_CREDENTIALS"), &parts);
     let none = unproven(Code::CredentialsRequired, None);
     check(&none, "deny", Some("CREDENTIALS_REQUIRED"), &["carries no credential", "a key in `x-api-key`"]);
-    let throttled = unproven(Code::RateLimited, Some("no credential has this secret or token subject"));
+    let throttled = unproven(Code::RateLimited, Some("no credential has this secret, token subject or certificate"));
     check(&throttled, "deny", Some("RATE_LIMITED"), &["fails so often from 203.0.112.9/32"]);
     let fault = AddressFault::AllTrusted.as_str();
     let unresolved = Record { client: None, ..unproven(Code::ClientAddressUnresolved, Some(fault)) };

@@ -16,7 +16,8 @@ fn asking() -> ClientAddressRule {
 }
 
 fn showing(peer: &str, uris: &[&str]) -> Peer {
-    Peer { san_uris: uris.iter().map(|uri| Box::from(*uri)).collect(), ..at(peer) }
+    let uris = uris.iter().map(|uri| Box::from(*uri)).collect();
+    Peer { certificate: crate::gate::certificate::shown(uris, None), ..at(peer) }
 }
 
 #[test]
