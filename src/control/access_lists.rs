@@ -392,6 +392,6 @@ fn replace(
         change.record(Event::on(event, &credential).entry(&entry.target))?;
     }
     credential.revision = change.revision();
-    change.store().update_credential(&credential)?;
+    change.store().revise_credential(&credential)?;
     Ok(credential)
 }

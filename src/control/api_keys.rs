@@ -176,7 +176,7 @@ impl Control {
             change.touch_credential(key.row.pk)?;
             let secret = add_secret(change, &key.row)?;
             key.row.revision = change.revision();
-            change.store().update_credential(&key.row)?;
+            change.store().revise_credential(&key.row)?;
             change.record(Event::on(EventType::SecretAdded, &key.row).detail(&secret.row.shown))?;
             Ok(secret)
         })
@@ -209,7 +209,7 @@ impl Control {
             change.touch_credential(key.row.pk)?;
             change.store().remove_secret(key.row.pk, secret)?;
             key.row.revision = change.revision();
-            change.store().update_credential(&key.row)?;
+            change.store().revise_credential(&key.row)?;
             change.record(Event::on(EventType::SecretDeleted, &key.row).detail(shown))
         })
         .await

@@ -459,7 +459,7 @@ pub(super) fn describe(
     }
     let mut row = key.row;
     row.revision = change.revision();
-    change.store().update_credential(&row)?;
+    change.store().revise_credential(&row)?;
     Ok(Credential { row, ..key })
 }
 
@@ -470,7 +470,7 @@ fn finish(
     (event, detail): (EventType, String),
 ) -> Result<(), Fault> {
     row.revision = change.revision();
-    change.store().update_credential(&row)?;
+    change.store().revise_credential(&row)?;
     change.record(Event::on(event, &row).detail(detail))
 }
 

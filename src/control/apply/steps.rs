@@ -166,7 +166,7 @@ pub(super) fn update_credential(
     let mut row = key.row;
     if secrets(change, &row, new)? {
         row.revision = change.revision();
-        change.store().update_credential(&row)?;
+        change.store().revise_credential(&row)?;
     }
     let entries = access_list(change, of, new);
     access_lists::make(change, guards, organization, row, entries)?;

@@ -197,6 +197,16 @@ impl Change<'_> {
         Ok(())
     }
 
+    /// Writes which revision last changed a credential or what it has: nothing that an index would have to be written for.
+    ///
+    /// # Errors
+    /// A [`StoreFault`].
+    pub fn revise_credential(&self, row: &CredentialRecord) -> Result<(), StoreFault> {
+        let mut statement = self.0.prepare_cached("UPDATE credential SET revision = ? WHERE pk = ?")?;
+        statement.execute(params![row.revision, row.pk])?;
+        Ok(())
+    }
+
     /// Removes a credential with its secrets, roles and list.
     ///
     /// # Errors
