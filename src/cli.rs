@@ -12,6 +12,7 @@ pub mod export;
 pub mod hash;
 pub mod import;
 pub mod openapi;
+mod ranges;
 mod remote;
 pub mod schema;
 pub mod serve;
@@ -82,6 +83,8 @@ enum Command {
     Profiles(remote::profiles::ProfilesArgs),
     /// Print the OpenAPI document of the admin API.
     Openapi(openapi::OpenapiArgs),
+    /// Print the networks of a list that a provider publishes, one a line.
+    Ranges(ranges::RangesArgs),
     /// Write what a store holds as a directory file.
     Export(export::ExportArgs),
     /// Add organizations and API keys in bulk: all or nothing.
@@ -137,6 +140,7 @@ pub fn run() -> ExitCode {
         Command::Password(args) => remote::login::password(args),
         Command::Profiles(args) => remote::profiles::run(args),
         Command::Openapi(args) => openapi::run(args),
+        Command::Ranges(args) => ranges::run(&args),
         Command::Export(args) => export::run(args),
         Command::Import(args) => import::run(args),
         Command::Users(args) => users::run(args),

@@ -11,6 +11,7 @@ pub mod difference;
 pub mod export;
 pub mod foreign;
 pub mod model;
+pub mod provider_list;
 mod ranges;
 mod raw;
 mod resolve;

@@ -91,6 +91,12 @@ pub enum Fault {
     /// A store that can't be written.
     #[error("the store `{path}` takes no import")]
     Store { path: String, source: Box<dyn std::error::Error + Send + Sync> },
+    /// A list of networks that can't be used.
+    #[error(transparent)]
+    List(#[from] super::ranges::FileFault),
+    /// A list that would change too much.
+    #[error("nothing was changed: {0}")]
+    Held(String),
     #[error("standard output can't be written")]
     Output(#[from] std::io::Error),
 }
@@ -107,7 +113,13 @@ impl Fault {
     /// What to do about it.
     fn way_out(&self) -> Option<String> {
         match self {
-            Self::Usage(_) | Self::Output(_) | Self::Faulty(_) | Self::Conflicting { .. } | Self::Store { .. } => None,
+            Self::Usage(_)
+            | Self::Output(_)
+            | Self::List(_)
+            | Self::Held(_)
+            | Self::Faulty(_)
+            | Self::Conflicting { .. }
+            | Self::Store { .. } => None,
             Self::Setup(fault) => fault.way_out(),
             Self::Refused { way_out, .. } => way_out.clone(),
             Self::Unreachable { source, .. } => Some(

@@ -47,6 +47,12 @@ impl Addresses {
         self.v4.is_empty() && self.v6.is_empty()
     }
 
+    /// How many addresses there are of IPv4 and of IPv6, about.
+    pub(super) fn sizes(&self) -> [f64; 2] {
+        let size = |ranges: &[(u128, u128)]| ranges.iter().map(|(first, last)| (last - first) as f64 + 1.0).sum();
+        [size(&self.v4), size(&self.v6)]
+    }
+
     /// The fewest networks that hold exactly this set.
     pub(super) fn networks(&self) -> Vec<Network> {
         let v4 = self.v4.iter().flat_map(|range| blocks(*range, 32));

@@ -324,6 +324,7 @@ fn completions_know_every_command() {
         "hash",
         "schema",
         "openapi",
+        "ranges",
         "orgs",
         "settings",
         "projects",

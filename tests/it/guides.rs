@@ -136,7 +136,7 @@ fn the_guide_to_network_sets_shows_what_is_printed() {
         ("PORTCULLIS_API_KEY", OWNER.to_owned()),
         ("HOME", office.folder().display().to_string()),
     ];
-    assert_eq!(follow_with("docs/guides/network-sets.md", &variables, without_chance), 7);
+    assert_eq!(follow_with("docs/guides/network-sets.md", &variables, without_chance), 11);
 }
 
 #[test]

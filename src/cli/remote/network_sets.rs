@@ -1,5 +1,7 @@
 //! `portcullis network-sets`: named networks that entries of access lists refer to.
 
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 
 use super::api::{Api, segment};
@@ -7,6 +9,8 @@ use super::arguments::{Force, Organization, address_or_network};
 use super::shown::{Column, Shown, text};
 use super::{Fault, Remote};
 use crate::access::network::Network;
+use crate::cli::ranges::ListChoice;
+use crate::directory::provider_list;
 
 /// What is done with network sets.
 #[derive(clap::Subcommand)]
@@ -25,8 +29,10 @@ pub enum NetworkSets {
         /// Its name, unique in the organization. It stays.
         name: String,
         /// An address or a network that it holds; may be there several times.
-        #[arg(value_name = "NETWORK", long = "cidr", visible_alias = "ip", required = true, value_parser = address_or_network)]
+        #[arg(value_name = "NETWORK", long = "cidr", visible_alias = "ip", required_unless_present = "from", conflicts_with = "from", value_parser = address_or_network)]
         networks: Vec<Network>,
+        #[command(flatten)]
+        list: ProviderList,
         /// Who answers for it.
         #[arg(long, value_name = "TEXT")]
         owner: Option<String>,
@@ -41,14 +47,22 @@ pub enum NetworkSets {
         /// Which one.
         name: String,
         /// A network that it is to hold besides; may be there several times.
-        #[arg(long, value_name = "NETWORK", value_parser = address_or_network)]
+        #[arg(long, value_name = "NETWORK", conflicts_with = "from", value_parser = address_or_network)]
         add: Vec<Network>,
         /// A network that it is to hold no more; may be there several times.
-        #[arg(long, value_name = "NETWORK", value_parser = address_or_network)]
+        #[arg(long, value_name = "NETWORK", conflicts_with = "from", value_parser = address_or_network)]
         remove: Vec<Network>,
         /// All networks that it is to hold; may be there several times.
-        #[arg(value_name = "NETWORK", long = "cidr", visible_alias = "ip", conflicts_with_all = ["add", "remove"], value_parser = address_or_network)]
+        #[arg(value_name = "NETWORK", long = "cidr", visible_alias = "ip", conflicts_with_all = ["add", "remove", "from"], value_parser = address_or_network)]
         networks: Vec<Network>,
+        #[command(flatten)]
+        list: ProviderList,
+        /// Take a list by which more of the set comes or goes than `--most-change` says.
+        #[arg(long, requires = "from")]
+        confirm: bool,
+        /// How much of the addresses that the set holds may come or go by a list, in hundredths; more is held.
+        #[arg(long, value_name = "PERCENT", default_value_t = 30, requires = "from")]
+        most_change: u64,
         /// Who answers for it; an empty one is nobody.
         #[arg(long, value_name = "TEXT")]
         owner: Option<String>,
@@ -67,6 +81,47 @@ pub enum NetworkSets {
         #[command(flatten)]
         organization: Organization,
     },
+}
+
+/// Where the networks of a set are taken from.
+#[derive(clap::Args)]
+pub struct ProviderList {
+    /// A list that a provider publishes, in place of all networks; `-` reads it from standard input.
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+    #[command(flatten)]
+    choice: ListChoice,
+}
+
+impl ProviderList {
+    fn networks(&self) -> Result<Option<Vec<Network>>, Fault> {
+        match &self.from {
+            Some(file) => Ok(Some(self.choice.read(file)?)),
+            None if self.choice.is_said() => {
+                Err(Fault::Usage("`--form`, `--service` and `--region` need `--from`".into()))
+            }
+            None => Ok(None),
+        }
+    }
+}
+
+/// Holds a list back by which too much of a set would change: a provider's mistake opens no door and closes none.
+fn hold(name: &str, set: &Value, after: &[Network], most: u64) -> Result<(), Fault> {
+    let held = set["networks"].as_array().into_iter().flatten().filter_map(|one| one.as_str()?.parse().ok());
+    let drift = provider_list::drift(&held.collect::<Vec<Network>>(), after);
+    if drift.added.max(drift.removed) <= most {
+        return Ok(());
+    }
+    let share = |hundredths: u64| match hundredths {
+        u64::MAX => "a family of addresses that it does not hold yet".to_owned(),
+        hundredths => format!("{hundredths} %"),
+    };
+    Err(Fault::Held(format!(
+        "by this list {} would come to network set `{name}` and {} of it would go, and more than {most} % is held; \
+         look at the list, and repeat the command with `--confirm` if it is right",
+        share(drift.added),
+        share(drift.removed)
+    )))
 }
 
 const COLUMNS: &[Column] = &[
@@ -120,18 +175,36 @@ impl Remote for NetworkSets {
             Self::Show { name, organization } => {
                 Ok(Shown::One(api.get(&one(api, &organization, &name).await?).await?, COLUMNS))
             }
-            Self::Create { name, networks, owner, comment, organization } => {
+            Self::Create { name, networks, list, owner, comment, organization } => {
+                let networks = list.networks()?.unwrap_or(networks);
                 let networks: Vec<String> = networks.iter().map(ToString::to_string).collect();
                 let body = json!({"name": name, "networks": networks, "owner": owner, "comment": comment});
                 Ok(Shown::One(api.post(&all(api, &organization).await?, &body).await?, COLUMNS))
             }
-            Self::Update { name, add, remove, networks, owner, comment, force, organization } => {
+            Self::Update {
+                name,
+                add,
+                remove,
+                networks,
+                list,
+                confirm,
+                most_change,
+                owner,
+                comment,
+                force,
+                organization,
+            } => {
+                let listed = list.networks()?;
+                let networks = listed.clone().unwrap_or(networks);
                 if add.is_empty() && remove.is_empty() && networks.is_empty() && owner.is_none() && comment.is_none() {
-                    let options = "`--add`, `--remove`, `--cidr`, `--owner` or `--comment`";
+                    let options = "`--add`, `--remove`, `--cidr`, `--from`, `--owner` or `--comment`";
                     return Err(Fault::Usage(format!("name what is to be changed: {options}")));
                 }
                 let path = one(api, &organization, &name).await?;
                 let (set, version) = api.get_versioned(&path).await?;
+                if let Some(listed) = listed.filter(|_| !confirm) {
+                    hold(&name, &set, &listed, most_change)?;
+                }
                 let networks = match networks.is_empty() {
                     true => changed(&set, &add, &remove)?,
                     false => networks.iter().map(ToString::to_string).collect(),
