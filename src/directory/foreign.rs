@@ -4,9 +4,14 @@
 //! that has no equal is a [`Notice`] with its place.
 
 mod apisix;
+mod envoy_gateway;
+mod haproxy;
 mod kong;
+mod nginx;
 mod notebook;
 mod plugins;
+mod reasoning;
+mod rules;
 mod tree;
 
 use std::fs;
@@ -32,6 +37,12 @@ pub enum Program {
     Kong,
     /// Apache APISIX, by its standalone file or one of ADC.
     Apisix,
+    /// Envoy Gateway, by its manifests.
+    EnvoyGateway,
+    /// HAProxy, by its configuration and what that names.
+    Haproxy,
+    /// nginx, by its configuration and what that includes.
+    Nginx,
 }
 
 /// What is asked for.
@@ -42,6 +53,8 @@ pub struct Wishes<'w> {
     pub routes: Vec<String>,
     /// Whether keys that may be used on some routes alone get an organization of their own, which the route has to name.
     pub split: bool,
+    /// The header that carries keys, for programs that do not say it.
+    pub header: Option<String>,
     /// Hashes a key, or says what is wrong with it.
     pub hash: HashKey<'w>,
 }
@@ -109,6 +122,9 @@ pub fn translate(program: Program, paths: &[PathBuf], wishes: &Wishes<'_>) -> Re
     match program {
         Program::Kong => kong::read(&trees(paths)?, &mut notebook)?,
         Program::Apisix => apisix::read(&trees(paths)?, &mut notebook)?,
+        Program::EnvoyGateway => envoy_gateway::read(&trees(paths)?, &mut notebook)?,
+        Program::Haproxy => haproxy::read(paths, &mut notebook)?,
+        Program::Nginx => nginx::read(paths, &mut notebook)?,
     }
     let known = notebook.routes();
     if let Some(unknown) = wishes.routes.iter().find(|wanted| !known.contains(wanted)) {

@@ -1,4 +1,4 @@
-//! Sets of addresses as sorted disjoint ranges: intersection, difference, and back to networks.
+//! Sets of addresses as sorted disjoint ranges: union, intersection, difference, and back to networks.
 //!
 //! Never widens and never approximates; slow enough to stay away from requests.
 
@@ -40,6 +40,12 @@ impl Addresses {
     /// What is in both sets.
     pub(super) fn and(&self, other: &Self) -> Self {
         self.without(&self.without(other))
+    }
+
+    /// What is in either set.
+    pub(super) fn or(&self, other: &Self) -> Self {
+        let all = |a: &[(u128, u128)], b: &[(u128, u128)]| joined(a.iter().chain(b).copied().collect());
+        Self { v4: all(&self.v4, &other.v4), v6: all(&self.v6, &other.v6) }
     }
 
     /// Whether there is no address in it.
@@ -160,11 +166,13 @@ mod tests {
             let left = Addresses::of(from.iter().copied()).without(&Addresses::of(away.iter().copied())).networks();
             let of = |list: &[Network]| Addresses::of(list.iter().copied());
             let both = of(&from).and(&of(&away)).networks();
+            let either = of(&from).or(&of(&away)).networks();
             for last in 0..=255_u8 {
                 let address = [10, 0, 0, last].into();
                 let within = |list: &[Network]| list.iter().any(|network| network.contains(address));
                 prop_assert_eq!(within(&left), within(&from) && !within(&away));
                 prop_assert_eq!(within(&both), within(&from) && within(&away));
+                prop_assert_eq!(within(&either), within(&from) || within(&away));
             }
         }
     }

@@ -110,6 +110,9 @@ fn the_guide_to_import_shows_what_is_printed() {
 fn the_guides_to_moving_in_show_what_is_printed() {
     assert_eq!(follow("docs/guides/moving-from-kong.md"), 4);
     assert_eq!(follow("docs/guides/moving-from-apisix.md"), 3);
+    assert_eq!(follow("docs/guides/moving-from-nginx.md"), 3);
+    assert_eq!(follow("docs/guides/moving-from-haproxy.md"), 3);
+    assert_eq!(follow("docs/guides/moving-from-envoy-gateway.md"), 3);
 }
 
 #[test]

@@ -1,4 +1,6 @@
-//! `portcullis import --from`: what other programs keep, as a directory that decides the same.
+//! `portcullis import --from`: what other programs keep, as a directory that decides the same. [`third_party`] asks them.
+
+mod third_party;
 
 use std::fs;
 use std::path::Path;

@@ -35,6 +35,10 @@ pub struct MovingArgs {
     /// Take only keys of this route of the other program; may be repeated.
     #[arg(long, value_name = "NAME", requires = "from", help_heading = "Moving in")]
     route: Vec<String>,
+    /// The header that keys come in, where the other program does not say it: nginx, HAProxy. Default: the one that is
+    /// known for it, such as X-API-Key.
+    #[arg(long, value_name = "NAME", requires = "from", help_heading = "Moving in")]
+    key_header: Option<String>,
     /// Give keys that may be used on some routes alone organizations of their own, which routes have to name.
     #[arg(long, requires = "from", help_heading = "Moving in")]
     split: bool,
@@ -47,6 +51,12 @@ enum From {
     Kong,
     /// Apache APISIX: its standalone file, or a file of ADC.
     Apisix,
+    /// Envoy Gateway: manifests of SecurityPolicy and Secret.
+    EnvoyGateway,
+    /// HAProxy: its configuration, with ACL and map files.
+    Haproxy,
+    /// nginx: its configuration, with what it includes.
+    Nginx,
 }
 
 impl From {
@@ -54,6 +64,9 @@ impl From {
         match self {
             Self::Kong => (Program::Kong, "kong"),
             Self::Apisix => (Program::Apisix, "apisix"),
+            Self::EnvoyGateway => (Program::EnvoyGateway, "envoy-gateway"),
+            Self::Haproxy => (Program::Haproxy, "haproxy"),
+            Self::Nginx => (Program::Nginx, "nginx"),
         }
     }
 }
@@ -87,7 +100,14 @@ pub(super) fn run(args: &ImportArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     let hash = |key: &str| super::hashed(key, args);
-    let wishes = Wishes { organization, routes: args.moving.route.clone(), split: args.moving.split, hash: &hash };
+    let moving = &args.moving;
+    let wishes = Wishes {
+        organization,
+        routes: moving.route.clone(),
+        split: moving.split,
+        header: moving.key_header.clone(),
+        hash: &hash,
+    };
     let moved = match translate(program, &args.files, &wishes) {
         Ok(moved) => moved,
         Err(problems) => return refused(&problems, output),

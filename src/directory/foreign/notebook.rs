@@ -93,6 +93,11 @@ impl<'w> Notebook<'w> {
         }
     }
 
+    /// What was asked for.
+    pub(super) fn wishes(&self) -> &'w Wishes<'w> {
+        self.wishes
+    }
+
     /// Something that has no equal, with what becomes of it.
     pub(super) fn notice(&mut self, place: &Place, effect: Effect, message: impl Into<String>) {
         self.notices.push(Notice { place: place.clone(), effect, message: message.into() });
@@ -232,6 +237,11 @@ impl<'w> Notebook<'w> {
             shown.join(", ") + &more
         };
         if !key.is_enabled {
+            return (open, None);
+        }
+        if key.reach.is_empty() {
+            let message = format!("`{name}` is imported disabled: no route of these files asks for a key");
+            self.notice(&key.place, Effect::Disabled, message);
             return (open, None);
         }
         if open.is_empty() {

@@ -1,7 +1,10 @@
 //! Tests of `directory::foreign`: who is admitted after a translation, and what is told.
 
 mod apisix;
+mod envoy_gateway;
+mod haproxy;
 mod kong;
+mod nginx;
 
 use super::*;
 use crate::access::credential::AccessListMode;
@@ -43,7 +46,7 @@ pub(super) fn try_files(
         fs::write(folder.path().join(name), text).unwrap();
     }
     let routes = routes.iter().map(|one| (*one).to_owned()).collect();
-    let wishes = Wishes { organization: "moved".into(), routes, split, hash: &hashed };
+    let wishes = Wishes { organization: "moved".into(), routes, split, header: None, hash: &hashed };
     let moved = translate(program, &[folder.path().join(files[0].0)], &wishes)?;
     for letter in 'a'..='z' {
         let told = format!("{moved:?}");

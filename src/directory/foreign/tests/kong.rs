@@ -142,6 +142,12 @@ fn routes_that_differ_narrow_or_disable_unless_they_are_told_apart() {
 }
 
 #[test]
+fn keys_that_no_route_asks_for_are_told_and_disabled() {
+    let text = "routes: [{name: r}]\nconsumers:\n- {username: a, keyauth_credentials: [{key: KEYa}]}\n";
+    check(text, &[("1.2.3.4", "")], &[(3, "disabled")]);
+}
+
+#[test]
 fn another_programs_file_is_refused() {
     let refused = try_files(Program::Kong, &[("a.yaml", "organizations: []\n")], &[], false).err().unwrap();
     assert!(refused.to_string().contains("no declarative file of Kong"), "{refused}");
