@@ -12,6 +12,7 @@ pub mod export;
 pub mod hash;
 pub mod import;
 pub mod openapi;
+mod plan;
 mod ranges;
 mod remote;
 pub mod schema;
@@ -45,6 +46,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Name every problem of a configuration or directory, or what a new one would change.
     Check(check::CheckArgs),
+    /// Show whom a change would refuse or allow, by access logs, and propose lists that admit what was seen.
+    Plan(plan::PlanArgs),
     /// Show a decision step by step.
     Explain(explain::ExplainArgs),
     /// Attack a deployment of any make, and tell what held.
@@ -121,6 +124,7 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Check(args) => check::run(args),
+        Command::Plan(args) => plan::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Doctor(args) => doctor::run(args),
         Command::Hash(args) => hash::run(args),

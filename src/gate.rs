@@ -9,6 +9,7 @@ pub mod certificate;
 pub mod claim;
 pub mod digest;
 pub mod explain;
+pub mod foresight;
 pub mod forwarded;
 pub mod judge;
 pub mod receipt;

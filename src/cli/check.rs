@@ -55,7 +55,7 @@ pub enum Output {
 pub(super) struct Checked {
     pub(super) settings: Option<Settings>,
     pub(super) directory: Option<Directory>,
-    problems: Problems,
+    pub(super) problems: Problems,
 }
 
 /// Checks, and answers on standard output; problems in text go to standard error.
@@ -138,7 +138,7 @@ impl Checked {
 }
 
 /// Reads both, problems of both together.
-fn read(config: Option<&Path>, directory: Option<&Path>) -> Checked {
+pub(super) fn read(config: Option<&Path>, directory: Option<&Path>) -> Checked {
     let mut checked = Checked::default();
     let (mut named, mut source) = (config::Named::default(), None);
     if let Some(file) = config {
@@ -200,7 +200,12 @@ fn is_directory(path: &Path) -> bool {
     let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&text);
     let begins = |text: &[u8]| {
         let text = text.strip_prefix(b"\"").unwrap_or(text);
-        text.starts_with(b"organizations:") || text.starts_with(b"organizations\":")
+        // A document of JSON has its limits first.
+        let starts = |name: &str| {
+            let after = text.strip_prefix(name.as_bytes());
+            after.is_some_and(|after| after.starts_with(b":") || after.starts_with(b"\":"))
+        };
+        starts("organizations") || starts("limits")
     };
     match text.trim_ascii_start().strip_prefix(b"{") {
         Some(inner) => begins(inner.trim_ascii_start()),

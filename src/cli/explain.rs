@@ -144,7 +144,7 @@ fn target(text: &str) -> Result<http::Uri, String> {
     }
 }
 
-fn moment(text: &str) -> Result<Timestamp, String> {
+pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
     let at: jiff::Timestamp =
         text.parse().map_err(|_| format!("`{text}` is no moment; write it like 2027-01-01T00:00:00Z"))?;
     Ok(Timestamp::from_unix_seconds(at.as_second()))

@@ -14,6 +14,7 @@ use smallvec::SmallVec;
 use super::trace::{Hop, Trace};
 use crate::access::client_address::ClientAddress;
 use crate::access::decision::AddressFault;
+use crate::access::network::Networks;
 use crate::config::settings::{AddressHeader, CertifiedProxy, ClientAddressRule};
 use crate::net::peer::{Peer, PeerVia};
 use element::{Comma, Quoted};
@@ -130,6 +131,23 @@ pub fn derive<T: Trace>(peer: &Peer, rule: &ClientAddressRule, headers: &HeaderM
         },
         Err(fault) => {
             Derived { client: Err(fault), source: AddressSource::Header, chain: SmallVec::new(), peer_trusted }
+        }
+    }
+}
+
+/// The client of an address, or of a chain of them, that somebody else's log holds: from the right, the first that is not
+/// trusted, and the leftmost where all are.
+///
+/// # Errors
+/// An element that is no address.
+pub fn of_log(chain: &[u8], trusted: &Networks) -> Result<IpAddr, AddressFault> {
+    let mut rest = chain;
+    loop {
+        let (before, element) = Comma::split_last(rest);
+        let address = Comma::address(element)?;
+        match before.filter(|_| trusted.contains(address)) {
+            Some(before) => rest = before,
+            None => return Ok(address),
         }
     }
 }

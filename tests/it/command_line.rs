@@ -1,5 +1,6 @@
 //! The command line as its user has it: arguments, standard input, both outputs, exit codes.
 
+mod plan;
 mod shape;
 mod told;
 

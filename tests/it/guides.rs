@@ -70,6 +70,11 @@ fn the_guide_to_check_shows_what_is_printed() {
 }
 
 #[test]
+fn the_guide_to_plan_shows_what_is_printed() {
+    assert_eq!(follow("docs/guides/plan.md"), 4);
+}
+
+#[test]
 fn the_guide_to_explain_shows_what_is_printed() {
     assert_eq!(follow("docs/guides/explain.md"), 5);
 }

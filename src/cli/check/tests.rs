@@ -17,6 +17,8 @@ fn a_directory_is_told_from_a_configuration() {
     assert!(is_directory(&file("d.yaml.gz", "")));
     assert!(is_directory(&file("d.yaml", &format!("\u{feff}{HEAD}"))));
     assert!(is_directory(&file("d.json", "{\n  \"organizations\": []\n}\n")));
+    assert!(is_directory(&file("d.json", "{\n  \"limits\": {},\n  \"organizations\": []\n}\n")));
+    assert!(!is_directory(&file("c.yaml", "gateway:\n  limits: {}\n")));
     assert!(!is_directory(&file("c.json", "{\"gateway\": {}}\n")));
     assert!(!is_directory(&file("c.yaml", "gateway:\n  routes:\n  - upstream: echo\n    organizations: []\n")));
     assert!(!is_directory(&file("c.yaml", "gateway:\n  routes: []\n")));

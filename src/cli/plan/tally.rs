@@ -1,0 +1,212 @@
+//! What logs say, added up: one row for each credential, address and route, and whether it passed.
+//!
+//! Holds nothing of a line beyond that; what it holds is bounded, and where the bound is reached it says so and ends.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Read};
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+
+use anyhow::{Context as _, anyhow, bail};
+
+use super::logs::{Fields, Form, Reading, Stamps};
+use super::proposal::{Named, Proposal};
+use crate::access::route::RouteMatch;
+use crate::gate::forwarded;
+
+/// Whose requests a row counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Whose {
+    /// Of the credential at this position.
+    Credential(u32),
+    /// Of somebody whom the directory does not know.
+    Unknown,
+    /// Of nobody who was named.
+    Nobody,
+}
+
+/// What a row is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Key {
+    pub(super) whose: Whose,
+    /// `None` where it decides nothing.
+    pub(super) address: Option<IpAddr>,
+    /// What the proposed routes make of the target.
+    pub(super) route: Way,
+    /// Whether it passed.
+    pub(super) passed: bool,
+}
+
+/// What the routes make of a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Way {
+    Route(u32),
+    NotFound,
+    Ambiguous,
+}
+
+/// How often, and when.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Count {
+    pub(super) requests: u64,
+    pub(super) first: i64,
+    pub(super) last: i64,
+}
+
+/// How logs are read.
+pub(super) struct How<'a> {
+    pub(super) form: Form,
+    pub(super) reading: Reading,
+    /// What somebody else's program refused with.
+    pub(super) refused: &'a [u16],
+    /// Whether lines that can't be read are passed over.
+    pub(super) skips: bool,
+    /// Most rows.
+    pub(super) most: usize,
+}
+
+/// What was read.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) rows: HashMap<Key, Count>,
+    pub(super) lines: u64,
+    /// Lines that were passed over because they could not be read.
+    pub(super) unreadable: u64,
+    /// Requests that were never decided: no request at all, or no client address.
+    pub(super) undecided: u64,
+}
+
+impl Tally {
+    /// Adds a log; `-` is standard input.
+    pub(super) fn read(&mut self, path: &Path, how: &How<'_>, proposal: &Proposal) -> anyhow::Result<()> {
+        let from: Box<dyn Read> = match path.as_os_str() == "-" {
+            true => Box::new(std::io::stdin().lock()),
+            false => {
+                let file = std::fs::File::open(path);
+                Box::new(file.with_context(|| format!("log `{}` can't be opened", path.display()))?)
+            }
+        };
+        let mut from = BufReader::with_capacity(256 * 1024, from);
+        let (mut line, mut stamps, mut at) = (Vec::new(), Stamps::default(), 0_u64);
+        loop {
+            line.clear();
+            let read = from.read_until(b'\n', &mut line);
+            if read.with_context(|| format!("log `{}` can't be read", path.display()))? == 0 {
+                return Ok(());
+            }
+            at += 1;
+            let text = line.trim_ascii();
+            if text.is_empty() {
+                continue;
+            }
+            self.lines += 1;
+            match how.reading.read(text).and_then(|fields| self.add(&fields, how, proposal, &mut stamps)) {
+                Ok(()) => {}
+                Err(_) if how.skips => self.unreadable += 1,
+                Err(why) => {
+                    let place = format!("{}:{at}", path.display());
+                    return Err(anyhow!("{why}; --skip-unreadable counts such lines and goes on").context(place));
+                }
+            }
+            if self.rows.len() > how.most {
+                bail!(
+                    "the logs hold more than {} distinct credentials, addresses and routes; read less of them, or raise \
+                     --most, at about 100 bytes each",
+                    how.most
+                );
+            }
+        }
+    }
+
+    fn add(
+        &mut self,
+        fields: &Fields<'_>,
+        how: &How<'_>,
+        proposal: &Proposal,
+        stamps: &mut Stamps,
+    ) -> Result<(), String> {
+        let is_ours = how.form == Form::Portcullis;
+        if is_ours && fields.outcome.is_empty() {
+            return Err("it is no line of the access log".to_owned());
+        }
+        let Some((method, target)) = fields.asked() else {
+            self.undecided += 1;
+            return Ok(());
+        };
+        let passed = if is_ours { passed(fields) } else { Some(!how.refused.contains(&fields.status)) };
+        let (Some(passed), false) = (passed, fields.address.is_empty()) else {
+            self.undecided += 1;
+            return Ok(());
+        };
+        let at = stamps.read(&fields.time).ok_or("it does not say when")?;
+        let trusted = &proposal.settings.client_address.trusted_proxies;
+        let address = forwarded::of_log(fields.address.as_bytes(), trusted)
+            .map_err(|fault| format!("the client address is none: {}", fault.as_str()))?;
+        let (host, path) = located(target, &fields.host);
+        let way = proposal.way(host, method, path);
+        let whose = match fields.credential.is_empty() {
+            true => Whose::Nobody,
+            false => proposal.names.find(&fields.credential).map_or(Whose::Unknown, Whose::Credential),
+        };
+        // Of whom nothing is known no address decides, and there may be very many.
+        let address = matches!(whose, Whose::Credential(_)).then_some(address);
+        let count = Count { requests: 0, first: at, last: at };
+        let count = self.rows.entry(Key { whose, address, route: way, passed }).or_insert(count);
+        count.requests += 1;
+        count.first = count.first.min(at);
+        count.last = count.last.max(at);
+        Ok(())
+    }
+}
+
+/// Whether the decision let a request of our own log pass; `None` where there was none.
+fn passed(fields: &Fields<'_>) -> Option<bool> {
+    match &*fields.outcome {
+        "allow" | "would_deny" => Some(true),
+        // It was let through before it was ended, or its rate was spent after it had been permitted.
+        "deny" if fields.is_revoked => Some(false),
+        "deny" if fields.code == "RATE_LIMITED" => (!fields.credential.is_empty()).then_some(true),
+        "deny" => Some(false),
+        // Whoever was named had been let through before something else failed.
+        _ => (!fields.credential.is_empty()).then_some(true),
+    }
+}
+
+/// Host and path of a target without its query.
+fn located<'t>(target: &'t str, host: &'t str) -> (&'t str, &'t str) {
+    let bare = |target: &'t str| target.split(['?', '#']).next().unwrap_or_default();
+    let Some((_, rest)) = target.split_once("://").filter(|_| !target.starts_with('/')) else {
+        return (host, bare(target));
+    };
+    match rest.split_once('/') {
+        Some((host, _)) => (host, bare(&rest[host.len()..])),
+        None => (rest, "/"),
+    }
+}
+
+impl Way {
+    pub(super) fn of(self, proposal: &Proposal) -> RouteMatch<'_> {
+        match self {
+            Self::Route(at) => match proposal.settings.routes.iter().nth(at as usize) {
+                Some(route) => RouteMatch::Matched(route),
+                None => RouteMatch::NotFound,
+            },
+            Self::NotFound => RouteMatch::NotFound,
+            Self::Ambiguous => RouteMatch::Ambiguous,
+        }
+    }
+}
+
+impl Key {
+    /// An address to decide on; any, where none decides.
+    pub(super) fn decided_on(&self) -> IpAddr {
+        self.address.unwrap_or(Ipv4Addr::UNSPECIFIED.into())
+    }
+
+    pub(super) fn credential<'p>(&self, proposal: &'p Proposal) -> Option<&'p Named> {
+        match self.whose {
+            Whose::Credential(at) => proposal.names.at(at),
+            Whose::Unknown | Whose::Nobody => None,
+        }
+    }
+}
