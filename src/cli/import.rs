@@ -23,7 +23,8 @@ use crate::directory::bulk::{self, Bulk, HashedKey, Table};
 use crate::directory::model::Organization;
 use crate::directory::sqlite::{self, StoreFault};
 use crate::directory::stored;
-use progress::Progress;
+
+pub(super) use progress::Progress;
 
 /// Arguments of `import`. Have no `Debug`, because of the key.
 #[derive(clap::Args)]

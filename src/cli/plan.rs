@@ -3,6 +3,7 @@
 //! Each distinct credential, address and route of the logs is decided by the code that decides traffic. Nothing is changed
 //! and nobody is contacted; a value of a log is never repeated unless it is an address or names a credential of the directory.
 
+mod lines;
 mod logs;
 mod proposal;
 mod propose;
@@ -20,6 +21,7 @@ use serde_json::json;
 
 use super::EX_CONFIG;
 use super::check::Output;
+use super::import::Progress;
 use crate::access::client_address::ClientAddress;
 use crate::access::snapshot::Snapshot;
 use crate::clock::{Clock, Timestamp};
@@ -113,9 +115,10 @@ pub fn run(args: PlanArgs) -> anyhow::Result<ExitCode> {
     proposal.enforce(&args.enforce)?;
     let how = How { form: args.format, reading, refused: &args.refused, skips: args.skip_unreadable, most: args.most };
     let mut tally = Tally::default();
-    for log in &args.logs {
-        tally.read(log, &how, &proposal)?;
-    }
+    let progress = Progress::at_terminal(args.output == Output::Text);
+    let read = args.logs.iter().try_for_each(|log| tally.read(log, &progress, &how, &proposal));
+    progress.end();
+    read?;
     let now = args.at.unwrap_or_else(|| Clock::system().now());
     let snapshot = proposal.directory.compile(1)?;
     let judged = judged(&tally, &proposal, &snapshot, now);
@@ -158,8 +161,13 @@ fn judged(tally: &Tally, proposal: &Proposal, snapshot: &Snapshot, now: Timestam
 }
 
 fn changes(tally: &Tally, judged: &[Judged], proposal: &Proposal) -> Plan {
-    let mut plan =
-        Plan { lines: tally.lines, unreadable: tally.unreadable, undecided: tally.undecided, ..Plan::default() };
+    let mut plan = Plan {
+        lines: tally.lines,
+        unreadable: tally.unreadable,
+        too_long: tally.too_long,
+        undecided: tally.undecided,
+        ..Plan::default()
+    };
     let mut used = std::collections::HashSet::new();
     for (key, count, fate) in judged {
         plan.requests += count.requests;
@@ -252,3 +260,6 @@ fn route(way: Way, proposal: &Proposal) -> String {
 fn shown(seconds: i64) -> String {
     Timestamp::from_unix_seconds(seconds).to_string()
 }
+
+#[cfg(test)]
+mod tests;

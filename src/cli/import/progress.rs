@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// What is shown of a work; clones show the same.
 #[derive(Debug, Clone)]
-pub(super) struct Progress(Form);
+pub(in crate::cli) struct Progress(Form);
 
 #[derive(Debug, Clone)]
 enum Form {
@@ -21,7 +21,7 @@ enum Form {
 
 impl Progress {
     /// For people, or for nobody.
-    pub(super) fn new(is_for_people: bool) -> Self {
+    pub(in crate::cli) fn new(is_for_people: bool) -> Self {
         match (is_for_people, std::io::stderr().is_terminal()) {
             (true, true) => Self(Form::Bar(ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()))),
             (true, false) => Self(Form::Lines(Arc::default())),
@@ -30,7 +30,7 @@ impl Progress {
     }
 
     /// A step begins of which nobody knows how long it is.
-    pub(super) fn begin(&self, what: &str) {
+    pub(in crate::cli) fn begin(&self, what: &str) {
         match &self.0 {
             Form::Bar(bar) => {
                 bar.set_style(style("{spinner} {msg} ({elapsed})"));
@@ -42,8 +42,26 @@ impl Progress {
         }
     }
 
+    /// The same, and nothing where nobody looks on.
+    pub(in crate::cli) fn at_terminal(is_for_people: bool) -> Self {
+        Self::new(is_for_people && std::io::stderr().is_terminal())
+    }
+
+    /// A file is read that is so long, where that is known.
+    pub(in crate::cli) fn bytes(&self, what: &str, of: Option<u64>) {
+        let Form::Bar(bar) = &self.0 else { return };
+        match of {
+            Some(of) => self.count(what, of),
+            None => self.begin(what),
+        }
+        bar.set_style(style(match of {
+            Some(_) => "{msg} {wide_bar} {bytes}/{total_bytes}, {eta} left",
+            None => "{spinner} {msg} {bytes} ({elapsed})",
+        }));
+    }
+
     /// A step of so many keys begins.
-    pub(super) fn count(&self, what: &str, of: u64) {
+    pub(in crate::cli) fn count(&self, what: &str, of: u64) {
         self.begin(what);
         match &self.0 {
             Form::Bar(bar) => {
@@ -58,7 +76,7 @@ impl Progress {
     }
 
     /// So many of them are done.
-    pub(super) fn at(&self, done: u64, of: u64) {
+    pub(in crate::cli) fn at(&self, done: u64, of: u64) {
         match &self.0 {
             Form::Bar(bar) => bar.set_position(done.min(of)),
             Form::Lines(told) => {
@@ -72,7 +90,7 @@ impl Progress {
     }
 
     /// Nothing is shown any more.
-    pub(super) fn end(&self) {
+    pub(in crate::cli) fn end(&self) {
         if let Form::Bar(bar) = &self.0 {
             bar.finish_and_clear();
         }

@@ -3,15 +3,16 @@
 //! Holds nothing of a line beyond that; what it holds is bounded, and where the bound is reached it says so and ends.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Read};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail};
 
+use super::lines::{Line, Lines};
 use super::logs::{Fields, Form, Reading, Stamps};
 use super::proposal::{Named, Proposal};
 use crate::access::route::RouteMatch;
+use crate::cli::import::Progress;
 use crate::gate::forwarded;
 
 /// Whose requests a row counts.
@@ -72,33 +73,34 @@ pub(super) struct Tally {
     pub(super) lines: u64,
     /// Lines that were passed over because they could not be read.
     pub(super) unreadable: u64,
+    /// Lines that were passed over because they are longer than any that is read.
+    pub(super) too_long: u64,
     /// Requests that were never decided: no request at all, or no client address.
     pub(super) undecided: u64,
 }
 
 impl Tally {
     /// Adds a log; `-` is standard input.
-    pub(super) fn read(&mut self, path: &Path, how: &How<'_>, proposal: &Proposal) -> anyhow::Result<()> {
-        let from: Box<dyn Read> = match path.as_os_str() == "-" {
-            true => Box::new(std::io::stdin().lock()),
-            false => {
-                let file = std::fs::File::open(path);
-                Box::new(file.with_context(|| format!("log `{}` can't be opened", path.display()))?)
-            }
-        };
-        let mut from = BufReader::with_capacity(256 * 1024, from);
-        let (mut line, mut stamps, mut at) = (Vec::new(), Stamps::default(), 0_u64);
-        loop {
-            line.clear();
-            let read = from.read_until(b'\n', &mut line);
-            if read.with_context(|| format!("log `{}` can't be read", path.display()))? == 0 {
-                return Ok(());
-            }
+    pub(super) fn read(
+        &mut self,
+        path: &Path,
+        progress: &Progress,
+        how: &How<'_>,
+        proposal: &Proposal,
+    ) -> anyhow::Result<()> {
+        let mut lines = Lines::open(path, progress)?;
+        let (mut stamps, mut at) = (Stamps::default(), 0_u64);
+        while let Some(line) = lines.next().with_context(|| format!("log `{}` can't be read", path.display()))? {
             at += 1;
-            let text = line.trim_ascii();
-            if text.is_empty() {
-                continue;
-            }
+            let text = match line {
+                Line::Text([]) => continue,
+                Line::Text(text) => text,
+                Line::TooLong => {
+                    self.lines += 1;
+                    self.too_long += 1;
+                    continue;
+                }
+            };
             self.lines += 1;
             match how.reading.read(text).and_then(|fields| self.add(&fields, how, proposal, &mut stamps)) {
                 Ok(()) => {}
@@ -116,6 +118,7 @@ impl Tally {
                 );
             }
         }
+        Ok(())
     }
 
     fn add(

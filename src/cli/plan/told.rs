@@ -24,6 +24,8 @@ pub(super) struct Plan {
     pub(super) requests: u64,
     /// Lines that were passed over because they could not be read.
     pub(super) unreadable: u64,
+    /// Lines that were passed over because they are longer than any that is read.
+    pub(super) too_long: u64,
     /// Lines of what was no request, or had no client address.
     pub(super) undecided: u64,
     /// Credentials that were used.
@@ -154,10 +156,13 @@ impl fmt::Display for Plan {
             write!(f, ", {from} to {until}")?;
         }
         if self.undecided > 0 {
-            write!(f, "; {} were never decided", counted(self.undecided, "line", "lines"))?;
+            write!(f, "; never decided: {}", counted(self.undecided, "line", "lines"))?;
         }
         if self.unreadable > 0 {
-            write!(f, "; {} could not be read", counted(self.unreadable, "line", "lines"))?;
+            write!(f, "; not readable: {}", counted(self.unreadable, "line", "lines"))?;
+        }
+        if self.too_long > 0 {
+            write!(f, "; too long to be read: {}", counted(self.too_long, "line", "lines"))?;
         }
         Ok(())
     }

@@ -74,7 +74,7 @@ pub const HOMES: &[(&str, Home)] = &[
     ("comfy_table", Only(&["cli"])),
     ("csv", Only(&["directory"])),
     ("dashmap", Only(&["gate", "live"])),
-    ("flate2", Only(&["directory"])),
+    ("flate2", Only(&["cli", "directory"])),
     ("form_urlencoded", Only(&["admin", "console"])),
     ("hashbrown", Anywhere),
     ("http", FromFloor(1)),
