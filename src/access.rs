@@ -18,4 +18,5 @@ pub mod route;
 pub mod snapshot;
 pub mod target;
 pub mod token_id;
+pub mod traffic;
 pub mod usage;

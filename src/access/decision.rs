@@ -223,6 +223,8 @@ pub struct Denial<'s> {
     pub client: Option<ClientAddress>,
     /// Who called, where that was proven; known to be disabled or expired credentials included.
     pub credential: Option<(&'s Arc<Credential>, &'s Arc<Organization>)>,
+    /// What the route table said; for the operator alone.
+    pub route: RouteMatch<'s>,
 }
 
 impl<'s> Permit<'s> {
@@ -306,7 +308,7 @@ fn decide<'s, T: Trace>(
     trace: &mut T,
 ) -> Result<Permit<'s>, Denial<'s>> {
     let Question { snapshot, now, .. } = *question;
-    let deny = |reason| Denial { reason, client: question.client.ok(), credential: None };
+    let deny = |reason| Denial { reason, client: question.client.ok(), credential: None, route: question.route };
 
     let client = question.client.map_err(|fault| deny(Reason::ClientAddressUnresolved(fault)))?;
     if let RouteMatch::Matched(route) = question.route

@@ -4,11 +4,12 @@ use schemars::SchemaGenerator;
 
 use super::answer::Answer;
 use super::call::Call;
-use super::dto::{ApiKeyEdit, AskedRole, Assigned, Key, NewApiKey, Secret, entries, granted};
-use super::operation::{FORCE, Operation, SEARCHED, Verb};
+use super::dto::{ApiKeyEdit, AskedRole, Assigned, Key, NewApiKey, Secret, Seen, entries, granted};
+use super::operation::{FORCE, Operation, PAGED, SEARCHED, Verb};
 use crate::access::credential::{CredentialKind, Enforcement};
 use crate::access::id::Id;
-use crate::access::record::Place;
+use crate::access::record::{CredentialName, Place};
+use crate::access::traffic::Sighting;
 use crate::clock::Timestamp;
 use crate::control::{Fault, GrantedRole, KeyEdit, NewKey};
 
@@ -89,6 +90,17 @@ pub(super) const OPERATIONS: &[Operation] = &[
         status: 204,
         answer: None,
         handler: |call| Box::pin(delete_secret(call)),
+    },
+    Operation {
+        method: Verb::Get,
+        path: "/orgs/{orgId}/apiKeys/{apiUserId}/traffic",
+        id: "listApiKeyTraffic",
+        summary: "From where a key was used in the last 30 days, what became of it and on which route; newest first.",
+        query: &PAGED,
+        body: None,
+        status: 200,
+        answer: Some(SchemaGenerator::subschema_for::<Vec<Seen>>),
+        handler: |call| Box::pin(traffic(call)),
     },
     Operation {
         method: Verb::Get,
@@ -220,6 +232,19 @@ async fn edit(call: Call, place: PlaceOf) -> Result<Answer, Fault> {
     let edited = call.control.edit_api_key(&call.actor, call.guards(), (place, id), edit, expected).await?;
     let shown = Key::new(&edited.value, None, &call.base);
     Ok(Answer::of(shown).version(edited.value.row.revision).revision(edited.revision))
+}
+
+async fn traffic(call: Call) -> Result<Answer, Fault> {
+    let name = CredentialName::api_key(key_id(&call)?);
+    let all = call.control.traffic(&call.actor, organization(&call)?, name).await?;
+    Ok(seen(&call, &all))
+}
+
+/// A page of what was seen of a credential.
+pub(super) fn seen(call: &Call, all: &[Sighting]) -> Answer {
+    let (skip, most) = call.page();
+    let [skip, most] = [skip, most].map(|number| usize::try_from(number).unwrap_or(usize::MAX));
+    Answer::page(all.iter().skip(skip).take(most).map(Seen::from).collect(), all.len() as u64)
 }
 
 async fn delete(call: Call) -> Result<Answer, Fault> {

@@ -10,6 +10,7 @@ mod explanation;
 mod keys;
 mod network_sets;
 mod people;
+mod traffic;
 mod usage;
 
 use schemars::JsonSchema;
@@ -34,6 +35,7 @@ pub(super) use network_sets::{NetworkSet, NetworkSetContent, NewNetworkSet};
 pub(super) use people::{
     AskedInvite, NewPassword, SessionShown, ShownInvite, ShownUser, SignIn, SignUp, Taken, UserEdit,
 };
+pub(super) use traffic::Seen;
 
 /// What ids look like.
 const ID: &str = "^[0-9a-fA-F]{24}$";

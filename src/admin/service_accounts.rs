@@ -3,16 +3,16 @@
 use schemars::SchemaGenerator;
 
 use super::answer::Answer;
-use super::api_keys::{PlaceOf, assigned_roles, organization, project};
+use super::api_keys::{PlaceOf, assigned_roles, organization, project, seen};
 use super::call::Call;
 use super::dto::{
-    Account, AccountGroup, AskedSecret, Assigned, Certificate, ClientSecret, NewServiceAccount, ServiceAccountEdit,
-    entries, granted,
+    Account, AccountGroup, AskedSecret, Assigned, Certificate, ClientSecret, NewServiceAccount, Seen,
+    ServiceAccountEdit, entries, granted,
 };
 use super::operation::{FORCE, Operation, PAGED, SEARCHED, Verb};
 use crate::access::client_id::ClientId;
 use crate::access::credential::Enforcement;
-use crate::access::record::TokenSubject;
+use crate::access::record::{CredentialName, TokenSubject};
 use crate::clock::Timestamp;
 use crate::control::{AccountEdit, Fault, KeyEdit, NewAccount, ServiceAccount};
 use crate::problem::{Code, Refusal};
@@ -86,6 +86,17 @@ pub(super) const OPERATIONS: &[Operation] = &[
         status: 200,
         answer: Some(SchemaGenerator::subschema_for::<Vec<AccountGroup>>),
         handler: |call| Box::pin(groups(call)),
+    },
+    Operation {
+        method: Verb::Get,
+        path: "/orgs/{orgId}/serviceAccounts/{clientId}/traffic",
+        id: "listServiceAccountTraffic",
+        summary: "From where an account was used in the last 30 days, what became of it and on which route; newest first.",
+        query: &PAGED,
+        body: None,
+        status: 200,
+        answer: Some(SchemaGenerator::subschema_for::<Vec<Seen>>),
+        handler: |call| Box::pin(traffic(call)),
     },
     Operation {
         method: Verb::Post,
@@ -277,6 +288,12 @@ async fn edit(call: Call, place: PlaceOf) -> Result<Answer, Fault> {
 async fn delete(call: Call) -> Result<Answer, Fault> {
     let gone = call.control.delete_service_account(&call.actor, call.id("orgId")?, client(&call)?).await?;
     Ok(Answer::empty().revision(gone.revision))
+}
+
+async fn traffic(call: Call) -> Result<Answer, Fault> {
+    let name = CredentialName::service_account(client(&call)?);
+    let all = call.control.traffic(&call.actor, organization(&call)?, name).await?;
+    Ok(seen(&call, &all))
 }
 
 async fn groups(call: Call) -> Result<Answer, Fault> {

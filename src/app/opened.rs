@@ -235,8 +235,8 @@ impl Waiting {
                 running.runtime.spawn(revocations::record(Arc::clone(control), self.revocations));
             }
             let rule = settings.client_address.clone();
-            let callers =
-                CallerJudge::new(self.published, rule, self.clock, self.nonces, self.throttle, self.usage.meter());
+            let meter = self.usage.meter().of_admin_api();
+            let callers = CallerJudge::new(self.published, rule, self.clock, self.nonces, self.throttle, meter);
             let succeeded = running.succeeded.subscribe();
             let secure = settings.behind_tls;
             admin_listener::spawn(&running.runtime, listener, control, origin, callers, secure, succeeded)?;

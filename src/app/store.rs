@@ -116,7 +116,7 @@ pub(super) fn serve(
 /// What workers count for: a store that is served, and nobody else.
 pub(super) fn usage(settings: &Settings) -> Usage {
     match (&settings.directory, &settings.admin) {
-        (DirectorySource::Sqlite(_), Some(_)) => Usage::kept(),
+        (DirectorySource::Sqlite(_), Some(admin)) => Usage::kept(admin.record_traffic),
         _ => Usage::ignored(),
     }
 }

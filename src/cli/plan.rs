@@ -1,8 +1,10 @@
-//! `portcullis plan`: whom a proposed directory or configuration would refuse or allow, by what access logs say happened.
+//! `portcullis plan`: whom a proposed directory or configuration would refuse or allow, by what access logs, or the record of
+//! a store, say happened.
 //!
 //! Each distinct credential, address and route of the logs is decided by the code that decides traffic. Nothing is changed
 //! and nobody is contacted; a value of a log is never repeated unless it is an address or names a credential of the directory.
 
+mod fate;
 mod lines;
 mod logs;
 mod proposal;
@@ -23,6 +25,8 @@ use super::EX_CONFIG;
 use super::check::Output;
 use super::import::Progress;
 use crate::access::client_address::ClientAddress;
+use crate::access::network::Network;
+use crate::access::route::RouteMatch;
 use crate::access::snapshot::Snapshot;
 use crate::clock::{Clock, Timestamp};
 use crate::directory::document;
@@ -54,8 +58,14 @@ pub struct PlanArgs {
     #[arg(long, value_name = "CREDENTIAL")]
     enforce: Vec<String>,
     /// An access log; `-` is standard input. May be given several times.
-    #[arg(long = "log", value_name = "FILE", required = true)]
+    #[arg(long = "log", value_name = "FILE", required_unless_present = "recorded")]
     logs: Vec<PathBuf>,
+    /// Plan by what the store has recorded of the last 30 days, also while it is served.
+    #[arg(long)]
+    recorded: bool,
+    /// The store that has recorded, and the directory where none is named. Without it the configured one.
+    #[arg(long, value_name = "FILE", requires = "recorded")]
+    store: Option<PathBuf>,
     /// Whose log it is.
     #[arg(long, value_enum, default_value_t)]
     format: Form,
@@ -101,7 +111,7 @@ fn field(text: &str) -> Result<(Field, String), String> {
 /// A log or a store that can't be read, or an output that can't be written.
 pub fn run(args: PlanArgs) -> anyhow::Result<ExitCode> {
     let reading = Reading::new(args.format, args.pattern.as_deref(), &args.fields)?;
-    let mut proposal = match proposal::load(args.config.as_deref(), args.directory.as_deref())? {
+    let mut proposal = match proposal::load(args.config.as_deref(), args.directory.as_deref(), args.store.as_deref())? {
         Ok(proposal) => proposal,
         Err(problems) => {
             match args.output {
@@ -120,6 +130,9 @@ pub fn run(args: PlanArgs) -> anyhow::Result<ExitCode> {
     progress.end();
     read?;
     let now = args.at.unwrap_or_else(|| Clock::system().now());
+    if args.recorded {
+        tally.recorded(now, args.most, &proposal)?;
+    }
     let snapshot = proposal.directory.compile(1)?;
     let judged = judged(&tally, &proposal, &snapshot, now);
     let mut plan = changes(&tally, &judged, &proposal);
@@ -152,8 +165,10 @@ fn judged(tally: &Tally, proposal: &Proposal, snapshot: &Snapshot, now: Timestam
                 (None, Whose::Nobody) => Who::Nobody,
                 (None, _) => Who::Unknown,
             };
-            let client = ClientAddress::new(key.decided_on());
-            (*key, *count, foresee(snapshot, who, client, key.route.of(proposal), now))
+            let decide = |address: IpAddr, route: RouteMatch<'_>| {
+                foresee(snapshot, who, ClientAddress::new(address), route, now)
+            };
+            (*key, *count, fate::of(key, proposal, decide))
         })
         .collect();
     judged.sort_unstable_by_key(|(key, ..)| *key);
@@ -181,7 +196,11 @@ fn changes(tally: &Tally, judged: &[Judged], proposal: &Proposal) -> Plan {
                 Whose::Unknown => "unknown",
                 Whose::Nobody => "none",
             },
-            address: key.address.map(|address| address.to_string()),
+            address: key.address.map(|network| match network.is_host() {
+                true => network.address().to_string(),
+                false => network.to_string(),
+            }),
+            widened: key.address.is_some_and(|network| !network.is_host()),
             route: route(key.route, proposal),
             code: code.map(Code::as_str),
             requests: count.requests,
@@ -203,7 +222,7 @@ fn changes(tally: &Tally, judged: &[Judged], proposal: &Proposal) -> Plan {
 
 /// Lists for what passed and would not, or would be reported, and for whoever has none.
 fn propose(judged: &[Judged], proposal: &mut Proposal) -> anyhow::Result<Vec<Proposed>> {
-    let mut seen: BTreeMap<u32, (Vec<IpAddr>, u64, i64)> = BTreeMap::new();
+    let mut seen: BTreeMap<u32, (Vec<Network>, u64, i64)> = BTreeMap::new();
     for (key, count, fate) in judged {
         let (Whose::Credential(at), Some(address), true) = (key.whose, key.address, key.passed) else { continue };
         let has_no_list = proposal.names.at(at).is_some_and(|named| proposal.credential(named).access_list.is_empty());
@@ -221,7 +240,7 @@ fn propose(judged: &[Judged], proposal: &mut Proposal) -> anyhow::Result<Vec<Pro
     }
     let mut proposed = Vec::new();
     for (at, (addresses, requests, last)) in seen {
-        let additions = propose::smallest(addresses);
+        let additions = propose::smallest(addresses)?;
         propose::put(proposal, at, &additions, requests, Timestamp::from_unix_seconds(last))?;
         let Some(named) = proposal.names.at(at) else { continue };
         proposed.extend(additions.iter().map(|one| Proposed {
@@ -247,6 +266,8 @@ fn route(way: Way, proposal: &Proposal) -> String {
     match way {
         Way::NotFound => "no route".to_owned(),
         Way::Ambiguous => "an ambiguous path".to_owned(),
+        Way::Admin => "the admin API".to_owned(),
+        Way::Any => "several routes".to_owned(),
         Way::Route(at) => match proposal.settings.routes.iter().nth(at as usize) {
             Some(route) => match &route.host {
                 Some(host) => format!("{host}{}", route.path),

@@ -382,6 +382,9 @@ pub struct Admin {
     /// How often the use of credentials and entries is written to the store; a crash loses what is newer. Default: `5s`. A
     /// change needs a restart.
     pub usage_interval: Option<Word>,
+    /// Remembers for 30 days from where each credential was used, what became of it and on which route. Default: `true`. A
+    /// change needs a restart.
+    pub record_traffic: Option<bool>,
     /// How tokens of service accounts are made.
     pub tokens: Tokens,
 }

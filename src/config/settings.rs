@@ -314,6 +314,8 @@ pub struct AdminSettings {
     pub service_accounts_per_organization: u64,
     /// How often the use of credentials and entries is written.
     pub usage_interval: Duration,
+    /// Whether it is remembered from where credentials were used, and what became of it.
+    pub record_traffic: bool,
     /// How tokens of service accounts are made.
     pub tokens: TokenSettings,
 }

@@ -139,6 +139,7 @@ impl Desk {
         (issuer, rules): (&str, &Rules),
     ) -> Result<(Sender<Job>, Receiver<()>), ServeFault> {
         self.published = Some((published, told));
+        self.record_traffic(usage.usage.records())?;
         self.unwritten = Unwritten::new(usage);
         self.signing = Signing::empty(issuer.to_owned());
         self.commit(Actor::system("start"), rules, signing::tend)?;

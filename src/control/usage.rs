@@ -8,17 +8,24 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::MissedTickBehavior;
 
 use super::commit::{Desk, Job};
-use super::{Control, Fault};
+use super::rights::Rights;
+use super::{Actor, Control, Fault, credentials};
 use crate::access::id::Id;
+use crate::access::record::{CredentialName, Place};
 use crate::access::target::Target;
+use crate::access::traffic::Sighting;
 use crate::directory::sqlite::StoreFault;
 use crate::live::usage::{Book, Usage};
 use crate::telemetry::refusals::Refusals;
 
 /// Credentials that are written at once.
 const PART: usize = 1_000;
+
+/// How often traffic that is too old is forgotten.
+const FORGETTING: Duration = Duration::from_secs(3600);
 
 /// How long an orderly stop waits for the last writing.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -97,7 +104,53 @@ impl Desk {
     }
 }
 
+impl Desk {
+    /// Remembers since when requests are remembered.
+    pub(super) fn record_traffic(&mut self, records: bool) -> Result<(), Fault> {
+        let now = self.clock().now();
+        let change = self.store().change()?;
+        change.record_traffic(records, now)?;
+        Ok(change.commit()?)
+    }
+
+    /// Forgets traffic that is too old, of a part of the credentials; answers where the next part begins.
+    fn forget_traffic(&mut self, from: i64) -> Result<Option<i64>, Fault> {
+        let now = self.clock().now();
+        let change = self.store().change()?;
+        let next = change.forget_traffic(from, now)?;
+        change.commit()?;
+        Ok(next)
+    }
+}
+
 impl Control {
+    /// Forgets all traffic that is too old, other changes in between.
+    async fn forget_traffic(&self) -> Result<(), Fault> {
+        let mut from = Some(0);
+        while let Some(part) = from {
+            from = self.at_desk(move |desk| desk.forget_traffic(part)).await?;
+        }
+        Ok(())
+    }
+
+    /// What is remembered of a credential's requests, the newest first, up to a few seconds ago.
+    ///
+    /// # Errors
+    /// A [`Fault`].
+    pub async fn traffic(
+        self: &Arc<Self>,
+        actor: &Actor,
+        place: Place,
+        name: CredentialName,
+    ) -> Result<Vec<Sighting>, Fault> {
+        let (actor, now) = (actor.clone(), self.clock.now());
+        self.read(move |rows| {
+            let found = credentials::find(rows, &Rights::of(rows, &actor)?, place, name)?;
+            Ok(rows.traffic(found.row.pk, now)?)
+        })
+        .await
+    }
+
     /// Writes what was counted until now, other changes in between.
     ///
     /// # Errors
@@ -118,10 +171,17 @@ impl Control {
 
     /// Writes what was counted every few seconds, and early where a worker has much to tell.
     pub async fn keep_usage(self: Arc<Self>, usage: Usage, interval: Duration) {
+        let mut forgetting = tokio::time::interval(FORGETTING);
+        forgetting.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = tokio::time::sleep(interval) => {}
                 () = usage.is_full() => {}
+                _ = forgetting.tick() => match self.forget_traffic().await {
+                    Err(Fault::Stopping) => return,
+                    Err(fault) => tracing::warn!(error = %fault, "traffic that is too old can't be forgotten; trying again"),
+                    Ok(()) => continue,
+                },
             }
             if matches!(self.write_usage().await, Err(Fault::Stopping)) {
                 return;

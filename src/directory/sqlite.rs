@@ -17,6 +17,7 @@ mod people;
 mod projects;
 mod receipt_key;
 mod tokens;
+mod traffic;
 mod usage;
 mod values;
 

@@ -170,9 +170,9 @@ impl CallerJudge {
     }
 }
 
-/// Everything needs a credential, whatever the gateway's routes say.
-fn of_listener(published: &Current, rule: &ClientAddressRule) -> Arc<Current> {
-    let everything = Route {
+/// The one route of the control plane's listeners: everything needs a credential.
+pub fn everything() -> Route {
+    Route {
         host: None,
         path: "/".into(),
         methods: Box::default(),
@@ -182,12 +182,16 @@ fn of_listener(published: &Current, rule: &ClientAddressRule) -> Arc<Current> {
         preflight: Preflight::Require,
         upgrades: Box::default(),
         upstream: 0,
-    };
+    }
+}
+
+/// Everything needs a credential, whatever the gateway's routes say.
+fn of_listener(published: &Current, rule: &ClientAddressRule) -> Arc<Current> {
     let gateway = &published.settings;
     let settings = Gateway {
         client_address: rule.clone(),
         credentials: gateway.credentials.clone(),
-        routes: RouteTable::new(vec![everything]),
+        routes: RouteTable::new(vec![everything()]),
         upstreams: Vec::new(),
         limits: gateway.limits,
         timeouts: gateway.timeouts,

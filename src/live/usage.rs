@@ -13,8 +13,11 @@ use tokio::sync::Notify;
 
 use crate::access::decision::{Denial, Grant, Permit};
 use crate::access::id::Id;
+use crate::access::route::RouteMatch;
+use crate::access::traffic::{ADMIN_API, Met, RouteName};
 use crate::access::usage::LastUse;
 use crate::clock::Timestamp;
+use crate::problem::Code;
 
 use seen::Named;
 pub use seen::{DenialSeen, Seen};
@@ -34,6 +37,8 @@ pub struct Usage(Option<Arc<Shared>>);
 
 #[derive(Debug, Default)]
 struct Shared {
+    /// Whether it is remembered from where, what became of it and on which route.
+    records: bool,
     stripes: Mutex<Vec<Drained>>,
     full: Notify,
 }
@@ -50,12 +55,21 @@ struct Stripe(Mutex<Book>);
 
 /// Where one worker counts.
 #[derive(Debug, Clone)]
-pub struct Meter(Option<(Arc<Shared>, Arc<Stripe>)>);
+pub struct Meter {
+    to: Option<(Arc<Shared>, Arc<Stripe>)>,
+    /// What stands for every route, where there are none.
+    word: Option<&'static str>,
+}
 
 impl Usage {
-    /// Counts, for somebody who keeps it.
-    pub fn kept() -> Self {
-        Self(Some(Arc::default()))
+    /// Counts, for somebody who keeps it; with `records` also remembers the requests themselves, see [`crate::access::traffic`].
+    pub fn kept(records: bool) -> Self {
+        Self(Some(Arc::new(Shared { records, ..Shared::default() })))
+    }
+
+    /// Whether requests are remembered.
+    pub fn records(&self) -> bool {
+        self.0.as_ref().is_some_and(|shared| shared.records)
     }
 
     /// Counts nothing.
@@ -65,11 +79,11 @@ impl Usage {
 
     /// A stripe for one more worker.
     pub fn meter(&self) -> Meter {
-        let Some(shared) = &self.0 else { return Meter(None) };
+        let Some(shared) = &self.0 else { return Meter::ignoring() };
         let stripe = Arc::new(Stripe::default());
         let drained = Drained { stripe: Arc::clone(&stripe), spare: Book::new() };
         shared.stripes.lock().unwrap_or_else(PoisonError::into_inner).push(drained);
-        Meter(Some((Arc::clone(shared), stripe)))
+        Meter { to: Some((Arc::clone(shared), stripe)), word: None }
     }
 
     /// Moves everything that was counted until now into the book.
@@ -105,13 +119,26 @@ impl Stripe {
 impl Meter {
     /// A meter that counts nothing.
     pub fn ignoring() -> Self {
-        Self(None)
+        Self { to: None, word: None }
+    }
+
+    /// The same for calls of the admin API, which have no route.
+    pub fn of_admin_api(self) -> Self {
+        Self { word: Some(ADMIN_API), ..self }
+    }
+
+    fn route<'r>(&self, route: RouteMatch<'r>) -> RouteName<'r> {
+        match (self.word, route) {
+            (Some(word), _) => RouteName::Word(word),
+            (None, RouteMatch::Matched(route)) => RouteName::Of(route),
+            (None, RouteMatch::NotFound | RouteMatch::Ambiguous) => RouteName::None,
+        }
     }
 
     /// A request was permitted.
     #[inline]
     pub fn permitted(&self, permit: &Permit<'_>, now: Timestamp) {
-        let (Some(stripe), Grant::Credential { credential, organization, entry }) = (&self.0, permit.grant()) else {
+        let (Some(to), Grant::Credential { credential, organization, entry }) = (&self.to, permit.grant()) else {
             return;
         };
         let used = LastUse { at: now, address: permit.client() };
@@ -119,11 +146,16 @@ impl Meter {
             Some(at) => organization.sets().get(at as usize).map(|set| Named::Set(&set.name)),
             None => Some(Named::Network(entry.network)),
         });
-        let would = permit.would_deny();
-        count(stripe, credential.id(), |seen| {
+        let would = permit.would_deny().map(Code::from);
+        let route = self.route(RouteMatch::Matched(permit.route()));
+        count(to, credential.id(), |seen| {
             seen.used(entry, used);
-            if let Some(reason) = would {
-                seen.denied(DenialSeen { code: reason.into(), address: Some(used.address), at: now, enforced: false });
+            if let Some(code) = would {
+                seen.denied(DenialSeen { code, address: Some(used.address), at: now, enforced: false });
+            }
+            if to.0.records {
+                let met = if would.is_some() { Met::WouldDeny } else { Met::Allow };
+                seen.met(met, would.map_or("", Code::as_str), route, used);
             }
         });
     }
@@ -131,9 +163,15 @@ impl Meter {
     /// A request was denied: that counts nothing, but is remembered where it is known whose it was.
     #[inline]
     pub fn denied(&self, denial: &Denial<'_>, now: Timestamp) {
-        let (Some(stripe), Some((credential, _))) = (&self.0, denial.credential) else { return };
-        let denial = DenialSeen { code: denial.reason.into(), address: denial.client, at: now, enforced: true };
-        count(stripe, credential.id(), |seen| seen.denied(denial));
+        let (Some(to), Some((credential, _))) = (&self.to, denial.credential) else { return };
+        let seen = DenialSeen { code: denial.reason.into(), address: denial.client, at: now, enforced: true };
+        let route = self.route(denial.route);
+        count(to, credential.id(), |cell| {
+            cell.denied(seen);
+            if let (true, Some(address)) = (to.0.records, denial.client) {
+                cell.met(Met::Deny, seen.code.as_str(), route, LastUse { at: now, address });
+            }
+        });
     }
 }
 

@@ -14,6 +14,7 @@ mod recent_use;
 mod shapes;
 mod survives;
 mod third_party;
+mod traffic;
 mod unread_bodies;
 mod usage;
 

@@ -3,7 +3,7 @@
 //! Reads files and stores, changes nothing.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
@@ -11,16 +11,18 @@ use anyhow::{Context as _, bail};
 use super::tally::Way;
 use crate::access::credential::{AccessListMode, Enforcement, Fingerprint};
 use crate::access::id::Id;
+use crate::access::network::Network;
 use crate::access::record::CredentialName;
-use crate::access::route::RouteMatch;
+use crate::access::route::{Route, RouteMatch};
 use crate::cli::check;
 use crate::config::diagnostic::Problems;
 use crate::config::document::Override;
 use crate::config::settings::{DirectorySource, Gateway};
 use crate::config::{self};
-use crate::directory::model::Credential;
+use crate::directory::model::{Admits, Credential};
 use crate::directory::sqlite::{self, StoreFault};
 use crate::directory::{Directory, stored};
+use crate::gate::caller::everything;
 use crate::live::fingerprint;
 
 /// What is proposed.
@@ -28,6 +30,10 @@ pub(super) struct Proposal {
     pub(super) settings: Arc<Gateway>,
     pub(super) directory: Directory,
     pub(super) names: Names,
+    /// The store that is named, or configured.
+    pub(super) store: Option<PathBuf>,
+    /// The one route of the admin API.
+    pub(super) everything: Route,
 }
 
 /// A credential as logs and people name it.
@@ -113,7 +119,11 @@ fn hash(text: &str) -> Option<[u8; 32]> {
 ///
 /// # Errors
 /// A store that can't be read, or no directory at all.
-pub(super) fn load(config: Option<&Path>, path: Option<&Path>) -> anyhow::Result<Result<Proposal, Problems>> {
+pub(super) fn load(
+    config: Option<&Path>,
+    path: Option<&Path>,
+    store: Option<&Path>,
+) -> anyhow::Result<Result<Proposal, Problems>> {
     let settings = match config::load(config, Override::from_environment()) {
         Ok((settings, _)) => settings,
         Err(problems) => return Ok(Err(problems)),
@@ -122,13 +132,19 @@ pub(super) fn load(config: Option<&Path>, path: Option<&Path>) -> anyhow::Result
     if checked.problems.has_errors() {
         return Ok(Err(checked.problems));
     }
-    let directory = match (checked.directory, path, &settings.directory) {
+    let configured = match &settings.directory {
+        DirectorySource::Sqlite(store) => Some(store.as_path()),
+        DirectorySource::File(_) | DirectorySource::Demonstration => None,
+    };
+    let store = store.or(configured);
+    let directory = match (checked.directory, path, store) {
         (Some(directory), ..) => directory,
-        (None, None, DirectorySource::Sqlite(store)) => of_store(store)?,
+        (None, None, Some(store)) => of_store(store)?,
         _ => bail!("name the directory: --directory PATH, or --config FILE which names one"),
     };
     let names = Names::of(&directory)?;
-    Ok(Ok(Proposal { settings: settings.gateway, directory, names }))
+    let store = store.map(Path::to_owned);
+    Ok(Ok(Proposal { settings: settings.gateway, directory, names, store, everything: everything() }))
 }
 
 fn of_store(path: &Path) -> anyhow::Result<Directory> {
@@ -198,6 +214,15 @@ impl Proposal {
 }
 
 impl Proposal {
+    /// What the list of a credential admits, sets included.
+    pub(super) fn networks(&self, named: &Named) -> impl Iterator<Item = Network> {
+        let sets = &self.directory.organizations[named.place.0].network_sets;
+        self.credential(named).access_list.iter().flat_map(move |entry| match entry.target {
+            Admits::Network(network) => vec![network],
+            Admits::Set(at) => sets.get(at as usize).map_or_else(Vec::new, |set| set.networks.clone()),
+        })
+    }
+
     /// A credential as the directory has it.
     pub(super) fn credential(&self, named: &Named) -> &Credential {
         &self.directory.organizations[named.place.0].credentials[named.place.1]

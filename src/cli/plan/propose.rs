@@ -16,6 +16,8 @@ use crate::directory::model::{Admits, Entry};
 
 /// Shortest prefix of a network of IPv4 that is proposed.
 const WIDEST_V4: u32 = 24;
+/// Shortest prefix of a network of IPv6 that is proposed.
+const WIDEST_V6: u32 = 48;
 /// Addresses of a network of IPv4 below which nothing is called dense.
 const FEW_V4: usize = 4;
 /// Addresses of a /64 that make it one.
@@ -27,23 +29,35 @@ const DENSE_48: usize = 16;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Addition {
     pub(super) network: Network,
-    /// Addresses of it that were seen.
-    pub(super) seen: usize,
+    /// Addresses of it that were seen; `None` where that was not recorded.
+    pub(super) seen: Option<usize>,
 }
 
 impl Addition {
     /// How many addresses it admits, where it admits more than were seen.
     pub(super) fn widened(&self) -> Option<String> {
         let bits = if self.network.address().is_ipv4() { 32 } else { 128 } - u32::from(self.network.prefix_len());
-        let is_exact = bits < 64 && 1_u64 << bits == self.seen as u64;
+        let is_exact = bits < 64 && self.seen.is_some_and(|seen| 1_u64 << bits == seen as u64);
         (!is_exact).then(|| if bits < 64 { (1_u64 << bits).to_string() } else { format!("2^{bits}") })
     }
 }
 
 /// The list of what was seen.
-pub(super) fn smallest(addresses: impl IntoIterator<Item = IpAddr>) -> Vec<Addition> {
+///
+/// # Errors
+/// A network that was recorded is wider than any that is proposed.
+pub(super) fn smallest(seen: impl IntoIterator<Item = Network>) -> anyhow::Result<Vec<Addition>> {
     let (mut v4, mut v6): (BTreeMap<u32, Vec<u32>>, BTreeMap<u64, Vec<u128>>) = Default::default();
-    for address in addresses {
+    let (hosts, wide): (Vec<Network>, Vec<Network>) = seen.into_iter().partition(Network::is_host);
+    for network in &wide {
+        if u32::from(network.prefix_len()) < if network.address().is_ipv4() { WIDEST_V4 } else { WIDEST_V6 } {
+            bail!(
+                "a credential was used from so many addresses that they are recorded as {network}, which is wider than any \
+                 network that is proposed; put networks on its list yourself first, or propose by logs"
+            );
+        }
+    }
+    for address in hosts.iter().map(Network::address).filter(|address| !wide.iter().any(|one| one.contains(*address))) {
         match address {
             IpAddr::V4(address) => v4.entry(address.to_bits() >> (32 - WIDEST_V4)).or_default().push(address.to_bits()),
             IpAddr::V6(address) => v6.entry((address.to_bits() >> 64) as u64).or_default().push(address.to_bits()),
@@ -74,8 +88,10 @@ pub(super) fn smallest(addresses: impl IntoIterator<Item = IpAddr>) -> Vec<Addit
             list.extend(network(Ipv6Addr::from_bits(u128::from(at) << 64).into(), 64, seen));
         }
     }
+    list.extend(wide.into_iter().map(|network| Addition { network, seen: None }));
     list.sort_by_key(|one| one.network);
-    list
+    list.dedup();
+    Ok(list)
 }
 
 /// The widest dense networks of sorted addresses that share a prefix of this length.
@@ -95,11 +111,11 @@ fn halve(seen: &[u32], prefix: u32, list: &mut Vec<Addition>) {
 }
 
 fn host(address: IpAddr) -> Addition {
-    Addition { network: Network::host(address), seen: 1 }
+    Addition { network: Network::host(address), seen: Some(1) }
 }
 
 fn network(address: IpAddr, prefix: u8, seen: usize) -> Option<Addition> {
-    Network::truncated(address, prefix).map(|network| Addition { network, seen })
+    Network::truncated(address, prefix).map(|network| Addition { network, seen: Some(seen) })
 }
 
 /// Puts the entries on the list of the credential at this position. A list that is new only reports, until somebody has it

@@ -3,7 +3,6 @@
 //! Holds nothing of a line beyond that; what it holds is bounded, and where the bound is reached it says so and ends.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail};
@@ -11,8 +10,13 @@ use anyhow::{Context as _, anyhow, bail};
 use super::lines::{Line, Lines};
 use super::logs::{Fields, Form, Reading, Stamps};
 use super::proposal::{Named, Proposal};
-use crate::access::route::RouteMatch;
+use crate::access::network::Network;
+use crate::access::record::CredentialName;
+use crate::access::route::{HostPattern, Route, RouteMatch};
+use crate::access::traffic::{ADMIN_API, ANY_ROUTE, Met, RouteName, Sighting};
 use crate::cli::import::Progress;
+use crate::clock::Timestamp;
+use crate::directory::sqlite;
 use crate::gate::forwarded;
 
 /// Whose requests a row counts.
@@ -30,8 +34,8 @@ pub(super) enum Whose {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Key {
     pub(super) whose: Whose,
-    /// `None` where it decides nothing.
-    pub(super) address: Option<IpAddr>,
+    /// From where; more than one address only where that was recorded. `None` where it decides nothing.
+    pub(super) address: Option<Network>,
     /// What the proposed routes make of the target.
     pub(super) route: Way,
     /// Whether it passed.
@@ -44,6 +48,10 @@ pub(super) enum Way {
     Route(u32),
     NotFound,
     Ambiguous,
+    /// A call of the admin API, where every credential passes that its list lets pass.
+    Admin,
+    /// One or more of them; nobody can tell which.
+    Any,
 }
 
 /// How often, and when.
@@ -110,13 +118,7 @@ impl Tally {
                     return Err(anyhow!("{why}; --skip-unreadable counts such lines and goes on").context(place));
                 }
             }
-            if self.rows.len() > how.most {
-                bail!(
-                    "the logs hold more than {} distinct credentials, addresses and routes; read less of them, or raise \
-                     --most, at about 100 bytes each",
-                    how.most
-                );
-            }
+            self.is_bounded(how.most)?;
         }
         Ok(())
     }
@@ -152,12 +154,52 @@ impl Tally {
             false => proposal.names.find(&fields.credential).map_or(Whose::Unknown, Whose::Credential),
         };
         // Of whom nothing is known no address decides, and there may be very many.
-        let address = matches!(whose, Whose::Credential(_)).then_some(address);
-        let count = Count { requests: 0, first: at, last: at };
-        let count = self.rows.entry(Key { whose, address, route: way, passed }).or_insert(count);
-        count.requests += 1;
-        count.first = count.first.min(at);
-        count.last = count.last.max(at);
+        let address = matches!(whose, Whose::Credential(_)).then(|| Network::host(address));
+        self.count(Key { whose, address, route: way, passed }, Count { requests: 1, first: at, last: at });
+        Ok(())
+    }
+
+    fn count(&mut self, key: Key, more: Count) {
+        let count = self.rows.entry(key).or_insert(Count { requests: 0, ..more });
+        count.requests += more.requests;
+        count.first = count.first.min(more.first);
+        count.last = count.last.max(more.last);
+    }
+
+    /// Adds what a store has recorded.
+    pub(super) fn recorded(&mut self, now: Timestamp, most: usize, proposal: &Proposal) -> anyhow::Result<()> {
+        let Some(store) = &proposal.store else {
+            bail!("name the store that has recorded: --store FILE, or --config FILE which names one");
+        };
+        let read = sqlite::read(store, |rows| match rows.has_traffic()? {
+            false => Ok::<_, sqlite::StoreFault>(false),
+            true => rows.all_traffic(now, |name, seen| self.see(name, &seen, proposal)).map(|()| true),
+        });
+        match read.with_context(|| format!("the store `{}` can't be read", store.display()))? {
+            None => bail!("there is no store `{}`; name the one that has recorded by --store FILE", store.display()),
+            Some(false) => bail!(
+                "the store `{}` has recorded nothing yet: it is from before there was a record; serve it once",
+                store.display()
+            ),
+            Some(true) => self.is_bounded(most),
+        }
+    }
+
+    fn see(&mut self, name: CredentialName, seen: &Sighting, proposal: &Proposal) {
+        let whose = proposal.names.find(&name.to_string()).map_or(Whose::Unknown, Whose::Credential);
+        let address = matches!(whose, Whose::Credential(_)).then_some(seen.network);
+        let key = Key { whose, address, route: Way::recorded(&seen.route, proposal), passed: seen.met != Met::Deny };
+        let (first, last) = (seen.first.unix_seconds(), seen.last.unix_seconds());
+        self.count(key, Count { requests: seen.count, first, last });
+    }
+
+    fn is_bounded(&self, most: usize) -> anyhow::Result<()> {
+        if self.rows.len() > most {
+            bail!(
+                "there are more than {most} distinct credentials, addresses and routes; read less, or raise --most, at about \
+                 100 bytes each"
+            );
+        }
         Ok(())
     }
 }
@@ -195,17 +237,34 @@ impl Way {
                 None => RouteMatch::NotFound,
             },
             Self::NotFound => RouteMatch::NotFound,
+            Self::Admin => RouteMatch::Matched(&proposal.everything),
             Self::Ambiguous => RouteMatch::Ambiguous,
+            Self::Any => RouteMatch::NotFound,
         }
+    }
+
+    /// What the proposed routes make of a route that was recorded.
+    fn recorded(text: &str, proposal: &Proposal) -> Self {
+        match text {
+            "" => return Self::NotFound,
+            ADMIN_API => return Self::Admin,
+            ANY_ROUTE => return Self::Any,
+            _ => {}
+        }
+        let is_it = |route: &Route| RouteName::Of(route).is(text);
+        if let Some(at) = proposal.settings.routes.iter().position(is_it).and_then(|at| u32::try_from(at).ok()) {
+            return Self::Route(at);
+        }
+        let (host, path) = text.split_at(text.find('/').unwrap_or(text.len()));
+        let host = match HostPattern::parse(host) {
+            Ok(HostPattern::Below(suffix)) => format!("any{suffix}"),
+            Ok(HostPattern::Exact(_)) | Err(_) => host.to_owned(),
+        };
+        proposal.way(&host, "GET", path)
     }
 }
 
 impl Key {
-    /// An address to decide on; any, where none decides.
-    pub(super) fn decided_on(&self) -> IpAddr {
-        self.address.unwrap_or(Ipv4Addr::UNSPECIFIED.into())
-    }
-
     pub(super) fn credential<'p>(&self, proposal: &'p Proposal) -> Option<&'p Named> {
         match self.whose {
             Whose::Credential(at) => proposal.names.at(at),

@@ -167,7 +167,7 @@ proptest! {
         let log = asks.iter().enumerate().fold(String::new(), |text, (at, asks)| text + &line(*asks, at));
         let log = file("access.log", &log);
 
-        let proposal = proposal::load(Some(&config), None).unwrap().map_err(|found| found.render(false)).unwrap();
+        let proposal = proposal::load(Some(&config), None, None).unwrap().map_err(|found| found.render(false)).unwrap();
         let pattern = "$msec \"$http_x_forwarded_for\" $remote_user \"$request\" $status";
         let named = [(Field::Address, "http_x_forwarded_for".to_owned())];
         let reading = Reading::new(Form::Nginx, Some(pattern), &named).unwrap();

@@ -45,6 +45,9 @@ pub(super) struct Change {
     /// From where; left out where it decides nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) address: Option<String>,
+    /// Whether that is a network which stands for several addresses; then the worst counts that may become of one of them.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) widened: bool,
     /// Host and path of the route.
     pub(super) route: String,
     /// What they would be refused with, or what would be reported.
@@ -71,8 +74,9 @@ pub(super) struct Credential {
 pub(super) struct Proposed {
     pub(super) credential: Credential,
     pub(super) network: String,
-    /// Addresses of it that were seen.
-    pub(super) seen: usize,
+    /// Addresses of it that were seen; missing where that was not recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) seen: Option<usize>,
     /// How many it admits, where that is more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) admits: Option<String>,
@@ -117,9 +121,10 @@ impl fmt::Display for Change {
 impl fmt::Display for Proposed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} + {}", self.credential, self.network)?;
-        match &self.admits {
-            Some(admits) => write!(f, ", widened: {} seen of {admits} addresses", self.seen),
-            None => Ok(()),
+        match (&self.admits, self.seen) {
+            (Some(admits), Some(seen)) => write!(f, ", widened: {seen} seen of {admits} addresses"),
+            (Some(admits), None) => write!(f, ", recorded as a network of {admits} addresses"),
+            (None, _) => Ok(()),
         }
     }
 }

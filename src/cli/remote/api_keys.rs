@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::api::Api;
 use super::arguments::{Enforcement, Force, Networks, Organization, Place, id, shown, time, time_or_never};
-use super::shown::{Column, Shown, denial, recent, roles, text};
+use super::shown::{Column, Shown, TRAFFIC, denial, recent, roles, text};
 use super::{Fault, Remote};
 use crate::access::id::Id;
 use crate::clock::Timestamp;
@@ -20,6 +20,8 @@ pub enum ApiKeys {
     List(Place),
     /// One key.
     Show(Key),
+    /// From where a key was used in the last 30 days, and what became of it.
+    Traffic(OneKey),
     /// Make a key; its private key is shown this once.
     Create {
         #[command(flatten)]
@@ -133,6 +135,16 @@ pub enum Secrets {
     },
 }
 
+/// One key of an organization.
+#[derive(clap::Args)]
+pub struct OneKey {
+    /// Which one.
+    #[arg(value_name = "ID", value_parser = id)]
+    id: Id,
+    #[command(flatten)]
+    organization: Organization,
+}
+
 /// One key.
 #[derive(clap::Args)]
 pub struct Key {
@@ -199,6 +211,10 @@ impl Remote for ApiKeys {
         match self {
             Self::List(place) => Ok(Shown::Many(api.all(&place.path(api, KIND).await?, "", None).await?, COLUMNS)),
             Self::Show(key) => Ok(Shown::One(api.get(&key.shown_at(api).await?).await?, WHOLE)),
+            Self::Traffic(key) => {
+                let path = format!("{}/{}/traffic", of_organization(api, &key.organization).await?, key.id);
+                Ok(Shown::Many(api.all(&path, "", None).await?, TRAFFIC))
+            }
             Self::Create { place, desc, roles, expires_at, enforcement, networks } => {
                 let mut body = json!({
                     "desc": desc,

@@ -6,7 +6,7 @@ use super::api::Api;
 use super::arguments::{
     Enforcement, Force, Networks, Organization, Place, client, hours, id, shown, time, time_or_never,
 };
-use super::shown::{Column, Shown, denial, recent, roles, text};
+use super::shown::{Column, Shown, TRAFFIC, denial, recent, roles, text};
 use super::{Fault, Remote};
 use crate::access::client_id::ClientId;
 use crate::access::id::Id;
@@ -22,6 +22,14 @@ pub enum ServiceAccounts {
     List(Place),
     /// One service account.
     Show(Account),
+    /// From where a service account was used in the last 30 days, and what became of it.
+    Traffic {
+        /// Which one.
+        #[arg(value_name = "CLIENT_ID", value_parser = client)]
+        id: ClientId,
+        #[command(flatten)]
+        organization: Organization,
+    },
     /// Make a service account; its secret is shown this once.
     Create {
         #[command(flatten)]
@@ -276,6 +284,10 @@ impl Remote for ServiceAccounts {
         match self {
             Self::List(place) => Ok(Shown::Many(api.all(&place.path(api, KIND).await?, "", None).await?, COLUMNS)),
             Self::Show(account) => Ok(Shown::One(api.get(&account.path(api).await?).await?, WHOLE)),
+            Self::Traffic { id, organization } => {
+                let path = format!("{}/{id}/traffic", organization.path(api, KIND).await?);
+                Ok(Shown::Many(api.all(&path, "", None).await?, TRAFFIC))
+            }
             Self::Create {
                 place,
                 name,

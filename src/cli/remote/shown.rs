@@ -133,6 +133,20 @@ pub(super) fn denial(one: &Value) -> String {
     }
 }
 
+/// What is remembered of the requests of a credential.
+pub(super) const TRAFFIC: &[Column] = &[
+    Column::new("from", |one| match one["widened"] == true {
+        true => format!("{} (several addresses)", text(one, "cidrBlock")),
+        false => text(one, "ipAddress"),
+    }),
+    Column::new("route", |one| text(one, "route")),
+    Column::new("outcome", |one| text(one, "outcome")),
+    Column::new("code", |one| text(one, "code")),
+    Column::new("count", |one| text(one, "count")),
+    Column::new("first", |one| text(one, "firstSeen")),
+    Column::new("last", |one| text(one, "lastSeen")),
+];
+
 /// The addresses that a credential was last used from, newest first.
 pub(super) fn recent(value: &Value) -> String {
     let recent = value["recentAddresses"].as_array().into_iter().flatten();

@@ -60,6 +60,7 @@ impl Resolve<'_> {
             api_keys_per_organization: keys?.into(),
             service_accounts_per_organization: accounts?.into(),
             usage_interval: usage_interval?,
+            record_traffic: raw.record_traffic.unwrap_or(true),
             tokens: tokens?,
         }))
     }

@@ -40,7 +40,7 @@ impl Scene {
         let clock = Clock::manual(Timestamp::from_unix_seconds(NOW));
         let store = Store::open(&folder.path().join("store.db"), clock.now()).unwrap();
         let mut desk = Desk::new(store, clock.clone()).unwrap();
-        let usage = Usage::kept();
+        let usage = Usage::kept(true);
         let meter = usage.meter();
         *desk.store_and_usage().1 =
             Unwritten::new(UsageSource { usage, told: Box::new(|_| ()), refusals: std::sync::Arc::default() });

@@ -21,6 +21,7 @@ const STEPS: &[(&str, &str)] = &[
     ("credential_names", include_str!("migrations/0012_credential_names.sql")),
     ("receipt_key", include_str!("migrations/0013_receipt_key.sql")),
     ("certificates", include_str!("migrations/0014_certificates.sql")),
+    ("traffic", include_str!("migrations/0015_traffic.sql")),
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS migration (

@@ -114,6 +114,7 @@ impl Change<'_> {
             denial.map(|denial| denial.enforced),
         ])?;
         self.add_addresses(pk, seen.recent())?;
+        self.add_traffic(pk, seen.traffic())?;
         let mut statement = self.0.prepare_cached(
             "INSERT INTO entry_use SELECT credential, network, ?3, ?4, ?5 FROM entry WHERE credential = ?1 AND network = ?2
              ON CONFLICT (credential, network) DO UPDATE SET count = count + excluded.count,

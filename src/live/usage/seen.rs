@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 use crate::access::client_address::ClientAddress;
 use crate::access::network::Network;
 use crate::access::target::Target;
+use crate::access::traffic::{self, MOST_SIGHTINGS, Met, RouteName, Sighting};
 use crate::access::usage::{EntryUse, LastUse, MOST_ADDRESSES};
 use crate::clock::Timestamp;
 use crate::problem::Code;
@@ -63,6 +64,7 @@ pub struct Seen {
     few: SmallVec<[(Target, EntryUse); 1]>,
     more: Option<HashMap<Target, EntryUse>>,
     denial: Option<DenialSeen>,
+    traffic: Vec<Sighting>,
     uses: u64,
 }
 
@@ -87,6 +89,11 @@ impl Seen {
         self.denial
     }
 
+    /// The requests, those that are alike together.
+    pub fn traffic(&self) -> &[Sighting] {
+        &self.traffic
+    }
+
     /// Forgets an entry that is there no more; one of the same name begins anew.
     pub fn forget(&mut self, gone: &Target) {
         self.few.retain(|(entry, _)| entry != gone);
@@ -109,6 +116,26 @@ impl Seen {
         self.denial = Some(denial);
     }
 
+    pub(super) fn met(&mut self, met: Met, code: &'static str, route: RouteName<'_>, used: LastUse) {
+        let network = Network::host(used.address.ip());
+        let is_it =
+            |one: &&mut Sighting| one.network == network && one.met == met && one.code == code && route.is(&one.route);
+        if let Some(known) = self.traffic.iter_mut().find(is_it) {
+            known.count += 1;
+            (known.first, known.last) = (known.first.min(used.at), known.last.max(used.at));
+            return;
+        }
+        let (first, last) = (used.at, used.at);
+        self.see(Sighting { network, met, code: code.into(), route: route.text(), first, last, count: 1 });
+    }
+
+    fn see(&mut self, new: Sighting) {
+        traffic::add(&mut self.traffic, new);
+        if self.traffic.len() > MOST_SIGHTINGS {
+            traffic::bound(&mut self.traffic);
+        }
+    }
+
     /// Adds what was seen elsewhere.
     pub(super) fn merge(&mut self, other: Self) {
         self.uses += other.uses;
@@ -125,6 +152,7 @@ impl Seen {
         for (entry, used) in other.few.into_iter().chain(more) {
             self.add(entry, used);
         }
+        other.traffic.into_iter().for_each(|one| self.see(one));
         if let Some(denial) = other.denial
             && self.denial.is_none_or(|known| known.at <= denial.at)
         {

@@ -28,13 +28,13 @@ fn network(number: u8) -> crate::access::network::Network {
 
 /// A permitted request as a stripe counts it.
 fn used(meter: &Meter, credential: u8, entry: Option<u8>, from: u8, second: i64) {
-    let Some(stripe) = &meter.0 else { return };
+    let Some(stripe) = &meter.to else { return };
     let last = LastUse { at: at(second), address: address(from) };
     count(stripe, id(credential), |seen| seen.used(entry.map(|entry| Named::Network(network(entry))), last));
 }
 
 fn denied(meter: &Meter, credential: u8, from: u8, second: i64, enforced: bool) {
-    let Some(stripe) = &meter.0 else { return };
+    let Some(stripe) = &meter.to else { return };
     let denial =
         DenialSeen { code: Code::IpAddressNotOnAccessList, address: Some(address(from)), at: at(second), enforced };
     count(stripe, id(credential), |seen| seen.denied(denial));
@@ -42,7 +42,7 @@ fn denied(meter: &Meter, credential: u8, from: u8, second: i64, enforced: bool) 
 
 #[test]
 fn a_denial_counts_nothing_and_refreshes_nothing() {
-    let usage = Usage::kept();
+    let usage = Usage::kept(true);
     let meter = usage.meter();
     used(&meter, 1, Some(9), 9, 100);
     denied(&meter, 1, 7, 200, true);
@@ -64,7 +64,7 @@ fn what_is_not_kept_is_not_counted() {
 
 #[test]
 fn the_last_addresses_stay_newest_first() {
-    let usage = Usage::kept();
+    let usage = Usage::kept(true);
     let meter = usage.meter();
     for number in 0..40 {
         used(&meter, 1, None, number, i64::from(number));
@@ -80,7 +80,7 @@ fn the_last_addresses_stay_newest_first() {
 
 #[test]
 fn an_entry_that_went_begins_anew() {
-    let usage = Usage::kept();
+    let usage = Usage::kept(true);
     let meter = usage.meter();
     for entry in 0..20 {
         used(&meter, 1, Some(entry), 1, 1);
@@ -99,8 +99,8 @@ fn an_entry_that_went_begins_anew() {
 
 #[tokio::test]
 async fn a_full_stripe_asks_to_be_emptied() {
-    let usage = Usage::kept();
-    let Some(stripe) = &usage.meter().0 else { unreachable!() };
+    let usage = Usage::kept(true);
+    let Some(stripe) = &usage.meter().to else { unreachable!() };
     for number in 0..FULL {
         let mut bytes = [0; 12];
         bytes[..8].copy_from_slice(&(number as u64).to_le_bytes());
@@ -115,7 +115,7 @@ proptest! {
     fn nothing_is_lost_and_nothing_is_counted_twice(
         deeds in prop::collection::vec((0..3_usize, 0..4_u8, prop::option::of(0..30_u8), 0..30_u8, any::<bool>()), 0..200),
     ) {
-        let usage = Usage::kept();
+        let usage = Usage::kept(true);
         let meters: Vec<Meter> = (0..3).map(|_| usage.meter()).collect();
         let mut book = Book::new();
         let mut uses: BTreeMap<u8, u64> = BTreeMap::new();
