@@ -24,6 +24,7 @@ mod organizations;
 mod people;
 mod projects;
 mod query;
+mod reporting;
 mod service_accounts;
 
 use std::net::SocketAddr;

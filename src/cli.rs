@@ -60,6 +60,8 @@ enum Command {
     Diff(remote::apply::DiffArgs),
     /// Make a running gateway's store what a directory file says.
     Apply(remote::apply::ApplyArgs),
+    /// Have lists refuse that only report, where nothing would have been refused for long enough.
+    Promote(remote::promote::PromoteArgs),
     /// Manage organizations by the admin API.
     Orgs(remote::Group<remote::organizations::Organizations>),
     /// Turn the switch that makes access lists mandatory.
@@ -131,6 +133,7 @@ pub fn run() -> ExitCode {
         Command::Schema(args) => schema::run(args),
         Command::Diff(args) => remote::apply::diff(args),
         Command::Apply(args) => remote::apply::apply(args),
+        Command::Promote(args) => remote::promote::run(args),
         Command::Orgs(group) => remote::run(group),
         Command::Settings(group) => remote::run(group),
         Command::Projects(group) => remote::run(group),

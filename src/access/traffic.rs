@@ -4,7 +4,7 @@
 //! lie next to each other become a network, which says of itself that it is one.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use super::network::Network;
@@ -214,6 +214,37 @@ fn width(network: Network) -> u8 {
     match network.address() {
         IpAddr::V4(_) => 2 * (32 - network.prefix_len()),
         IpAddr::V6(_) => 64_u8.saturating_sub(network.prefix_len()),
+    }
+}
+
+/// The addresses of a network at which a list of these networks may begin or cease to admit: where it admits all of them it
+/// admits the whole network.
+pub fn edges(network: Network, list: impl Iterator<Item = Network>) -> Vec<IpAddr> {
+    let mut edges = vec![network.address(), network.last()];
+    for one in list.filter(|one| covers(network, *one)) {
+        edges.extend([one.address(), one.last()]);
+        edges.extend(beside(one.address(), false));
+        edges.extend(beside(one.last(), true));
+    }
+    edges.retain(|address| network.contains(*address));
+    edges.sort_unstable();
+    edges.dedup();
+    edges
+}
+
+/// The address before or after another one.
+fn beside(address: IpAddr, after: bool) -> Option<IpAddr> {
+    match address {
+        IpAddr::V4(address) => {
+            let bits = address.to_bits();
+            let other = if after { bits.checked_add(1) } else { bits.checked_sub(1) };
+            other.map(|bits| Ipv4Addr::from_bits(bits).into())
+        }
+        IpAddr::V6(address) => {
+            let bits = address.to_bits();
+            let other = if after { bits.checked_add(1) } else { bits.checked_sub(1) };
+            other.map(|bits| Ipv6Addr::from_bits(bits).into())
+        }
     }
 }
 

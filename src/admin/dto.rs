@@ -10,7 +10,8 @@ mod explanation;
 mod keys;
 mod network_sets;
 mod people;
-mod traffic;
+mod reporting;
+mod sightings;
 mod usage;
 
 use schemars::JsonSchema;
@@ -35,7 +36,8 @@ pub(super) use network_sets::{NetworkSet, NetworkSetContent, NewNetworkSet};
 pub(super) use people::{
     AskedInvite, NewPassword, SessionShown, ShownInvite, ShownUser, SignIn, SignUp, Taken, UserEdit,
 };
-pub(super) use traffic::Seen;
+pub(super) use reporting::Reporting;
+pub(super) use sightings::Seen;
 
 /// What ids look like.
 const ID: &str = "^[0-9a-fA-F]{24}$";

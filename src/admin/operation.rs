@@ -169,6 +169,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Operation> {
         super::apply::OPERATIONS,
         super::events::OPERATIONS,
         super::denials::OPERATIONS,
+        super::reporting::OPERATIONS,
         super::bulk::OPERATIONS,
         super::explorer::OPERATIONS,
         super::explain::OPERATIONS,

@@ -16,6 +16,7 @@ pub mod network_sets;
 pub mod organizations;
 pub mod profiles;
 pub mod projects;
+pub mod promote;
 mod secret;
 pub mod service_accounts;
 pub mod settings;

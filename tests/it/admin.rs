@@ -16,7 +16,7 @@ mod survives;
 mod third_party;
 mod traffic;
 mod unread_bodies;
-mod usage;
+pub mod usage;
 
 use serde_json::{Value, json};
 

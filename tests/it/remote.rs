@@ -4,6 +4,7 @@ mod accounts;
 mod apply;
 mod login;
 mod people;
+mod promote;
 mod roles;
 
 use std::io::Write as _;
@@ -27,7 +28,11 @@ struct Ran(i32, String, String);
 
 impl Remote {
     fn new() -> Self {
-        Self { office: Office::open(), home: tempfile::tempdir().unwrap() }
+        Self::at(Office::open())
+    }
+
+    fn at(office: Office) -> Self {
+        Self { office, home: tempfile::tempdir().unwrap() }
     }
 
     fn command(&self, arguments: &str) -> Command {

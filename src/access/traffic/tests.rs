@@ -141,4 +141,19 @@ proptest! {
             prop_assert!(is_told, "{one:?}");
         }
     }
+
+    #[test]
+    fn the_edges_tell_whether_all_of_a_network_is_admitted(
+        at in any::<u8>(), length in 0_u8..=8, list in prop::collection::vec((any::<u8>(), 0_u8..=8), 0..5),
+    ) {
+        let network = |at: u8, length: u8| Network::truncated([10, 0, 0, at].into(), 24 + length).unwrap();
+        let (wide, list) = (network(at, length), list.into_iter().map(|(at, of)| network(at, of)).collect::<Vec<_>>());
+        let is_admitted = |address: IpAddr| list.iter().any(|one| one.contains(address));
+        let all = (0..=255).map(|at| IpAddr::from([10, 0, 0, at])).filter(|address| wide.contains(*address));
+        let told: Vec<bool> = edges(wide, list.iter().copied()).into_iter().map(is_admitted).collect();
+        let real: Vec<bool> = all.map(is_admitted).collect();
+        for is in [true, false] {
+            prop_assert_eq!(told.contains(&is), real.contains(&is));
+        }
+    }
 }

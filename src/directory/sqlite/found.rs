@@ -56,6 +56,25 @@ impl Rows<'_> {
     }
 }
 
+impl Rows<'_> {
+    /// One page of the credentials of an organization whose lists only report, oldest first, and how many there are.
+    ///
+    /// # Errors
+    /// A [`StoreFault`].
+    pub fn reporting(
+        &self,
+        organization: i64,
+        (skip, most): (u64, u64),
+    ) -> Result<(Vec<CredentialRecord>, u64), StoreFault> {
+        const WHERE: &str = "WHERE credential.organization = ?1 AND enforcement = 'report'";
+        let mut statement =
+            self.0.prepare_cached(&format!("{SELECT} {WHERE} ORDER BY credential.pk LIMIT ?2 OFFSET ?3"))?;
+        let rows = statement.query_map(params![organization, most, skip], row)?.collect::<Result<_, _>>()?;
+        let mut count = self.0.prepare_cached(&format!("SELECT count(*) FROM credential {WHERE}"))?;
+        Ok((rows, count.query_row([organization], |row| row.get(0))?))
+    }
+}
+
 /// A search as SQL: `?1` is the place, `?2` the kind, `?3` the text, `?4` how many and `?5` how many to pass over.
 struct Asked {
     /// The numbers of a page.

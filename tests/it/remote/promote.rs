@@ -1,0 +1,92 @@
+//! Lists that only report are promoted where nothing would have been refused, and the way back is one command.
+
+use serde_json::Value;
+
+use super::{Remote, results};
+use crate::admin::office::Office;
+use crate::admin::usage::{CONFIGURATION, from};
+use crate::stage::wait_for;
+
+/// Of the one with this name.
+fn of<'r>(page: &'r Value, name: &str) -> &'r Value {
+    results(page).iter().find(|one| one["name"] == name).unwrap_or_else(|| panic!("{name}: {page:#}"))
+}
+
+fn actions(page: &Value) -> Vec<(&str, &str)> {
+    results(page).iter().map(|one| (one["name"].as_str().unwrap(), one["action"].as_str().unwrap())).collect()
+}
+
+#[test]
+fn quiet_lists_are_promoted_and_the_way_back_is_one_command() {
+    let remote = Remote::at(Office::open_with(CONFIGURATION));
+    let office = &remote.office;
+    let [quiet, loud] =
+        ["quiet", "loud"].map(|name| remote.key(&format!("--desc {name} --cidr 203.0.113.0/24 --enforcement report")));
+    remote.key("--desc bare --enforcement report");
+    remote.key("--desc enforcing --cidr 203.0.113.0/24");
+    let account =
+        remote.json("service-accounts create --name batch --secret-hours 8 --ip 192.0.2.1 --enforcement report");
+    assert_eq!((from(office, &quiet, "203.0.113.9"), from(office, &loud, "198.51.100.7")), (200, 200));
+    wait_for("what is recorded", || {
+        let told = remote.json("promote");
+        of(&told, "quiet")["requestCount"] == 1 && of(&told, "loud")["lastWouldBeRefused"].is_object()
+    });
+    let told = remote.json("promote");
+    assert_eq!(results(&told).len(), 4, "{told:#}");
+    assert_eq!(of(&told, "loud")["lastWouldBeRefused"]["ipAddress"], "198.51.100.7");
+    assert!(of(&told, "quiet").get("lastWouldBeRefused").is_none() && of(&told, "quiet")["quietSince"].is_string());
+    let shown = remote.run("promote").code(0).1;
+    assert!(shown.starts_with("ID ") && shown.contains("198.51.100.7 at "), "{shown}");
+
+    // Nobody has been quiet for that long.
+    let kept = remote.json("promote --quiet-for 1h");
+    assert_eq!(actions(&kept), ["quiet", "loud", "bare", "batch"].map(|name| (name, "kept")));
+    wait_for("a second", || {
+        ["quiet", "loud"].iter().all(|name| of(&remote.json("promote"), name)["quietForSeconds"].as_u64() >= Some(1))
+    });
+    let would = remote.json("promote --quiet-for 1s --dry-run");
+    assert_eq!(of(&would, "quiet")["action"], "would be promoted");
+    assert_eq!(from(office, &quiet, "198.51.100.8"), 200, "nothing was changed");
+    wait_for("one that would be refused", || of(&remote.json("promote"), "quiet")["lastWouldBeRefused"].is_object());
+
+    // A use of the last hour is guarded, however short a quiet is asked for; the others are promoted all the same.
+    let ran = remote.run("promote --quiet-for 1s --output json").code(1);
+    let done: Value = serde_json::from_str(&ran.1).unwrap();
+    assert_eq!((&of(&done, "loud")["action"], &of(&done, "bare")["action"]), (&"refused".into(), &"kept".into()));
+    assert!(of(&done, "loud")["why"].as_str().unwrap().starts_with("CHANGE_EXCLUDES_RECENT_USE"), "{done:#}");
+    assert_eq!(of(&done, "batch")["action"], "promoted");
+    let client = account["clientId"].as_str().unwrap();
+    assert_eq!(remote.json(&format!("service-accounts show {client}"))["enforcement"], "enforce");
+    // With its address on the list it is quiet by what was seen.
+    remote.json(&format!("access-lists create --api-key {} --ip 198.51.100.7", loud.id));
+    let one = format!("promote {} --quiet-for 1s", loud.id);
+    let ran = remote.run(&one).code(0);
+    let back = format!("promote --back {}", loud.id);
+    assert!(
+        ran.1.contains("promoted") && ran.2.contains(&format!("The way back: portcullis {back}")),
+        "{}{}",
+        ran.1,
+        ran.2
+    );
+    assert_eq!((from(office, &loud, "198.51.100.7"), from(office, &loud, "198.51.100.9")), (200, 403));
+    remote.run(&one).refused(64, &["does not only report"]);
+
+    assert!(remote.run(&back).code(0).1.contains("reports again"));
+    assert_eq!(from(office, &loud, "198.51.100.9"), 200);
+    let events = remote.json("events list --type API_KEY_ENFORCEMENT_CHANGED");
+    assert_eq!(results(&events).len(), 2, "{events:#}");
+    remote.run("promote --back").refused(64, &["ID"]);
+    remote.run("promote --quiet-for 40d").refused(64, &["30 days"]);
+}
+
+#[test]
+fn nobody_is_promoted_where_nothing_is_recorded() {
+    let off = CONFIGURATION.replacen("usage_interval: 50ms", "usage_interval: 50ms, record_traffic: false", 1);
+    let remote = Remote::at(Office::open_with(&off));
+    remote.key("--desc quiet --cidr 203.0.113.0/24 --enforcement report");
+    let done = remote.json("promote --quiet-for 1s");
+    assert_eq!(
+        (&of(&done, "quiet")["action"], &of(&done, "quiet")["why"]),
+        (&"kept".into(), &"nothing is recorded".into())
+    );
+}
