@@ -12,7 +12,7 @@ use crate::access::record::{CredentialName, CredentialRecord, SecretRecord};
 use crate::access::role::Role;
 use crate::clock::Timestamp;
 
-pub(super) const SELECT: &str = "SELECT credential.pk, credential.id, organization.id, kind, credential.name, public_key, enabled, expires_at, enforcement, credential.created_at, credential.revision
+pub(super) const SELECT: &str = "SELECT credential.pk, credential.id, organization.id, credential.kind, credential.name, public_key, enabled, expires_at, enforcement, credential.created_at, credential.revision
     FROM credential JOIN organization ON organization.pk = credential.organization";
 
 pub(super) fn row(row: &Row<'_>) -> rusqlite::Result<CredentialRecord> {

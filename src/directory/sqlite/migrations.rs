@@ -22,6 +22,7 @@ const STEPS: &[(&str, &str)] = &[
     ("receipt_key", include_str!("migrations/0013_receipt_key.sql")),
     ("certificates", include_str!("migrations/0014_certificates.sql")),
     ("traffic", include_str!("migrations/0015_traffic.sql")),
+    ("search", include_str!("migrations/0016_search.sql")),
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS migration (

@@ -99,10 +99,11 @@ impl Change<'_> {
         let last = seen.recent().first();
         let denial = seen.denial();
         let mut statement = self.0.prepare_cached(
-            "INSERT INTO credential_use VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (credential) DO UPDATE SET
+            "UPDATE credential_use SET
                  last_used = coalesce(?2, last_used), last_used_address = coalesce(?3, last_used_address),
                  denied_at = coalesce(?4, denied_at), denied_code = coalesce(?5, denied_code),
-                 denied_address = iif(?4 IS NULL, denied_address, ?6), denied_enforced = coalesce(?7, denied_enforced)",
+                 denied_address = iif(?4 IS NULL, denied_address, ?6), denied_enforced = coalesce(?7, denied_enforced)
+             WHERE credential = ?1",
         )?;
         statement.execute(params![
             pk,
