@@ -34,6 +34,7 @@ mod roles;
 mod service_accounts;
 mod sign_in;
 mod signing;
+mod single_sign_on;
 mod succession;
 mod switch;
 mod throttle;
@@ -47,6 +48,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 
 use crate::clock::Clock;
+use crate::config::settings::SingleSignOn;
 use crate::directory::sqlite::{CompileFault, Reader, Rows, Store, StoreFault};
 use crate::live::published::Published;
 use crate::problem::{Code, Refusal};
@@ -74,6 +76,7 @@ pub use rights::GrantedRole;
 pub use service_accounts::{AccountEdit, NewAccount, NewClientSecret, ServiceAccount};
 pub use sign_in::{NewSession, SESSION_PREFIX};
 pub use signing::own_issuer;
+pub use single_sign_on::{Leaving, RETURN_PATH, Returning};
 pub use switch::Unlisted;
 pub use tokens::{Client, Minted};
 pub use usage::{UsageSeen, UsageSource};
@@ -111,11 +114,13 @@ pub struct Rules {
     pub digest_realm: Option<String>,
     /// How often one client may ask for a token from one address, a minute.
     pub tokens_per_minute: u32,
+    /// By whom people may be vouched for.
+    pub single_sign_on: Option<SingleSignOn>,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { limits: Limits::default(), digest_realm: None, tokens_per_minute: 10 }
+        Self { limits: Limits::default(), digest_realm: None, tokens_per_minute: 10, single_sign_on: None }
     }
 }
 
@@ -276,8 +281,8 @@ impl Opened {
             path,
             clock,
             token_throttle: tokens::TokenThrottle::new(rules.tokens_per_minute),
+            door: sign_in::Door::new(rules.single_sign_on.clone()),
             rules: Arc::new(rules),
-            door: sign_in::Door::new(),
             issuer: issuer.into(),
             published,
             refused: refused_calls::RefusedCalls::default(),

@@ -102,6 +102,8 @@ codes! {
     CredentialsCannotSignIn = "CREDENTIALS_CANNOT_SIGN_IN", 403, "Forbidden";
     /// An email address and a password that do not belong together.
     SignInFailed = "SIGN_IN_FAILED", 401, "Unauthorized";
+    /// The provider of single sign-on can't be asked.
+    SignOnUnavailable = "SIGN_ON_UNAVAILABLE", 503, "Service Unavailable";
     /// A token of an invitation that is unknown, used or lapsed.
     InviteTokenInvalid = "INVITE_TOKEN_INVALID", 401, "Unauthorized";
     /// Only a session can do it.

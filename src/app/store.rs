@@ -54,7 +54,8 @@ fn rules(settings: &Settings) -> Rules {
     let digest = settings.gateway.credentials.digest.as_ref();
     let tokens_per_minute =
         settings.admin.as_ref().map_or(Rules::default().tokens_per_minute, |admin| admin.tokens.per_minute);
-    Rules { limits, digest_realm: digest.map(|digest| digest.realm.to_string()), tokens_per_minute }
+    let single_sign_on = settings.admin.as_ref().and_then(|admin| admin.single_sign_on.clone());
+    Rules { limits, digest_realm: digest.map(|digest| digest.realm.to_string()), tokens_per_minute, single_sign_on }
 }
 
 /// Tells the sign-up token and the first key to whoever started the program: on its terminal, or in files that nobody else

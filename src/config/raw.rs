@@ -4,6 +4,7 @@
 //! The doc comments are the descriptions of `portcullis schema config`.
 
 mod scalar;
+mod single_sign_on;
 mod upstream;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use serde::Deserialize;
 
 use super::settings::JwtAlgorithm;
 pub use scalar::{Choice, Toggle, Word, WordOr};
+pub use single_sign_on::{Newcomers, SingleSignOn};
 pub use upstream::{Ejection, HealthCheck, Queue, Retries, Upstream, UpstreamTls};
 
 /// The configuration of `portcullis serve`.
@@ -387,6 +389,8 @@ pub struct Admin {
     pub record_traffic: Option<bool>,
     /// How tokens of service accounts are made.
     pub tokens: Tokens,
+    /// A provider of OpenID Connect by which people sign in to the console. Default: none. A change needs a restart.
+    pub single_sign_on: Option<SingleSignOn>,
 }
 
 /// How tokens of service accounts are made.

@@ -12,6 +12,7 @@ mod listeners;
 mod names;
 mod receipts;
 mod routes;
+mod single_sign_on;
 mod upstreams;
 
 use std::path::{Path as FilePath, PathBuf};
@@ -76,6 +77,10 @@ impl Resolve<'_> {
         let admin = self.admin(raw.admin.as_ref(), directory.as_ref(), sockets.as_ref());
         if raw.admin.as_ref().is_some_and(|admin| admin.tokens.on_gateway) {
             self.tokens_on_gateway(raw.gateway.routes.as_deref(), makes_tokens);
+        }
+        if raw.admin.as_ref().is_some_and(|admin| admin.single_sign_on.is_some()) && !makes_tokens {
+            let message = "people are kept in a store; set `directory: { sqlite: … }`, or take `single_sign_on` out";
+            self.error(path!["admin", "single_sign_on"], message);
         }
         let telemetry = self.telemetry(&raw.telemetry, &sockets, admin.as_ref().and_then(Option::as_ref));
         let access_log = self.access_log(&raw.telemetry.access_log);

@@ -5,6 +5,7 @@
 
 mod clients;
 mod receipts;
+mod single_sign_on;
 mod upstream;
 
 use std::fmt;
@@ -22,6 +23,7 @@ use crate::access::network::{Network, Networks};
 use crate::access::route::RouteTable;
 pub use clients::{ClientLimits, FailureBudget, Pace, RequestRate};
 pub use receipts::{ReceiptKey, ReceiptKeyFile};
+pub use single_sign_on::{Newcomers, SingleSignOn};
 pub use upstream::{Ejection, Endpoint, HealthCheck, Queue, Retries, Upstream, UpstreamFiles, UpstreamTls};
 
 /// Everything that one `portcullis serve` needs to know.
@@ -318,6 +320,8 @@ pub struct AdminSettings {
     pub record_traffic: bool,
     /// How tokens of service accounts are made.
     pub tokens: TokenSettings,
+    /// By whom people may be vouched for.
+    pub single_sign_on: Option<SingleSignOn>,
 }
 
 /// How tokens of service accounts are made.

@@ -1,6 +1,6 @@
-//! The two cookies of the console, and the token of its forms.
+//! The cookies of the console, and the token of its forms.
 //!
-//! Both are `__Host-` cookies: no other host and no plain connection can have set them. A form's token is made from the cookie
+//! All are `__Host-` cookies: no other host and no plain connection can have set them. A form's token is made from the cookie
 //! that it goes with, so that nothing has to be remembered of it, and a page that can't read the cookie can't make one.
 
 use axum::http::header::COOKIE;
@@ -15,6 +15,12 @@ const SESSION: &str = "__Host-portcullis-session";
 /// Holds what the forms of a visitor who is not signed in go with.
 const VISITOR: &str = "__Host-portcullis-visitor";
 
+/// Holds the ticket of whoever has left for the provider of single sign-on, and where they wanted to go.
+const TICKET: &str = "__Host-portcullis-ticket";
+
+/// Seconds that somebody may take at the provider.
+const TICKET_LIFE: u32 = 600;
+
 /// Bytes of a visitor's cookie, before they are written as text.
 const VISITOR_LENGTH: usize = 16;
 
@@ -23,6 +29,8 @@ const VISITOR_LENGTH: usize = 16;
 pub(super) struct Cookies {
     pub(super) session: Option<String>,
     pub(super) visitor: Option<String>,
+    /// As [`set_ticket`] has put it.
+    pub(super) ticket: Option<String>,
 }
 
 impl Cookies {
@@ -34,6 +42,7 @@ impl Cookies {
             match name {
                 SESSION if value.starts_with(SESSION_PREFIX) => cookies.session = Some(value.to_owned()),
                 VISITOR if is_visitor(value) => cookies.visitor = Some(value.to_owned()),
+                TICKET if !value.is_empty() => cookies.ticket = Some(value.to_owned()),
                 _ => {}
             }
         }
@@ -63,6 +72,24 @@ pub(super) fn set_session(token: &str) -> String {
 /// `Set-Cookie` for a visitor.
 pub(super) fn set_visitor(value: &str) -> String {
     set(VISITOR, value)
+}
+
+/// `Set-Cookie` for a ticket, with where its owner wants to go.
+pub(super) fn set_ticket(ticket: &str, next: &str) -> String {
+    let next: String = form_urlencoded::byte_serialize(next.as_bytes()).collect();
+    format!("{}; Max-Age={TICKET_LIFE}", set(TICKET, &format!("{ticket}~{next}")))
+}
+
+/// A ticket, and where its owner wanted to go.
+pub(super) fn ticket(value: &str) -> (String, String) {
+    let (ticket, next) = value.split_once('~').unwrap_or((value, ""));
+    let next = form_urlencoded::parse(next.as_bytes()).next().map(|(next, _)| next.into_owned());
+    (ticket.to_owned(), next.unwrap_or_default())
+}
+
+/// `Set-Cookie` that ends a ticket.
+pub(super) fn end_ticket() -> String {
+    format!("{}; Max-Age=0", set(TICKET, ""))
 }
 
 /// `Set-Cookie` that ends a session.
@@ -108,6 +135,15 @@ mod tests {
         assert_eq!((read.visitor, read.session.as_deref()), (Some(visitor), Some("pcl_session_y")));
         let read = cookies(&format!("{VISITOR}=short; {SESSION}=other"));
         assert_eq!((read.visitor, read.session), (None, None));
+    }
+
+    #[test]
+    fn a_ticket_comes_back_as_it_was_given() {
+        let line = set_ticket("abc-_", "/orgs/1/keys?search=a+b&c=~;");
+        let value = line.split(';').next().unwrap().split_once('=').unwrap().1;
+        let read = cookies(&format!("{TICKET}={value}")).ticket.unwrap();
+        assert_eq!(ticket(&read), ("abc-_".to_owned(), "/orgs/1/keys?search=a+b&c=~;".to_owned()));
+        assert_eq!(ticket("abc"), ("abc".to_owned(), String::new()));
     }
 
     #[test]

@@ -8,12 +8,14 @@ use axum::response::Response;
 use super::cookies;
 use super::page::{self, Frame, Problem};
 use super::visit::{Page, Visit, tried};
-use crate::control::{Fault, NewSession, Password};
+use crate::control::{Fault, NewSession, Password, RETURN_PATH, Returning};
 use crate::problem::{Code, Refusal};
 
 pub(super) const PAGES: &[Page] = &[
     Page::get("/sign-in", |visit| Box::pin(welcome(visit))).for_strangers(),
     Page::post("/sign-in", |visit| Box::pin(sign_in(visit))).for_strangers(),
+    Page::get("/sign-in/provider", |visit| Box::pin(leave(visit))).for_strangers(),
+    Page::get(RETURN_PATH, |visit| Box::pin(come_back(visit))).for_strangers(),
     Page::get("/sign-up", |visit| Box::pin(async move { Ok(join_page(&visit, true, None)) })).for_strangers(),
     Page::post("/sign-up", |visit| Box::pin(join(visit, true))).for_strangers(),
     Page::get("/invitation", |visit| Box::pin(async move { Ok(join_page(&visit, false, None)) })).for_strangers(),
@@ -33,6 +35,16 @@ struct SignInPage {
     frame: Frame,
     email: String,
     next: String,
+    /// What the provider of single sign-on is called, where there is one.
+    provider: Option<String>,
+}
+
+impl SignInPage {
+    /// Where people leave for the provider.
+    fn leave(&self) -> String {
+        let next: String = form_urlencoded::byte_serialize(self.next.as_bytes()).collect();
+        format!("/sign-in/provider?next={next}")
+    }
 }
 
 #[derive(Template)]
@@ -60,14 +72,19 @@ async fn welcome(visit: Visit) -> Result<Response, Fault> {
 
 /// Where to go after signing in: a page of this console, and nowhere else.
 fn next(visit: &Visit) -> String {
-    let asked = Some(visit.form.raw("next")).filter(|next| !next.is_empty()).unwrap_or(visit.query.raw("next"));
+    own_page(Some(visit.form.raw("next")).filter(|next| !next.is_empty()).unwrap_or(visit.query.raw("next")))
+}
+
+/// An address, where it is one of a page of this console.
+fn own_page(asked: &str) -> String {
     let is_own = asked.starts_with('/') && !asked[1..].starts_with(['/', '\\']) && !asked.chars().any(char::is_control);
     if is_own { asked.to_owned() } else { HOME.to_owned() }
 }
 
 fn sign_in_page(visit: &Visit, email: &str, problem: Option<Problem>) -> Response {
     let frame = visit.frame().titled("Sign in").refusing(problem);
-    page::show(frame.status(), &SignInPage { frame, email: email.to_owned(), next: next(visit) })
+    let provider = visit.control.provider_called().map(str::to_owned);
+    page::show(frame.status(), &SignInPage { frame, email: email.to_owned(), next: next(visit), provider })
 }
 
 async fn sign_in(visit: Visit) -> Result<Response, Fault> {
@@ -83,12 +100,47 @@ async fn sign_in(visit: Visit) -> Result<Response, Fault> {
     }
 }
 
+/// Sends the browser to the provider.
+async fn leave(visit: Visit) -> Result<Response, Fault> {
+    match tried(visit.control.leave_for_provider().await)? {
+        Ok(leaving) => {
+            let mut answer = page::to(&leaving.address);
+            keep(&mut answer, cookies::set_ticket(&leaving.ticket, &next(&visit)));
+            Ok(answer)
+        }
+        Err(problem) => Ok(sign_in_page(&visit, "", Some(problem))),
+    }
+}
+
+/// Whoever comes back from the provider. What was begun there can be ended once: the ticket is taken away in any case.
+async fn come_back(visit: Visit) -> Result<Response, Fault> {
+    let (ticket, next) = visit.ticket.as_deref().map(cookies::ticket).unzip();
+    let given = |name: &str| visit.query.given(name).map(str::to_owned);
+    let returning = Returning {
+        state: visit.query.raw("state").to_owned(),
+        code: visit.query.raw("code").to_owned(),
+        issuer: given("iss"),
+        error: given("error"),
+    };
+    let mut answer = match tried(visit.control.return_from_provider(&visit.actor, ticket, returning).await)? {
+        Ok(session) => begun(&session, &own_page(&next.unwrap_or_default())),
+        Err(problem) => sign_in_page(&visit, "", Some(problem)),
+    };
+    keep(&mut answer, cookies::end_ticket());
+    Ok(answer)
+}
+
+/// Has the browser keep a cookie.
+fn keep(answer: &mut Response, cookie: String) {
+    if let Ok(cookie) = HeaderValue::try_from(cookie) {
+        answer.headers_mut().append(SET_COOKIE, cookie);
+    }
+}
+
 /// The session is always a new one, whatever the browser brought.
 fn begun(session: &NewSession, next: &str) -> Response {
     let mut answer = page::to(next);
-    if let Ok(cookie) = HeaderValue::try_from(cookies::set_session(&session.token)) {
-        answer.headers_mut().append(SET_COOKIE, cookie);
-    }
+    keep(&mut answer, cookies::set_session(&session.token));
     answer
 }
 
@@ -118,9 +170,7 @@ async fn sign_out(visit: Visit, everywhere: bool) -> Result<Response, Fault> {
     visit.control.sign_out(&visit.actor, everywhere).await?;
     let said = if everywhere { "signed-out-everywhere" } else { "signed-out" };
     let mut answer = page::to(&format!("/sign-in?done={said}"));
-    if let Ok(cookie) = HeaderValue::try_from(cookies::end_session()) {
-        answer.headers_mut().append(SET_COOKIE, cookie);
-    }
+    keep(&mut answer, cookies::end_session());
     Ok(answer)
 }
 

@@ -82,6 +82,8 @@ pub(super) struct Visit {
     pub(super) carries_credential: bool,
     /// Path and query, as they were asked for.
     pub(super) here: String,
+    /// What the browser keeps of a sign-in that was begun at the provider.
+    pub(super) ticket: Option<String>,
     /// The last event of a stream that the browser has, where it comes back to it.
     pub(super) last_event: Option<u64>,
     path: Vec<(String, String)>,
@@ -180,7 +182,8 @@ async fn admitted(
     };
     let token = cookies::form_token(cookie);
     let last_event = head.headers.get("last-event-id").and_then(|value| value.to_str().ok()?.parse().ok());
-    let visit = Visit { control, actor, query, form, carries_credential, here, last_event, path, token };
+    let ticket = cookies.ticket.clone();
+    let visit = Visit { control, actor, query, form, carries_credential, here, ticket, last_event, path, token };
     let frame = visit.frame();
     match (page.handler)(visit).await {
         Ok(answer) => Ok(answer),
@@ -311,6 +314,10 @@ pub(super) fn tried<T>(done: Result<T, Fault>) -> Result<Result<T, Problem>, Fau
 fn is_about_sign_in(code: Code) -> bool {
     matches!(
         code,
-        Code::SignInFailed | Code::InviteTokenInvalid | Code::CredentialsCannotSignIn | Code::InsufficientRole
+        Code::SignInFailed
+            | Code::SignOnUnavailable
+            | Code::InviteTokenInvalid
+            | Code::CredentialsCannotSignIn
+            | Code::InsufficientRole
     )
 }

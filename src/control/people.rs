@@ -274,16 +274,7 @@ impl Control {
         let was_known = known.is_some();
         self.change(actor, move |change| {
             let invite = open(change.rows(), sha256, change.now())?;
-            let place = change.rows().organization(invite.organization)?.ok_or(Fault::Stopping)?;
-            let roles = change.rows().roles_of_invite(invite.pk)?;
-            if roles.is_empty() {
-                let detail = "What the invitation was for has been deleted; ask for another one.";
-                return Err(Refusal::new(Code::InviteTokenInvalid, detail).into());
-            }
-            if !may_send(change, &invite)? {
-                let detail = "Whoever sent the invitation owns the organization no more; ask an owner for another one.";
-                return Err(Refusal::new(Code::InviteTokenInvalid, detail).into());
-            }
+            let (place, roles) = granted(change, &invite)?;
             let user = match change.rows().user_by_email(&email)? {
                 Some((user, now)) if was_known && now == hash => user,
                 Some(_) => {
@@ -306,6 +297,21 @@ fn open(rows: Rows<'_>, sha256: [u8; 32], now: Timestamp) -> Result<InviteRecord
     found.ok_or_else(|| {
         Refusal::new(Code::InviteTokenInvalid, "The token is unknown, used or over; ask for another one.").into()
     })
+}
+
+/// What an invitation grants, and where; refused where it is good no more.
+pub(super) fn granted(change: &Change<'_>, invite: &InviteRecord) -> Result<(OrganizationRecord, Vec<Role>), Fault> {
+    let place = change.rows().organization(invite.organization)?.ok_or(Fault::Stopping)?;
+    let roles = change.rows().roles_of_invite(invite.pk)?;
+    if roles.is_empty() {
+        let detail = "What the invitation was for has been deleted; ask for another one.";
+        return Err(Refusal::new(Code::InviteTokenInvalid, detail).into());
+    }
+    if !may_send(change, invite)? {
+        let detail = "Whoever sent the invitation owns the organization no more; ask an owner for another one.";
+        return Err(Refusal::new(Code::InviteTokenInvalid, detail).into());
+    }
+    Ok((place, roles))
 }
 
 /// Whether the sender of an invitation could send it now: it grants nothing that they could not.

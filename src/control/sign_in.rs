@@ -6,12 +6,14 @@ use super::audit::{Event, EventType};
 use super::commit::Change;
 use super::passwords::{self, Mill, Password};
 use super::people;
+use super::single_sign_on::Provider;
 use super::throttle::{PER_EMAIL, Throttle};
 use super::{Actor, ActorKind, Committed, Control, Fault, draw};
 use crate::access::client_address::ClientAddress;
 use crate::access::id::Id;
 use crate::access::record::UserRecord;
 use crate::clock::Timestamp;
+use crate::config::settings::SingleSignOn;
 use crate::live::fingerprint;
 use crate::problem::{Code, Refusal};
 
@@ -33,11 +35,13 @@ const MOST_SESSIONS: u32 = 20;
 pub(super) struct Door {
     pub(super) throttle: Throttle,
     pub(super) mill: Arc<Mill>,
+    pub(super) provider: Option<Provider>,
 }
 
 impl Door {
-    pub(super) fn new() -> Self {
-        Self { throttle: Throttle::default(), mill: passwords::shared() }
+    pub(super) fn new(single_sign_on: Option<SingleSignOn>) -> Self {
+        let provider = single_sign_on.map(Provider::new);
+        Self { throttle: Throttle::default(), mill: passwords::shared(), provider }
     }
 }
 
@@ -85,7 +89,7 @@ impl Control {
 
     /// Records a failure: the first, and the one that brings the throttle on. What an attacker adds is not worth a row. The
     /// answer does not wait for it: neither its time nor a store that can't be written tells that an address is known.
-    fn record_failure(self: &Arc<Self>, actor: &Actor, user: Option<UserRecord>) {
+    pub(super) fn record_failure(self: &Arc<Self>, actor: &Actor, user: Option<UserRecord>) {
         let client = actor.address.map(|address| address.to_string());
         tracing::info!(client, known = user.is_some(), "a sign-in failed");
         let Some(user) = user else { return };
@@ -190,7 +194,7 @@ fn person(actor: &Actor) -> Result<(Id, Id), Fault> {
     Ok(actor.user().ok_or_else(missing)?)
 }
 
-/// Begins a session of a person whose password was proven.
+/// Begins a session of a person who was proven.
 pub(super) fn begin(change: &mut Change<'_>, mut user: UserRecord) -> Result<NewSession, Fault> {
     let token = draw::token(SESSION_PREFIX)?;
     let now = change.now();

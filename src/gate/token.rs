@@ -5,6 +5,7 @@
 //! leeway; `nbf` has [`NOT_BEFORE_LEEWAY`], for a clock that runs behind the issuer's. Time is given, never asked for.
 //! Whether a token of our own was revoked is no question here: the decision asks its snapshot.
 
+mod id_token;
 mod own;
 mod parts;
 
@@ -22,9 +23,11 @@ use crate::access::token_id::TokenId;
 use crate::clock::Timestamp;
 use crate::config::settings::{Gateway, Issuer, JwtAlgorithm};
 use crate::live::fingerprint;
-use crate::live::key_sets::{KeySet, KeySets};
+use crate::live::key_sets::{Key, KeySet, KeySets};
 use crate::live::own_issuer::OwnIssuer;
 use crate::live::published::Current;
+
+use parts::{Claims, Header, Parts};
 
 /// Longest token that is looked at, bytes.
 pub const LONGEST_TOKEN: usize = 16 * 1024;
@@ -248,34 +251,18 @@ fn verify(
 
     let at = issuers.iter().position(|issuer| *issuer.issuer == *claims.iss).ok_or(TokenFault::Issuer)?;
     let issuer = &issuers[at];
-    let pinned = |algorithm: &JwtAlgorithm| issuer.algorithms.contains(algorithm);
-    let algorithm = header.algorithm.filter(pinned).ok_or(TokenFault::Algorithm)?;
-
+    let algorithm = pinned(&header, &issuer.algorithms)?;
     let set = usable(keys, &issuer.issuer, now)?;
-    let kid = header.kid.as_deref();
-    let mut candidates = set.candidates(kid, algorithm).peekable();
-    if candidates.peek().is_none() {
-        if kid.is_some_and(|kid| !set.knows(kid)) {
+    let signed = signer(&parts, &header, algorithm, set).inspect_err(|fault| {
+        if *fault == TokenFault::UnknownKey && header.kid.as_deref().is_some_and(|kid| !set.knows(kid)) {
             keys.wish_for_refresh();
         }
-        return Err(TokenFault::UnknownKey);
-    }
-    let signed = candidates.find(|key| {
-        let verified = crypto::verify(parts.signature, parts.signed.as_bytes(), key.decoding(), named(algorithm));
-        verified.unwrap_or(false)
     });
-    let key = signed.ok_or(TokenFault::Signature)?.mark();
-
+    let key = signed?.mark();
     if !claims.aud.names(&issuer.audience) {
         return Err(TokenFault::Audience);
     }
-    if claims.expires_at <= now {
-        return Err(TokenFault::Expired);
-    }
-    let begun = now.unix_seconds().saturating_add(NOT_BEFORE_LEEWAY);
-    if claims.not_before.is_some_and(|not_before| not_before.unix_seconds() > begun) {
-        return Err(TokenFault::NotYetValid);
-    }
+    timely(&claims, now)?;
     let subject = Subject {
         fingerprint: fingerprint::of_subject(&claims.iss, &claims.sub),
         origin: Origin::Foreign(at),
@@ -285,6 +272,41 @@ fn verify(
         expires_at: claims.expires_at,
     };
     Ok(Verified { subject, generation: set.generation() })
+}
+
+/// The algorithm of a token, which has to be one that is pinned.
+fn pinned(header: &Header, algorithms: &[JwtAlgorithm]) -> Result<JwtAlgorithm, TokenFault> {
+    header.algorithm.filter(|algorithm| algorithms.contains(algorithm)).ok_or(TokenFault::Algorithm)
+}
+
+/// The key of a set that a token was signed by.
+fn signer<'k>(
+    parts: &Parts<'_>,
+    header: &Header,
+    algorithm: JwtAlgorithm,
+    set: &'k KeySet,
+) -> Result<&'k Key, TokenFault> {
+    let mut candidates = set.candidates(header.kid.as_deref(), algorithm).peekable();
+    if candidates.peek().is_none() {
+        return Err(TokenFault::UnknownKey);
+    }
+    let signed = candidates.find(|key| {
+        let verified = crypto::verify(parts.signature, parts.signed.as_bytes(), key.decoding(), named(algorithm));
+        verified.unwrap_or(false)
+    });
+    signed.ok_or(TokenFault::Signature)
+}
+
+/// Refuses a token before and after its time.
+fn timely(claims: &Claims, now: Timestamp) -> Result<(), TokenFault> {
+    if claims.expires_at <= now {
+        return Err(TokenFault::Expired);
+    }
+    let begun = now.unix_seconds().saturating_add(NOT_BEFORE_LEEWAY);
+    match claims.not_before.is_some_and(|not_before| not_before.unix_seconds() > begun) {
+        true => Err(TokenFault::NotYetValid),
+        false => Ok(()),
+    }
 }
 
 fn named(algorithm: JwtAlgorithm) -> Algorithm {
@@ -301,6 +323,7 @@ fn named(algorithm: JwtAlgorithm) -> Algorithm {
     }
 }
 
+pub use id_token::{Awaited, IdTokenFault, Identity, identify};
 pub use own::unproven_id;
 
 #[cfg(test)]

@@ -79,8 +79,8 @@ pub struct Call<'a> {
     pub uri: Uri,
     /// Whoever calls.
     pub proof: Option<Proof<'a>>,
-    /// A JSON document.
-    pub json: Option<Bytes>,
+    /// What is sent, with its media type.
+    pub content: Option<(&'static str, Bytes)>,
     /// The `ETag` that what is changed has to have still.
     pub if_match: Option<HeaderValue>,
 }
@@ -135,7 +135,7 @@ impl Fetcher {
             method: Method::GET,
             uri: uri.clone(),
             proof: bearer.map(Proof::Bearer),
-            json: None,
+            content: None,
             if_match: None,
         };
         match self.call(call).await? {
@@ -149,9 +149,8 @@ impl Fetcher {
     /// # Errors
     /// [`FetchFault`], never for a status.
     pub async fn call(&self, call: Call<'_>) -> Result<Answered, FetchFault> {
-        let media_type = call.json.is_some().then_some("application/json");
-        let body = Full::new(call.json.clone().unwrap_or_default());
-        self.within_deadline(&call, media_type, body).await
+        let (media_type, content) = call.content.clone().unzip();
+        self.within_deadline(&call, media_type, Full::new(content.unwrap_or_default())).await
     }
 
     /// Makes one call with a body that is sent as it is made, and reads what is answered.

@@ -46,8 +46,8 @@ impl Api {
         body: Option<&Value>,
         if_match: Option<HeaderValue>,
     ) -> Result<(Value, Option<HeaderValue>), Fault> {
-        let json = body.map(|body| Bytes::from(body.to_string()));
-        let call = Call { json, if_match, ..self.prepared(method, path)? };
+        let content = body.map(|body| ("application/json", Bytes::from(body.to_string())));
+        let call = Call { content, if_match, ..self.prepared(method, path)? };
         let answered = self.fetcher.call(call).await;
         self.understood(answered)
     }
@@ -67,7 +67,7 @@ impl Api {
         let wrong = |_| Fault::Usage(format!("`{path}` is no path of {url}"));
         let uri = format!("{url}/api/v1{path}").parse().map_err(wrong)?;
         let proof = self.connection.secret.as_ref().map(Secret::proof);
-        Ok(Call { method, uri, proof, json: None, if_match: None })
+        Ok(Call { method, uri, proof, content: None, if_match: None })
     }
 
     /// Who asks.

@@ -52,6 +52,7 @@ impl Resolve<'_> {
             self.limit("service_accounts_per_organization", raw.service_accounts_per_organization, 200, MOST_KEYS);
         let usage_interval = self.duration(&at, "usage_interval", raw.usage_interval.as_ref(), 5);
         let tokens = self.tokens(&raw.tokens);
+        let single_sign_on = self.single_sign_on(raw.single_sign_on.as_ref());
         Some(Some(AdminSettings {
             listen: listen?,
             behind_tls: raw.behind_tls,
@@ -62,6 +63,7 @@ impl Resolve<'_> {
             usage_interval: usage_interval?,
             record_traffic: raw.record_traffic.unwrap_or(true),
             tokens: tokens?,
+            single_sign_on: single_sign_on?,
         }))
     }
 
@@ -111,7 +113,7 @@ impl Resolve<'_> {
 }
 
 /// RFC 8414 §2: https, and neither query nor fragment; here without a path either, since the endpoints have paths of their own.
-fn issuer(text: &str) -> Result<String, String> {
+pub(super) fn issuer(text: &str) -> Result<String, String> {
     let fault = || format!("`{text}` is not an address such as https://admin.example.com, without a path");
     let uri: http::Uri = text.parse().map_err(|_| fault())?;
     let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(fault)?;

@@ -215,6 +215,41 @@ fn each_fault_is_refused_at_its_place() {
         ("admin: { listen: 127.0.0.1:8082 }", "1:1", "address of the admin API already"),
         ("admin: { client_address: { trusted_proxies: [0.0.0.0/0] } }", "1:28", "whole address family"),
         ("admin: { entries_per_list: 0 }", "1:28", "not between 1 and 100000"),
+        (
+            "admin: { single_sign_on: { issuer: login.example.com, client_id: a } }",
+            "1:36",
+            "is not the address of a provider",
+        ),
+        ("admin: { single_sign_on: { issuer: http://login.example.com, client_id: a } }", "1:36", "is not https"),
+        ("admin: { single_sign_on: { issuer: 'https://a.example', client_id: '' } }", "1:68", "the client id is empty"),
+        (
+            "admin: { single_sign_on: { issuer: 'https://a.example', client_id: a, algorithms: [] } }",
+            "1:83",
+            "nobody could sign in",
+        ),
+        (
+            "admin: { single_sign_on: { issuer: 'https://a.example', client_id: a, newcomers: { domains: [], organization: \
+             5f0000000000000000000001, roles: [ORG_MEMBER] } } }",
+            "1:93",
+            "`domains` is empty",
+        ),
+        (
+            "admin: { single_sign_on: { issuer: 'https://a.example', client_id: a, newcomers: { domains: [a@b], organization: \
+             5f0000000000000000000001, roles: [ORG_MEMBER] } } }",
+            "1:94",
+            "is no domain",
+        ),
+        (
+            "admin: { single_sign_on: { issuer: 'https://a.example', client_id: a, newcomers: { domains: [b.example], \
+             organization: 5f0000000000000000000001, roles: [ORG_OWNER] } } }",
+            "1:154",
+            "can't be an owner",
+        ),
+        (
+            "directory: { file: d.yaml }\nadmin: { single_sign_on: { issuer: 'https://a.example', client_id: a } }",
+            "2:26",
+            "people are kept in a store",
+        ),
         ("admin: { api_keys_per_organization: 0 }", "1:37", "not between 1 and"),
         (
             "gateway: {upstreams: {a: {endpoints: ['http://a:1'], tls: {certificate: Cargo.toml}}}}",

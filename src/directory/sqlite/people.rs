@@ -154,6 +154,18 @@ impl Rows<'_> {
         Ok(statement.query_row([sha256], invite).optional()?)
     }
 
+    /// The invitations for an email address that are not over, oldest first.
+    ///
+    /// # Errors
+    /// A [`StoreFault`].
+    pub fn invites_for(&self, email: &str, now: Timestamp) -> Result<Vec<InviteRecord>, StoreFault> {
+        let mut statement = self.0.prepare_cached(&format!(
+            "{INVITE} WHERE invite.email = ? COLLATE NOCASE AND expires_at > ? ORDER BY invite.pk"
+        ))?;
+        let rows = statement.query_map(params![email, now.unix_seconds()], invite)?.collect::<Result<_, _>>()?;
+        Ok(rows)
+    }
+
     /// The invitations into an organization, oldest first.
     ///
     /// # Errors

@@ -50,6 +50,14 @@ pub(super) enum Audience {
 }
 
 impl Audience {
+    /// Whether it is this one and no other.
+    pub fn is_only(&self, audience: &str) -> bool {
+        match self {
+            Self::One(one) => one == audience,
+            Self::Several(several) => several.len() == 1 && self.names(audience),
+        }
+    }
+
     pub fn names(&self, audience: &str) -> bool {
         match self {
             Self::One(one) => one == audience,
@@ -130,6 +138,39 @@ impl Parts<'_> {
         let json = URL_SAFE_NO_PAD.decode(self.payload).ok()?;
         let raw: Raw<'_> = serde_json::from_slice(&json).ok()?;
         Some(OwnClaims { id: raw.jti.parse().ok()?, secret: raw.secret_id.parse().ok()? })
+    }
+}
+
+/// What only the payload of an ID token says (OpenID Connect Core §2, §5.1).
+pub(super) struct IdClaims {
+    pub nonce: Option<String>,
+    /// For whom it was issued, where there are several audiences.
+    pub party: Option<String>,
+    pub issued_at: Timestamp,
+    pub email: Option<String>,
+    /// Whether the issuer says that the address is theirs; what it does not say is no.
+    pub is_verified: bool,
+}
+
+impl Parts<'_> {
+    pub fn id_claims(&self) -> Option<IdClaims> {
+        #[derive(Deserialize)]
+        struct Raw {
+            nonce: Option<String>,
+            azp: Option<String>,
+            iat: serde_json::Number,
+            email: Option<String>,
+            email_verified: Option<bool>,
+        }
+        let json = URL_SAFE_NO_PAD.decode(self.payload).ok()?;
+        let raw: Raw = serde_json::from_slice(&json).ok()?;
+        Some(IdClaims {
+            nonce: raw.nonce,
+            party: raw.azp,
+            issued_at: numeric_date(&raw.iat)?,
+            email: raw.email,
+            is_verified: raw.email_verified == Some(true),
+        })
     }
 }
 

@@ -62,7 +62,7 @@ async fn a_call_is_proven_and_its_refusal_is_read() {
         method: Method::PATCH,
         uri: format!("http://{address}/orgs").parse().unwrap(),
         proof: Some(Proof::Basic("user:password")),
-        json: Some(Bytes::from_static(b"{\"a\":1}")),
+        content: Some(("application/json", Bytes::from_static(b"{\"a\":1}"))),
     };
     let answered = Fetcher::new(None).unwrap().call(call).await.unwrap();
     assert_eq!(answered, Answered { status: 409, body: Bytes::from_static(b"busy"), version: None });
@@ -155,7 +155,7 @@ async fn an_early_answer_to_an_upload_is_read() {
             // Closed with this: whatever is written from now on breaks.
         };
         let uri = Uri::from_static("http://127.0.0.1:8081/import");
-        let call = Call { method: Method::POST, uri: uri.clone(), proof: None, json: None, if_match: None };
+        let call = Call { method: Method::POST, uri: uri.clone(), proof: None, content: None, if_match: None };
         let pieces = Pieces(std::iter::repeat_with(|| Ok(Bytes::from_static(&[b'x'; 1 << 16]))));
         let sent = send(client, request(&call, Some("text/plain"), pieces).unwrap(), &uri);
         tokio::join!(refusing, sent).1

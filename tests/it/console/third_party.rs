@@ -1,4 +1,6 @@
-//! The console in a real Chromium (`tests/clients/console.js`).
+//! The console in a real Chromium (`tests/clients/console.js`), and with a provider of others.
+
+mod single_sign_on;
 
 use std::process::Command;
 

@@ -75,7 +75,7 @@ pub const HOMES: &[(&str, Home)] = &[
     ("csv", Only(&["directory"])),
     ("dashmap", Only(&["gate", "live"])),
     ("flate2", Only(&["cli", "directory"])),
-    ("form_urlencoded", Only(&["admin", "console"])),
+    ("form_urlencoded", Only(&["admin", "console", "control"])),
     ("hashbrown", Anywhere),
     ("http", FromFloor(1)),
     ("http_body", FromFloor(1)),
