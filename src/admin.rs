@@ -5,6 +5,7 @@
 
 mod access_lists;
 mod account_lists;
+mod activity;
 mod answer;
 mod api_keys;
 mod apply;

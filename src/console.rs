@@ -5,6 +5,7 @@
 //! redirects after them.
 
 mod access_list;
+mod activity;
 mod assets;
 mod cookies;
 mod credential;
@@ -63,6 +64,7 @@ fn pages() -> impl Iterator<Item = &'static Page> {
         projects::PAGES,
         network_sets::PAGES,
         people::PAGES,
+        activity::PAGES,
         denials::PAGES,
         events::PAGES,
         explain::PAGES,

@@ -4,6 +4,7 @@
 //! changes is compiled before it is stored; and it is enforced here before it is answered. Never speaks HTTP or SQL.
 
 mod access_lists;
+mod activity;
 mod actor;
 mod api_keys;
 mod apply;
@@ -52,6 +53,7 @@ use crate::config::settings::SingleSignOn;
 use crate::directory::sqlite::{CompileFault, Reader, Rows, Store, StoreFault};
 use crate::live::published::Published;
 use crate::problem::{Code, Refusal};
+use crate::telemetry::activity::Activity;
 use crate::telemetry::refusals::Refusals;
 
 pub use access_lists::{EntryEdit, Listed, ListedEntry, NewEntry};
@@ -220,6 +222,7 @@ pub struct Control {
     published: Arc<Published>,
     refused: refused_calls::RefusedCalls,
     refusals: Arc<Refusals>,
+    activity: Arc<Activity>,
     /// Held by the one import that is received or made.
     importing: Arc<tokio::sync::Mutex<()>>,
     /// Hangs up when the store is closed.
@@ -272,7 +275,7 @@ impl Opened {
         let Self { mut desk, reader, rules, .. } = self;
         let key = desk.commit(Actor::system("start"), &rules, receipts::tend)?.value;
         published.publish_receipt_key(Arc::new(key));
-        let refusals = Arc::clone(&usage.refusals);
+        let (refusals, activity) = (Arc::clone(&usage.refusals), Arc::clone(&usage.activity));
         let (path, clock) = (desk.path().to_owned(), desk.clock().clone());
         let (desk, closed) = desk.serve(Arc::clone(&published), told, usage, (issuer, &rules))?;
         Ok(Arc::new(Control {
@@ -287,6 +290,7 @@ impl Opened {
             published,
             refused: refused_calls::RefusedCalls::default(),
             refusals,
+            activity,
             importing: Arc::default(),
             closed: Mutex::new(closed),
         }))

@@ -3,6 +3,7 @@
 //! Nothing here decides anything, and nothing here is waited for on the way of a request.
 
 pub mod access_log;
+pub mod activity;
 pub mod logging;
 pub mod metrics;
 pub mod refusals;

@@ -3,6 +3,7 @@
 //! Never holds a secret but the one that is shown once, right after it was made.
 
 mod accounts;
+mod activity;
 mod denials;
 mod entries;
 mod events;
@@ -27,6 +28,7 @@ use crate::problem::{Code, Refusal};
 pub(super) use accounts::{
     Account, AccountEntry, AccountGroup, AskedSecret, Certificate, ClientSecret, NewServiceAccount, ServiceAccountEdit,
 };
+pub(super) use activity::Activity;
 pub(super) use denials::Denied;
 pub(super) use entries::{AskedEntry, Entry, EntryEdit, entries};
 pub(super) use events::Event;

@@ -220,7 +220,7 @@ impl Waiting {
                         store,
                         &self.published,
                         &self.metrics,
-                        (self.usage.clone(), Arc::clone(running.access_log.refusals())),
+                        (self.usage.clone(), &running.access_log),
                         &settings.issuer(served),
                     )?)
                 }

@@ -16,8 +16,8 @@ use crate::config::settings::{DirectorySource, Settings};
 use crate::control::{self, Begun, Bootstrap, Control, Limits, Rules, UsageSource};
 use crate::live::published::Published;
 use crate::live::usage::Usage;
+use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::refusals::Refusals;
 
 /// Opens the store and compiles it. An empty one is begun as the bootstrap variables say.
 ///
@@ -100,7 +100,7 @@ pub(super) fn serve(
     opened: control::Opened,
     published: &Arc<Published>,
     metrics: &Arc<Metrics>,
-    (usage, refusals): (Usage, Arc<Refusals>),
+    (usage, log): (Usage, &AccessLog),
     issuer: &str,
 ) -> Result<Arc<Control>, Problems> {
     let seen = Arc::clone(metrics);
@@ -110,7 +110,9 @@ pub(super) fn serve(
         Ok(uses) => metrics.usage_written(uses),
         Err(()) => metrics.usage_refused(),
     });
-    let served = opened.serve(Arc::clone(published), told, UsageSource { usage, told: written, refusals }, issuer);
+    let (refusals, activity) = (Arc::clone(log.refusals()), Arc::clone(log.activity()));
+    let source = UsageSource { usage, told: written, refusals, activity };
+    let served = opened.serve(Arc::clone(published), told, source, issuer);
     served.map_err(|fault| Problem::error(Place::file("the store"), Chain(&fault).to_string()).into())
 }
 

@@ -27,6 +27,21 @@ const ASSETS: &[Asset] = &[
         media_type: "text/javascript; charset=utf-8",
         content: include_bytes!("assets/console.js"),
     },
+    Asset {
+        name: "charts.js",
+        media_type: "text/javascript; charset=utf-8",
+        content: include_bytes!("assets/charts.js"),
+    },
+    Asset {
+        name: "uplot.js",
+        media_type: "text/javascript; charset=utf-8",
+        content: include_bytes!("assets/uplot/uplot.js"),
+    },
+    Asset {
+        name: "uplot.css",
+        media_type: "text/css; charset=utf-8",
+        content: include_bytes!("assets/uplot/uplot.css"),
+    },
     Asset { name: "icon.svg", media_type: "image/svg+xml", content: include_bytes!("assets/icon.svg") },
 ];
 
@@ -70,4 +85,19 @@ pub(super) async fn serve(Path(name): Path<String>) -> Response {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(asset.media_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
     page::guarded(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What others have made is what they have published.
+    #[test]
+    fn what_is_vendored_is_unaltered() {
+        let table = include_str!("assets/uplot/README.md");
+        for name in ["uplot.js", "uplot.css"] {
+            assert!(table.contains(&format!("| `{name}` |")) && table.contains(link(name).integrity), "{name}");
+        }
+        assert!(include_str!("assets/uplot/LICENSE").contains("The MIT License"));
+    }
 }

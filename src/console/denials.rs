@@ -191,6 +191,32 @@ fn bars(refused: &[Arc<Refused>], now: Timestamp) -> (Vec<Bar>, u64) {
     (counts.iter().enumerate().filter(|(_, count)| **count > 0).map(bar).collect(), most)
 }
 
+/// Whose requests are refused most, of those that are remembered.
+pub(super) struct Refusers {
+    pub(super) credentials: Vec<(String, CredentialName, usize)>,
+    pub(super) addresses: Vec<(String, usize)>,
+}
+
+impl Refusers {
+    async fn of(refused: &[Arc<Refused>], watching: &Watching, names: &mut Names) -> Self {
+        let mut credentials = Vec::new();
+        for (id, count) in top(refused.iter().map(|one| one.credential.1)) {
+            let Some(one) = refused.iter().find(|one| one.credential.1 == id) else { continue };
+            let name = CredentialName { kind: one.credential.0, id };
+            credentials.push((names.of(watching, name).await, name, count));
+        }
+        let addresses = top(refused.iter().filter_map(|one| one.client));
+        let addresses = addresses.into_iter().map(|(address, count)| (address.to_string(), count)).collect();
+        Self { credentials, addresses }
+    }
+}
+
+/// The same for another page.
+pub(super) async fn refusers(visit: &Visit, organization: Id) -> Result<Refusers, Fault> {
+    let refused = visit.control.refused_requests(&visit.actor, organization, 0).await?;
+    Ok(Refusers::of(&refused, &Watching::of(visit, organization), &mut Names::new()).await)
+}
+
 async fn list(visit: Visit) -> Result<Response, Fault> {
     let organization = visit.organization().await?;
     let refused = visit.control.refused_requests(&visit.actor, organization.id, 0).await?;
@@ -199,19 +225,13 @@ async fn list(visit: Visit) -> Result<Response, Fault> {
     for one in &refused {
         rows.push(watching.row(one, &mut names).await);
     }
-    let mut credentials = Vec::new();
-    for (id, count) in top(refused.iter().map(|one| one.credential.1)) {
-        let Some(one) = refused.iter().find(|one| one.credential.1 == id) else { continue };
-        let name = CredentialName { kind: one.credential.0, id };
-        credentials.push((names.of(&watching, name).await, name, count));
-    }
-    let addresses = top(refused.iter().filter_map(|one| one.client));
+    let Refusers { credentials, addresses } = Refusers::of(&refused, &watching, &mut names).await;
     let (bars, most) = bars(&refused, visit.control.clock().now());
     let frame = visit.frame().titled(format!("Denials of {}", organization.name));
     let page = DenialsPage {
         frame: frame.within((&organization).into(), "Denials"),
         latest: refused.first().map_or(0, |one| one.number),
-        addresses: addresses.into_iter().map(|(address, count)| (address.to_string(), count)).collect(),
+        addresses,
         organization,
         rows,
         credentials,

@@ -31,12 +31,13 @@ const NOTICES: &[(&str, &str)] = &[
 ];
 
 /// The parts of an organization, and where each is.
-pub(super) const SECTIONS: [(&str, &str); 8] = [
+pub(super) const SECTIONS: [(&str, &str); 9] = [
     ("API keys", "/keys"),
     ("Service accounts", "/accounts"),
     ("Projects", "/projects"),
     ("Network sets", "/sets"),
     ("People", "/people"),
+    ("Activity", "/activity"),
     ("Denials", "/denials"),
     ("Events", "/events"),
     ("Settings", "/settings"),

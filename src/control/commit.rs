@@ -92,8 +92,9 @@ impl Desk {
         let mut draft = store.rows().compile()?;
         let snapshot = Arc::new(draft.finish(store.rows().revision()?));
         // Until it is served nobody uses anything.
-        let unwritten =
-            Unwritten::new(UsageSource { usage: Usage::ignored(), told: Box::new(|_| ()), refusals: Arc::default() });
+        let (refusals, activity) = Default::default();
+        let told = Box::new(|_| ());
+        let unwritten = Unwritten::new(UsageSource { usage: Usage::ignored(), told, refusals, activity });
         let signing = Signing::empty(String::new());
         Ok(Self { store, draft, snapshot, clock, published: None, unwritten, signing })
     }

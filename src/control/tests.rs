@@ -47,6 +47,7 @@ pub(super) fn served(folder: &Path) -> std::sync::Arc<super::Control> {
         usage: crate::live::usage::Usage::ignored(),
         told: Box::new(|_| ()),
         refusals: std::sync::Arc::default(),
+        activity: std::sync::Arc::default(),
     };
     opened.serve(published, Box::new(|_: &_, _| ()), usage, "https://a.example.com").unwrap()
 }

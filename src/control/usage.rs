@@ -19,6 +19,7 @@ use crate::access::target::Target;
 use crate::access::traffic::Sighting;
 use crate::directory::sqlite::StoreFault;
 use crate::live::usage::{Book, Usage};
+use crate::telemetry::activity::Activity;
 use crate::telemetry::refusals::Refusals;
 
 /// Credentials that are written at once.
@@ -41,6 +42,8 @@ pub struct UsageSource {
     pub told: UsageSeen,
     /// The last refused requests.
     pub refusals: Arc<Refusals>,
+    /// What became of each organization's requests.
+    pub activity: Arc<Activity>,
 }
 
 /// What was counted and is not written yet.

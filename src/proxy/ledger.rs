@@ -353,6 +353,9 @@ impl Ledger {
     fn record(&self, listed: &Open, duration: Duration, revoked: bool) {
         // A panic while a line was being written leaves the recorder borrowed; the line is lost, the worker is not.
         let Ok(mut recorder) = self.context.worker.recorder.try_borrow_mut() else { return };
+        if let Some(organization) = self.organization {
+            recorder.count(organization, self.outcome, self.time + duration, self.switched_after.unwrap_or(duration));
+        }
         if !recorder.wants(self.outcome) {
             return;
         }

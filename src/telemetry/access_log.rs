@@ -1,7 +1,7 @@
 //! The access log: one JSON line a request, written by a thread of its own.
 //!
 //! A worker formats into its own buffer and hands it over when it is full or a tick has passed. Where the writer can't keep up
-//! the lines are dropped and counted: traffic never waits for a log. Never holds a secret, nor a query unless asked.
+//! the lines are dropped and counted: activity never waits for a log. Never holds a secret, nor a query unless asked.
 
 mod line;
 
@@ -11,11 +11,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::Outcome;
+use super::activity::{Activity, Counting};
 use super::metrics::Metrics;
 use super::refusals::Refusals;
+use crate::access::id::Id;
 use crate::config::settings::{AccessLogSettings, AccessLogSink};
 
 pub use line::{ClientSource, Line};
@@ -37,6 +39,7 @@ pub struct AccessLog {
     metrics: Arc<Metrics>,
     query: bool,
     refusals: Arc<Refusals>,
+    activity: Arc<Activity>,
 }
 
 /// Why the access log can't be opened.
@@ -73,10 +76,10 @@ impl AccessLog {
     /// The file can't be opened, or the thread not started.
     pub fn open(settings: &AccessLogSettings, metrics: Arc<Metrics>) -> Result<Self, AccessLogFault> {
         let reopen = Arc::new(AtomicBool::new(false));
-        let refusals = Arc::default();
+        let (refusals, activity) = (Arc::default(), Arc::default());
         let sink = match &settings.sink {
             AccessLogSink::Off => {
-                return Ok(Self { queue: None, progress: None, reopen, metrics, query: false, refusals });
+                return Ok(Self { queue: None, progress: None, reopen, metrics, query: false, refusals, activity });
             }
             AccessLogSink::Stdout => Sink::Stdout,
             AccessLogSink::File(path) => Sink::File { file: append(path)?, path: path.clone() },
@@ -95,6 +98,7 @@ impl AccessLog {
             metrics,
             query: settings.query,
             refusals,
+            activity,
         })
     }
 
@@ -112,6 +116,11 @@ impl AccessLog {
         &self.refusals
     }
 
+    /// What became of each organization's requests, whether or not there is a log.
+    pub fn activity(&self) -> &Arc<Activity> {
+        &self.activity
+    }
+
     /// A recorder for one worker.
     pub fn recorder(&self) -> Recorder {
         Recorder {
@@ -119,6 +128,7 @@ impl AccessLog {
             metrics: Arc::clone(&self.metrics),
             query: self.query,
             refusals: Arc::clone(&self.refusals),
+            counting: Counting::new(Arc::clone(&self.activity)),
             buffer: Vec::new(),
             lines: 0,
             stamp: line::Stamp::default(),
@@ -207,6 +217,7 @@ pub struct Recorder {
     metrics: Arc<Metrics>,
     query: bool,
     refusals: Arc<Refusals>,
+    counting: Counting,
     buffer: Vec<u8>,
     lines: u64,
     stamp: line::Stamp,
@@ -216,6 +227,11 @@ impl Recorder {
     /// Whether anybody wants the line of a request with this outcome, so that nobody gathers fields for nothing.
     pub fn wants(&self, outcome: Outcome) -> bool {
         self.queue.is_some() || Refusals::wants(outcome)
+    }
+
+    /// A request of an organization's credential ended at this time, and took so long.
+    pub fn count(&mut self, organization: Id, outcome: Outcome, ended: SystemTime, took: Duration) {
+        self.counting.count(organization, outcome, ended, took);
     }
 
     /// Appends a line to the worker's buffer.
@@ -234,8 +250,9 @@ impl Recorder {
         }
     }
 
-    /// Hands the buffer to the writer, or drops and counts it where the queue is full. Called on every tick.
+    /// Hands over what was counted, and the buffer to the writer; drops and counts it where the queue is full. Called on every tick.
     pub fn flush(&mut self) {
+        self.counting.hand_over();
         let Some(queue) = self.queue.as_ref().filter(|_| self.lines > 0) else {
             return;
         };

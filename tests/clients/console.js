@@ -193,6 +193,17 @@ async function live(browser, problems, organization, key) {
   console.log("a refusal appears live, and its address is put on the list from there");
 }
 
+// The charts of an organization's activity are drawn by what is vendored, and the table says the same.
+async function charted(browser, problems, organization) {
+  const page = await opened(browser, problems);
+  await page.goto(`${admin}/orgs/${organization}/activity`);
+  await until("the charts are drawn", async () => (await page.$$("#charts .u-over")).length === 2);
+  const height = await page.$eval("#chart-requests canvas", (canvas) => canvas.clientHeight);
+  assert.ok(height > 100, `the chart is ${height} pixels high`);
+  await page.close();
+  console.log("requests and latency are charts where scripts run");
+}
+
 async function accessible(page, what) {
   await page.evaluate(axe);
   const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
@@ -206,8 +217,7 @@ async function everyPage(browser, problems, pages) {
   for (const [name, at] of pages) {
     for (const [width, height] of [[1280, 900], [390, 844]]) {
       await page.setViewport({ width, height });
-      // What is dark is so at any width.
-      for (const scheme of width === 1280 ? ["light", "dark"] : ["light"]) {
+      for (const scheme of ["light", "dark"]) {
         await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
         const answer = await page.goto(`${admin}${at}`);
         assert.equal(answer.status(), 200, at);
@@ -229,6 +239,7 @@ async function main() {
   try {
     const { credential, key } = await withoutScripts(browser, problems);
     const organization = new URL(credential).pathname.split("/")[2];
+    await charted(browser, problems, organization);
     const { strict, marked } = await withMarkup(browser, problems, organization);
     await live(browser, problems, organization, key);
     await fromElsewhere(browser, organization);
@@ -240,7 +251,7 @@ async function main() {
       ["key", new URL(credential).pathname], ["key-with-markup", new URL(marked).pathname],
       ["accounts", `${own}/accounts`], ["account-new", `${own}/accounts/new`], ["projects", `${own}/projects`],
       ["sets", `${own}/sets`], ["set-new", `${own}/sets/new`], ["people", `${own}/people`],
-      ["events", `${own}/events`], ["denials", `${own}/denials`], ["no-denials", `/orgs/${strict}/denials`], ["explain", "/explain"],
+      ["events", `${own}/events`], ["activity", `${own}/activity`], ["denials", `${own}/denials`], ["no-denials", `/orgs/${strict}/denials`], ["explain", "/explain"],
       ["explained", `/explain?credential=${new URL(credential).pathname.split("/")[4]}&address=203.0.113.9`],
       ["empty", `/orgs/${strict}/accounts`],
     ]);

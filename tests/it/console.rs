@@ -1,5 +1,6 @@
 //! The console as a browser without scripts meets it: pages, forms, cookies and redirects.
 
+mod activity;
 mod credentials;
 mod denials;
 mod organizations;

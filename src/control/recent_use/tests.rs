@@ -42,8 +42,12 @@ impl Scene {
         let mut desk = Desk::new(store, clock.clone()).unwrap();
         let usage = Usage::kept(true);
         let meter = usage.meter();
-        *desk.store_and_usage().1 =
-            Unwritten::new(UsageSource { usage, told: Box::new(|_| ()), refusals: std::sync::Arc::default() });
+        *desk.store_and_usage().1 = Unwritten::new(UsageSource {
+            usage,
+            told: Box::new(|_| ()),
+            refusals: std::sync::Arc::default(),
+            activity: std::sync::Arc::default(),
+        });
         let made = desk.commit(Actor::system("test"), &Rules::default(), |change| {
             let new = NewOrganization { name: "acme".into(), mode: AccessListMode::Off, key: None };
             let organization = organizations::add(change, &new)?;

@@ -28,8 +28,12 @@ impl World {
         let opened = Opened::new(&folder.join("store.db"), Rules::default(), Bootstrap::default(), &clock).unwrap();
         let published = Published::new(Arc::new(gateway()), Arc::new(KeySets::default())).unwrap();
         published.publish_snapshot(Arc::clone(opened.snapshot())).unwrap();
-        let usage =
-            UsageSource { usage: Usage::ignored(), told: Box::new(|_| ()), refusals: std::sync::Arc::default() };
+        let usage = UsageSource {
+            usage: Usage::ignored(),
+            told: Box::new(|_| ()),
+            refusals: std::sync::Arc::default(),
+            activity: std::sync::Arc::default(),
+        };
         let told = Box::new(|_: &_, _| ());
         let control = opened.serve(Arc::clone(&published), told, usage, "https://a.example.com").unwrap();
         Self { control, published, clock }

@@ -78,6 +78,7 @@ fn what_finds_no_room_is_dropped_and_counted() {
         queue: Some(queue),
         metrics: Arc::clone(&metrics),
         refusals: Arc::default(),
+        counting: Counting::new(Arc::default()),
         query: false,
         buffer: Vec::new(),
         lines: 0,
