@@ -32,11 +32,16 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, RawPathParams, Request, State};
+use axum::http::Method;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::middleware::Next;
+use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 
 use crate::control::Control;
 use crate::gate::caller::CallerJudge;
 use crate::net::peer::Peer;
+use crate::problem::{Code, Refusal};
 
 use visit::{Page, Verb};
 
@@ -95,4 +100,24 @@ pub fn router(console: Console) -> Router {
         router = router.route(page.path, served);
     }
     router.route(assets::PATH, axum::routing::get(assets::serve)).with_state(console)
+}
+
+/// What else is asked for of the listener: whoever follows a link that leads nowhere gets a page that says so, where programs
+/// get what they can read.
+pub async fn in_words(request: Request, next: Next) -> Response {
+    let wants_page = request.method() == Method::GET
+        && !["/api/", "/.well-known/"].iter().any(|of_programs| request.uri().path().starts_with(of_programs))
+        && request
+            .headers()
+            .get(ACCEPT)
+            .is_some_and(|kinds| kinds.to_str().is_ok_and(|kinds| kinds.contains("text/html")));
+    let answer = next.run(request).await;
+    let is_json = answer.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
+    match wants_page && is_json && matches!(answer.status().as_u16(), 401 | 404) {
+        true => {
+            let refusal = Refusal::new(Code::ResourceNotFound, "There is no page at this address.");
+            page::guarded(page::problem(page::Frame::default(), refusal))
+        }
+        false => answer,
+    }
 }

@@ -34,6 +34,7 @@ pub(super) fn spawn(
     let callers = Arc::new(callers);
     let pages = Console { control: control.clone(), origin: Arc::clone(&origin), callers: Arc::clone(&callers), local };
     let router = admin::router(Admin { control, origin, callers, local, secure }).merge(console::router(pages));
+    let router = router.layer(axum::middleware::from_fn(console::in_words));
     let introduce = |extensions: &mut Extensions, peer| {
         extensions.insert(ConnectInfo(peer));
     };

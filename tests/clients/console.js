@@ -148,6 +148,20 @@ async function withMarkup(browser, problems, organization) {
   return { strict, marked };
 }
 
+// Somebody who is here signs in by the provider, in a browser that knows nothing yet, without scripts.
+async function byProvider(browser) {
+  const page = await (await browser.createBrowserContext()).newPage();
+  await page.setJavaScriptEnabled(false);
+  await page.goto(`${admin}/sign-in`);
+  await Promise.all([page.waitForNavigation(), page.click(".choose a")]);
+  assert.ok(page.url().startsWith(admin) && (await page.content()).includes("ann@example.com"), page.url());
+  const cookies = await page.cookies();
+  assert.ok(cookies.some((one) => one.name === "__Host-portcullis-session" && one.httpOnly && one.secure));
+  assert.ok(!cookies.some((one) => one.name === "__Host-portcullis-ticket"));
+  await page.close();
+  console.log("a provider vouches for somebody who is here");
+}
+
 // What another site would like to do.
 async function fromElsewhere(browser, organization) {
   const evil = http.createServer((request, answer) => {
@@ -242,6 +256,7 @@ async function main() {
     await charted(browser, problems, organization);
     const { strict, marked } = await withMarkup(browser, problems, organization);
     await live(browser, problems, organization, key);
+    await byProvider(browser);
     await fromElsewhere(browser, organization);
     const own = `/orgs/${organization}`;
     await everyPage(browser, problems, [

@@ -10,6 +10,7 @@ const { default: Provider } = await import(process.env.OIDC_PROVIDER);
 
 const accounts = {
   ann: { email: "owner@example.com", email_verified: true },
+  first: { email: "ann@example.com", email_verified: true },
   ben: { email: "Ben@Example.com", email_verified: true },
   cleo: { email: "cleo@new.example", email_verified: true },
   unverified: { email: "owner@example.com", email_verified: false },

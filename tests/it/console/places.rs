@@ -111,6 +111,20 @@ fn people_are_invited_and_get_other_roles() {
 }
 
 #[test]
+fn an_address_that_leads_nowhere_is_a_page_for_people_and_an_answer_for_programs() {
+    let office = Office::open();
+    let browser = "Accept: text/html,application/xhtml+xml\r\n";
+    for path in ["/nowhere", "/orgs/x/y/z", "/console"] {
+        let page = office.raw("", "GET", path, "", browser);
+        assert!(page.status == 404 && page.text().contains("There is no page at this address."), "{}", page.text());
+        assert!(page.header("content-security-policy").is_some());
+        assert_eq!(office.raw("", "GET", path, "", "").json()["errorCode"], "CREDENTIALS_REQUIRED");
+    }
+    let api = office.raw("", "GET", "/api/v1/nowhere", "", browser);
+    assert_eq!((api.status, api.json()["errorCode"].as_str()), (401, Some("CREDENTIALS_REQUIRED")));
+}
+
+#[test]
 fn a_line_of_the_access_log_is_explained() {
     let office = Office::open();
     let mut ann = Visitor::owner(&office);

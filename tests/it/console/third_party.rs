@@ -4,14 +4,19 @@ mod single_sign_on;
 
 use std::process::Command;
 
-use crate::admin::office::{CONFIGURATION, Office};
+use single_sign_on::Provider;
+
+use crate::admin::office::Office;
 use crate::programs::{package, program, succeed};
 
 #[test]
 fn chromium_finds_its_way_and_nothing_to_complain_of() {
     let chromium = program("chromium");
-    let configuration = CONFIGURATION.replace("admin: {", "admin: { usage_interval: 50ms,");
-    let office = Office::begun_by_nobody(&configuration);
+    let mut provider = Provider::start(false);
+    let configured = provider.configured("console", "");
+    let office = Office::begun_by_nobody(&configured.replace("admin: {", "admin: { usage_interval: 50ms,"));
+    provider.knows(&office);
+    provider.account("first");
     let token = std::fs::read_to_string(office.path("store.db.sign-up-token")).unwrap();
     let shots = package().join("target/console");
     std::fs::create_dir_all(&shots).unwrap();
@@ -19,5 +24,5 @@ fn chromium_finds_its_way_and_nothing_to_complain_of() {
     command.arg(package().join("tests/clients/console.js")).env("CHROMIUM", chromium);
     command.args([format!("http://{}", office.admin()), format!("http://{}", office.served.gateway())]);
     let told = succeed(command.arg(token.trim()).arg(shots));
-    assert_eq!(told.lines().count(), 6, "{told}");
+    assert_eq!(told.lines().count(), 7, "{told}");
 }
