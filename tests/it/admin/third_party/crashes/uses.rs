@@ -13,7 +13,8 @@ fn counted(store: &Path) -> String {
     let uses = "SELECT credential, network, count, last_used_address FROM entry_use ORDER BY 1, 2";
     let last = "SELECT credential, last_used_address, denied_code, denied_address FROM credential_use ORDER BY 1";
     let addresses = "SELECT credential, address, place FROM recent_address ORDER BY 1, 2";
-    [uses, last, addresses].map(|query| sqlite(store, query)).join("\n\n")
+    let traffic = "SELECT credential, network, outcome, code, route, count FROM traffic ORDER BY 1, 2, 3, 4, 5";
+    [uses, last, addresses, traffic].map(|query| sqlite(store, query)).join("\n\n")
 }
 
 /// What is written at the stop: uses of two keys, and a denial.
