@@ -1,18 +1,54 @@
 //! `portcullis ranges`: the networks of a list that a provider publishes, one a line, as a list file has them.
 //!
-//! Fetches nothing: whoever fetches the list says where from, and how it is trusted.
+//! A list is a file, or fetched by https: from the address that was said and no other.
 
 use std::io::{Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
+use http::Uri;
 
 use crate::access::network::Network;
 use crate::directory::provider_list::{self, Form, ListFault, Wanted};
+use crate::net::fetch::{FetchFault, Fetcher};
 
 /// Most bytes of a list: those of Azure have some four million.
 const LARGEST: u64 = 32 << 20;
+
+/// What fetching one may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where a list is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListSource {
+    /// On standard input.
+    StandardInput,
+    /// In a file.
+    File(PathBuf),
+    /// At an address.
+    Url(Uri),
+}
+
+/// `-`, an address, or a file.
+///
+/// # Errors
+/// An address that is none, or that holds a password.
+pub fn list_source(text: &str) -> Result<ListSource, String> {
+    if text == "-" {
+        return Ok(ListSource::StandardInput);
+    }
+    if !["https://", "http://"].iter().any(|scheme| text.starts_with(scheme)) {
+        return Ok(ListSource::File(text.into()));
+    }
+    // The address is not repeated: it may hold a password.
+    let uri: Uri = text.parse().map_err(|_| "an address is like https://host/path".to_owned())?;
+    match uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        true => Err("the address has a user name or password in it; leave them out".into()),
+        false => Ok(ListSource::Url(uri)),
+    }
+}
 
 /// How a list is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -65,6 +101,12 @@ pub enum FileFault {
     /// It can't be read.
     #[error("the list `{0}` can't be read")]
     Read(String, #[source] std::io::Error),
+    /// It can't be fetched.
+    #[error("the list can't be fetched")]
+    Fetch(#[source] Box<FetchFault>),
+    /// It is something else.
+    #[error("the list `{0}` is no text")]
+    NotText(String),
     /// It is too large.
     #[error("the list `{0}` has more than {LARGEST} bytes; is it one?")]
     Large(String),
@@ -79,33 +121,53 @@ impl ListChoice {
         self.form.is_some() || !self.services.is_empty() || !self.regions.is_empty()
     }
 
-    /// The networks of a file, or of standard input where it is `-`.
+    /// The networks of a list.
     ///
     /// # Errors
     /// A [`FileFault`].
-    pub fn read(&self, file: &Path) -> Result<Vec<Network>, FileFault> {
-        let name = if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() };
-        let mut text = String::new();
-        let read = match file == Path::new("-") {
-            true => std::io::stdin().take(LARGEST + 1).read_to_string(&mut text),
-            false => std::fs::File::open(file).and_then(|file| file.take(LARGEST + 1).read_to_string(&mut text)),
+    pub async fn read(&self, source: &ListSource) -> Result<Vec<Network>, FileFault> {
+        let (name, bytes) = match source {
+            ListSource::StandardInput => bounded("standard input".to_owned(), std::io::stdin())?,
+            ListSource::File(file) => {
+                let name = file.display().to_string();
+                let opened = std::fs::File::open(file);
+                let opened = opened.map_err(|fault| FileFault::Read(name.clone(), fault))?;
+                bounded(name, opened)?
+            }
+            ListSource::Url(uri) => {
+                (uri.to_string(), fetched(uri).await.map_err(|fault| FileFault::Fetch(fault.into()))?)
+            }
         };
-        let length = read.map_err(|fault| FileFault::Read(name.clone(), fault))?;
-        if length as u64 > LARGEST {
-            return Err(FileFault::Large(name));
-        }
+        let text = String::from_utf8(bytes).map_err(|_| FileFault::NotText(name.clone()))?;
         let wanted = Wanted { services: self.services.clone(), regions: self.regions.clone() };
         let form = self.form.map(Form::from);
         provider_list::read(&text, form, &wanted).map_err(|fault| FileFault::Faulty(name, fault))
     }
 }
 
+/// What can be read, unless it is too much, with its name.
+fn bounded(name: String, from: impl std::io::Read) -> Result<(String, Vec<u8>), FileFault> {
+    let mut bytes = Vec::new();
+    match from.take(LARGEST + 1).read_to_end(&mut bytes) {
+        Err(fault) => Err(FileFault::Read(name, fault)),
+        Ok(length) if length as u64 > LARGEST => Err(FileFault::Large(name)),
+        Ok(_) => Ok((name, bytes)),
+    }
+}
+
+/// A document by https, or, on this machine, by http. No redirect is followed.
+async fn fetched(uri: &Uri) -> Result<Vec<u8>, FetchFault> {
+    let most = usize::try_from(LARGEST).unwrap_or(usize::MAX);
+    let fetcher = Fetcher::new(None)?.within(PATIENCE).up_to(most);
+    Ok(fetcher.get(uri, None).await?.to_vec())
+}
+
 /// Arguments of `ranges`.
 #[derive(Debug, clap::Args)]
 pub struct RangesArgs {
-    /// The list; `-` reads it from standard input.
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    /// The list: a file, or an https address; `-` reads it from standard input.
+    #[arg(value_name = "LIST", value_parser = list_source)]
+    list: ListSource,
     #[command(flatten)]
     choice: ListChoice,
 }
@@ -115,7 +177,8 @@ pub struct RangesArgs {
 /// # Errors
 /// A list that is not taken, or an output that can't be written.
 pub fn run(args: &RangesArgs) -> anyhow::Result<ExitCode> {
-    let networks = args.choice.read(&args.file)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let networks = runtime.block_on(args.choice.read(&args.list))?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for network in networks {
         writeln!(out, "{network}").context("standard output can't be written")?;
@@ -123,3 +186,6 @@ pub fn run(args: &RangesArgs) -> anyhow::Result<ExitCode> {
     out.flush().context("standard output can't be written")?;
     Ok(ExitCode::SUCCESS)
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,7 +32,7 @@ use crate::config::settings::{UpstreamFiles, UpstreamTls};
 /// From the look-up of the name to the last byte, where nothing else is said.
 pub const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Most bytes of a document.
+/// Most bytes of a document, where nothing else is said.
 pub const MOST_BYTES: usize = 1024 * 1024;
 
 /// Why a document could not be fetched, or a call not be made. Never holds what proved the caller.
@@ -53,8 +53,8 @@ pub enum FetchFault {
     Bearer,
     #[error("`{uri}` answered {status}; only 200 is taken, and redirects are not followed")]
     Status { uri: Uri, status: u16 },
-    #[error("the answer of `{0}` is larger than 1 MiB")]
-    TooLarge(Uri),
+    #[error("the answer of `{uri}` is larger than {} MiB", most >> 20)]
+    TooLarge { uri: Uri, most: usize },
     #[error("the exchange with `{uri}` broke")]
     Exchange { uri: Uri, source: hyper::Error },
     #[error("`{uri}` took longer than {} ms", deadline.as_millis())]
@@ -98,7 +98,7 @@ pub struct Upload<I> {
 pub struct Answered {
     /// The status.
     pub status: u16,
-    /// At most [`MOST_BYTES`].
+    /// At most [`MOST_BYTES`], or what was said.
     pub body: Bytes,
     /// The `ETag`, where there is one.
     pub version: Option<HeaderValue>,
@@ -109,6 +109,7 @@ pub struct Answered {
 pub struct Fetcher {
     tls: Arc<ClientConfig>,
     deadline: Duration,
+    most: usize,
 }
 
 impl Fetcher {
@@ -118,12 +119,17 @@ impl Fetcher {
     /// [`FetchFault::Tls`] naming the file.
     pub fn new(ca: Option<&Path>) -> Result<Self, FetchFault> {
         let files = UpstreamFiles { ca: ca.map(Path::to_owned), certificate: None };
-        Ok(Self { tls: tls::client_side(&files)?.1, deadline: DEADLINE })
+        Ok(Self { tls: tls::client_side(&files)?.1, deadline: DEADLINE, most: MOST_BYTES })
     }
 
     /// The same with another deadline.
     pub fn within(self, deadline: Duration) -> Self {
         Self { deadline, ..self }
+    }
+
+    /// The same for answers of so many bytes.
+    pub fn up_to(self, most: usize) -> Self {
+        Self { most, ..self }
     }
 
     /// Fetches one document with `GET`.
@@ -176,7 +182,7 @@ impl Fetcher {
         let uri = &call.uri;
         let exchange = tokio::time::timeout(self.deadline, async {
             let request = request(call, media_type, body)?;
-            send(self.connect(uri).await?, request, uri).await
+            send(self.connect(uri).await?, request, (uri, self.most)).await
         });
         exchange.await.unwrap_or(Err(FetchFault::Deadline { uri: uri.clone(), deadline: self.deadline }))
     }
@@ -230,7 +236,7 @@ fn request<B>(call: &Call<'_>, media_type: Option<&'static str>, body: B) -> Res
         .uri(target)
         .header(HOST, host.ok_or_else(address)?)
         .header(USER_AGENT, concat!("portcullis/", env!("CARGO_PKG_VERSION")))
-        .header(ACCEPT, "application/jwk-set+json, application/json")
+        .header(ACCEPT, "application/jwk-set+json, application/json, */*;q=0.5")
         .body(body)
         .map_err(|_| address())?;
     if let Some(media_type) = media_type {
@@ -312,7 +318,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Answering<S> {
     }
 }
 
-async fn send<S, B>(stream: S, request: Request<B>, uri: &Uri) -> Result<Answered, FetchFault>
+async fn send<S, B>(stream: S, request: Request<B>, (uri, most): (&Uri, usize)) -> Result<Answered, FetchFault>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
@@ -324,13 +330,13 @@ where
         let response = sender.send_request(request).await.map_err(broken)?;
         let status = response.status().as_u16();
         let version = response.headers().get(ETAG).cloned();
-        match Limited::new(response.into_body(), MOST_BYTES).collect().await {
+        match Limited::new(response.into_body(), most).collect().await {
             Ok(body) => Ok(Answered { status, body: body.to_bytes(), version }),
-            Err(fault) if fault.is::<LengthLimitError>() => Err(FetchFault::TooLarge(uri.clone())),
+            Err(fault) if fault.is::<LengthLimitError>() => Err(FetchFault::TooLarge { uri: uri.clone(), most }),
             // `Limited` has no faults but its own and those of hyper's body.
             Err(fault) => Err(match fault.downcast::<hyper::Error>() {
                 Ok(source) => broken(*source),
-                Err(_) => FetchFault::TooLarge(uri.clone()),
+                Err(_) => FetchFault::TooLarge { uri: uri.clone(), most },
             }),
         }
     };

@@ -1,7 +1,5 @@
 //! `portcullis network-sets`: named networks that entries of access lists refer to.
 
-use std::path::PathBuf;
-
 use serde_json::{Value, json};
 
 use super::api::{Api, segment};
@@ -9,7 +7,7 @@ use super::arguments::{Force, Organization, address_or_network};
 use super::shown::{Column, Shown, text};
 use super::{Fault, Remote};
 use crate::access::network::Network;
-use crate::cli::ranges::ListChoice;
+use crate::cli::ranges::{ListChoice, ListSource, list_source};
 use crate::directory::provider_list;
 
 /// What is done with network sets.
@@ -86,17 +84,18 @@ pub enum NetworkSets {
 /// Where the networks of a set are taken from.
 #[derive(clap::Args)]
 pub struct ProviderList {
-    /// A list that a provider publishes, in place of all networks; `-` reads it from standard input.
-    #[arg(long, value_name = "FILE")]
-    from: Option<PathBuf>,
+    /// A list that a provider publishes, in place of all networks: a file, or an https address; `-` reads it from standard
+    /// input.
+    #[arg(long, value_name = "LIST", value_parser = list_source)]
+    from: Option<ListSource>,
     #[command(flatten)]
     choice: ListChoice,
 }
 
 impl ProviderList {
-    fn networks(&self) -> Result<Option<Vec<Network>>, Fault> {
+    async fn networks(&self) -> Result<Option<Vec<Network>>, Fault> {
         match &self.from {
-            Some(file) => Ok(Some(self.choice.read(file)?)),
+            Some(source) => Ok(Some(self.choice.read(source).await?)),
             None if self.choice.is_said() => {
                 Err(Fault::Usage("`--form`, `--service` and `--region` need `--from`".into()))
             }
@@ -176,7 +175,7 @@ impl Remote for NetworkSets {
                 Ok(Shown::One(api.get(&one(api, &organization, &name).await?).await?, COLUMNS))
             }
             Self::Create { name, networks, list, owner, comment, organization } => {
-                let networks = list.networks()?.unwrap_or(networks);
+                let networks = list.networks().await?.unwrap_or(networks);
                 let networks: Vec<String> = networks.iter().map(ToString::to_string).collect();
                 let body = json!({"name": name, "networks": networks, "owner": owner, "comment": comment});
                 Ok(Shown::One(api.post(&all(api, &organization).await?, &body).await?, COLUMNS))
@@ -194,7 +193,7 @@ impl Remote for NetworkSets {
                 force,
                 organization,
             } => {
-                let listed = list.networks()?;
+                let listed = list.networks().await?;
                 let networks = listed.clone().unwrap_or(networks);
                 if add.is_empty() && remove.is_empty() && networks.is_empty() && owner.is_none() && comment.is_none() {
                     let options = "`--add`, `--remove`, `--cidr`, `--from`, `--owner` or `--comment`";

@@ -81,9 +81,9 @@ async fn what_is_no_document_is_refused() {
     let declared =
         get(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{}", MOST_BYTES + 1, "x".repeat(MOST_BYTES + 1)))
             .await;
-    assert!(matches!(declared, Err(FetchFault::TooLarge(_))), "{declared:?}");
+    assert!(matches!(declared, Err(FetchFault::TooLarge { .. })), "{declared:?}");
     let endless = get(format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(2 * MOST_BYTES))).await;
-    assert!(matches!(endless, Err(FetchFault::TooLarge(_))), "{endless:?}");
+    assert!(matches!(endless, Err(FetchFault::TooLarge { .. })), "{endless:?}");
     let short = get("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort").await;
     assert!(matches!(short, Err(FetchFault::Exchange { .. })), "{short:?}");
     let nonsense = get("nonsense\r\n\r\n").await;
@@ -157,7 +157,7 @@ async fn an_early_answer_to_an_upload_is_read() {
         let uri = Uri::from_static("http://127.0.0.1:8081/import");
         let call = Call { method: Method::POST, uri: uri.clone(), proof: None, content: None, if_match: None };
         let pieces = Pieces(std::iter::repeat_with(|| Ok(Bytes::from_static(&[b'x'; 1 << 16]))));
-        let sent = send(client, request(&call, Some("text/plain"), pieces).unwrap(), &uri);
+        let sent = send(client, request(&call, Some("text/plain"), pieces).unwrap(), (&uri, MOST_BYTES));
         tokio::join!(refusing, sent).1
     };
     for _ in 0..20 {
