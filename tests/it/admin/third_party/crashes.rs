@@ -196,7 +196,8 @@ fn content(media_type: &str) -> String {
 /// Everything in a store but uses, as text, its rows in no order.
 fn held(store: &Path) -> String {
     let dump = sqlite(store, ".dump");
-    let counted = ["credential_use", "recent_address", "entry_use", "traffic"].map(|table| format!("INSERT INTO {table} "));
+    let counted =
+        ["credential_use", "recent_address", "entry_use", "traffic"].map(|table| format!("INSERT INTO {table} "));
     let mut rows: Vec<&str> = dump.lines().filter(|row| !counted.iter().any(|table| row.starts_with(table))).collect();
     rows.sort_unstable();
     rows.join("\n")
