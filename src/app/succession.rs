@@ -13,7 +13,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use command_fds::{CommandFdExt as _, FdMapping};
 use tokio::sync::mpsc;
@@ -31,6 +31,9 @@ const PATIENCE: Duration = Duration::from_secs(600);
 
 /// How long a successor waits for a word of its predecessor.
 const ANSWER: Duration = Duration::from_secs(30);
+
+/// What a successor that gives up has for saying why.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// The first descriptor that a process is given, by `sd_listen_fds(3)`.
 const FIRST: i32 = 3;
@@ -113,6 +116,9 @@ pub(super) async fn hand_over(
     let served = tokio::time::timeout(PATIENCE, attend(said, stream, control)).await;
     let served = served.unwrap_or(Err(SuccessionFault::Late));
     starting.1 = served.is_ok();
+    if matches!(served, Err(SuccessionFault::Ended)) {
+        starting.ended().await;
+    }
     drop(starting);
     if served.is_err()
         && let Some(control) = control
@@ -147,6 +153,16 @@ async fn attend(
 
 /// A process that may serve one day, and whether it does. Until then nobody needs it without this one.
 struct Starting(Child, bool);
+
+impl Starting {
+    /// Waits a moment for its end: it lets go of the stream before it has said why.
+    async fn ended(&mut self) {
+        let begin = Instant::now();
+        while matches!(self.0.try_wait(), Ok(None)) && begin.elapsed() < LAST_WORDS {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
 
 impl Drop for Starting {
     fn drop(&mut self) {
