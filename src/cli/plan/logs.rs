@@ -143,20 +143,12 @@ impl Reading {
             Form::Envoy => pattern::Pattern::envoy(pattern.unwrap_or(pattern::ENVOY), named).map(Self::Pattern),
             Form::Haproxy => haproxy::capture(named).map(|capture| Self::Haproxy { capture }),
             Form::Json => {
-                let has = |field| named.iter().any(|(one, _)| *one == field);
-                let asked = has(Field::Request) || has(Field::Method) && has(Field::Path);
-                for (field, name) in [
-                    (Field::Address, "address"),
-                    (Field::Credential, "credential"),
-                    (Field::Time, "time"),
-                    (Field::Status, "status"),
-                ] {
-                    if !has(field) {
-                        bail!("say which attribute of the JSON is the {name}: --field {name}=NAME");
+                match lacking(|field| named.iter().any(|(one, _)| *one == field)) {
+                    Some("request") => {
+                        bail!("say which attribute is the request line, or both method and path: --field request=NAME")
                     }
-                }
-                if !asked {
-                    bail!("say which attribute is the request line, or both method and path: --field request=NAME");
+                    Some(name) => bail!("say which attribute of the JSON is the {name}: --field {name}=NAME"),
+                    None => {}
                 }
                 Ok(Self::Json(named.iter().map(|(field, name)| (name.clone(), *field)).collect()))
             }
@@ -174,6 +166,19 @@ impl Reading {
             Self::Haproxy { capture } => haproxy::read(text(line)?, *capture),
         }
     }
+}
+
+/// The first thing that has to be known of each line and is not among the fields that there are.
+fn lacking(has: impl Fn(Field) -> bool) -> Option<&'static str> {
+    let needed = [
+        (Field::Address, "address"),
+        (Field::Credential, "credential"),
+        (Field::Time, "time"),
+        (Field::Status, "status"),
+    ];
+    let missing = needed.into_iter().find(|(field, _)| !has(*field)).map(|(_, name)| name);
+    let is_asked = has(Field::Request) || (has(Field::Method) && has(Field::Path));
+    missing.or((!is_asked).then_some("request"))
 }
 
 fn text(line: &[u8]) -> Result<&str, String> {

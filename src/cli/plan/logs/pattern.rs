@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use anyhow::bail;
 
-use super::{Field, Fields};
+use super::{Field, Fields, lacking};
 
 /// nginx's predefined format.
 pub(super) const COMBINED: &str = r#"$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent""#;
@@ -111,23 +111,9 @@ impl Pattern {
         if let Some((_, literal)) = parts.last_mut() {
             rest.clone_into(literal);
         }
-        let has = |field| parts.iter().any(|(one, _)| *one == Some(field));
-        for (field, name) in [
-            (Field::Address, "address"),
-            (Field::Credential, "credential"),
-            (Field::Time, "time"),
-            (Field::Status, "status"),
-        ] {
-            if !has(field) {
-                bail!(
-                    "the pattern does not say the {name}; name one of its variables by --field {name}=…: {}",
-                    names.join(", ")
-                );
-            }
-        }
-        let is_asked = has(Field::Request) || (has(Field::Method) && has(Field::Path));
-        if !is_asked {
-            bail!("the pattern does not say the request; name one of its variables by --field request=…");
+        if let Some(name) = lacking(|field| parts.iter().any(|(one, _)| *one == Some(field))) {
+            let names = names.join(", ");
+            bail!("the pattern does not say the {name}; name one of its variables by --field {name}=…: {names}");
         }
         Ok(Self { first: first.unwrap_or_default(), parts })
     }
