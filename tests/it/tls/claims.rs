@@ -1,15 +1,14 @@
 //! Client certificates as credentials of service accounts (decision.md §5).
 
-use std::io::{Read as _, Write as _};
 use std::process::Command;
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 
-use super::clients::{demanding, showing};
+use super::certificate;
+use super::clients::{asked, demanding, showing};
 use super::proxies::{Made, naming};
-use super::{certificate, connect_to};
 use crate::http2::client::{Http2, play, request};
 use crate::programs::{PORTCULLIS, succeed};
 use crate::stage::{KEY_OPEN, Setting, Stage, directory, wait_for};
@@ -49,21 +48,15 @@ impl Cast {
     }
 
     fn setting(&self) -> Setting {
-        let known: String = [&self.api, &self.pinned, &self.stranger].map(|made| made.cert.pem()).concat();
-        demanding(&self.own, &self.api)
-            .file("clients.crt", known)
+        demanding(&self.own, &[&self.api, &self.pinned, &self.stranger])
             .directory(&accounts(&sha256(&self.pinned), "127.0.0.0/8"))
             .gateway("credentials: { client_certificates: on }")
     }
 
     /// The status and the code that a request with these lines gets from who shows this certificate.
     fn ask(&self, stage: &Stage, shown: &Made, lines: &str) -> String {
-        let mut tls = connect_to(stage.gateway(), &showing(&self.own, Some(shown)));
-        let request = format!("GET / HTTP/1.1\r\nHost: api.example.com\r\n{lines}Connection: close\r\n\r\n");
-        tls.write_all(request.as_bytes()).unwrap();
-        let mut answer = Vec::new();
-        let _ = tls.read_to_end(&mut answer);
-        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let (config, lines) = (showing(&self.own, Some(shown)), format!("Host: api.example.com\r\n{lines}"));
+        let answer = asked(stage, &config, "api.example.com", &lines).unwrap_or_default();
         let status = answer.split(' ').nth(1).unwrap_or_default().to_owned();
         match answer.split("\"errorCode\":\"").nth(1) {
             Some(code) => format!("{status} {}", code.split('"').next().unwrap_or_default()),

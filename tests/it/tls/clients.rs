@@ -10,14 +10,15 @@ use crate::stage::{KEY_OPEN, Setting, Stage, wait_for};
 
 type Made = rcgen::CertifiedKey<rcgen::KeyPair>;
 
-pub fn demanding(own: &Made, client: &Made) -> Setting {
+/// A gateway whose clients have to show one of these certificates.
+pub fn demanding(own: &Made, known: &[&Made]) -> Setting {
     Setting::new()
         .listen(
             "{ address: \"127.0.0.1:0\", tls: { certificate: tls.crt, private_key: tls.key, client_ca: clients.crt } }",
         )
         .file("tls.crt", own.cert.pem())
         .file("tls.key", own.signing_key.serialize_pem())
-        .file("clients.crt", client.cert.pem())
+        .file("clients.crt", known.iter().map(|made| made.cert.pem()).collect::<String>())
 }
 
 pub fn showing(own: &Made, shown: Option<&Made>) -> Arc<ClientConfig> {
@@ -38,18 +39,23 @@ pub fn showing(own: &Made, shown: Option<&Made>) -> Arc<ClientConfig> {
 
 /// The status that a request for this host gets on a connection for this name, if any.
 fn status(stage: &Stage, config: &Arc<ClientConfig>, name: &str, host: &str) -> Option<u16> {
+    let lines = format!("Host: {host}\r\nX-API-Key: {KEY_OPEN}\r\n");
+    asked(stage, config, name, &lines)?.split(' ').nth(1)?.parse().ok()
+}
+
+/// All that a request with these header lines is answered on a connection for this name, if it is.
+pub fn asked(stage: &Stage, config: &Arc<ClientConfig>, name: &str, lines: &str) -> Option<String> {
     let mut tls = connect_as(name, stage.gateway(), config);
-    let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nX-API-Key: {KEY_OPEN}\r\nConnection: close\r\n\r\n");
-    tls.write_all(request.as_bytes()).ok()?;
+    tls.write_all(format!("GET / HTTP/1.1\r\n{lines}Connection: close\r\n\r\n").as_bytes()).ok()?;
     let mut answer = Vec::new();
     let _ = tls.read_to_end(&mut answer);
-    String::from_utf8_lossy(&answer).split(' ').nth(1)?.parse().ok()
+    Some(String::from_utf8_lossy(&answer).into_owned())
 }
 
 #[test]
 fn who_shows_no_certificate_of_the_authority_is_not_let_in() {
     let (own, known, stranger) = (certificate(&["api.example.com"]), certificate(&["a"]), certificate(&["a"]));
-    let stage = demanding(&own, &known).set();
+    let stage = demanding(&own, &[&known]).set();
     let ask = |shown: Option<&Made>| status(&stage, &showing(&own, shown), "api.example.com", "api.example.com");
     assert_eq!([ask(Some(&known)), ask(None), ask(Some(&stranger))], [Some(200), None, None]);
     // The key is asked for all the same.
@@ -69,7 +75,7 @@ fn who_shows_no_certificate_of_the_authority_is_not_let_in() {
 #[test]
 fn f5_a_client_is_let_in_for_the_name_it_asked_for_alone() {
     let (own, known) = (certificate(&["api.example.com", "127.0.0.1"]), certificate(&["a"]));
-    let stage = demanding(&own, &known).set();
+    let stage = demanding(&own, &[&known]).set();
     let config = showing(&own, Some(&known));
     for (name, host, expected) in [
         ("api.example.com", "API.example.com:8443", 200),

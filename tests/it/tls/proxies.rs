@@ -45,9 +45,7 @@ impl Cast {
     }
 
     fn setting(&self) -> Setting {
-        let known: String = [&self.proxy, &self.other, &self.bare].map(|made| made.cert.pem()).concat();
-        demanding(&self.own, &self.proxy)
-            .file("clients.crt", known)
+        demanding(&self.own, &[&self.proxy, &self.other, &self.bare])
             .gateway(&format!("client_address: {{ trusted_proxies: [{{ cidr: 127.0.0.0/8, san_uri: \"{PROXY}\" }}] }}"))
     }
 
