@@ -25,8 +25,7 @@ pub enum CertificateNameFault {
     Uri(String),
     /// Not a hash.
     #[error(
-        "this is not 64 hexadecimal characters, in quotes where it reads as a number; `openssl x509 -noout -fingerprint \
-         -sha256` shows them, with colons"
+        "this is not 64 hexadecimal characters; `openssl x509 -noout -fingerprint -sha256` shows them, with colons"
     )]
     Sha256,
 }

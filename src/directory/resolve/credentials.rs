@@ -246,7 +246,8 @@ impl Resolve<'_> {
                 Some(name)
             }
             Err(fault) => {
-                self.fault(at.spot([Step::from("certificate"), Step::from(key)]), fault.to_string());
+                let quotes = if key == "sha256" { "; in quotes where it reads as a number" } else { "" };
+                self.fault(at.spot([Step::from("certificate"), Step::from(key)]), format!("{fault}{quotes}"));
                 None
             }
         }
