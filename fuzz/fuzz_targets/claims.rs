@@ -132,6 +132,7 @@ fuzz_target!(|data: &[u8]| {
             nonce_key: None,
         }),
         issuers: Vec::new(),
+        client_certificates: false,
         forward: false,
         realm: "Portcullis".into(),
     };
