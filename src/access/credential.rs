@@ -48,6 +48,16 @@ pub enum Enforcement {
     Report,
 }
 
+impl Enforcement {
+    /// As files, the API and events spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Report => "report",
+        }
+    }
+}
+
 /// The organization-wide switch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AccessListMode {

@@ -185,8 +185,13 @@ pub(super) fn apply(
         (old.expires_at != row.expires_at, EventType::KeyExpiryChanged),
         (old.enforcement != row.enforcement, EventType::KeyEnforcementChanged),
     ];
-    for (_, event) in differences.into_iter().filter(|(differs, _)| *differs) {
-        change.record(Event::on(event, row))?;
+    for (_, kind) in differences.into_iter().filter(|(differs, _)| *differs) {
+        let event = Event::on(kind, row);
+        change.record(match kind {
+            // Whoever takes it back later has to know which way it went.
+            EventType::KeyEnforcementChanged => event.detail(row.enforcement.as_str()),
+            _ => event,
+        })?;
     }
     record_roles(change, &key, &before.1)?;
     key.row.revision = change.revision();

@@ -2,6 +2,8 @@
 //!
 //! A ` ```yaml NAME ` block is a file beside the README's own, a ` ```console ` block commands after `$ ` with their output.
 
+mod switch_on;
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -40,28 +42,50 @@ fn follow(guide: &str) -> usize {
 
 /// The same with variables; both texts are compared after `alike`.
 fn follow_with(guide: &str, variables: &[(&str, String)], alike: fn(&str) -> String) -> usize {
-    let read = |name: &str| fs::read_to_string(package().join(name)).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let text = read(guide);
-    write_files(&read("README.md"), folder.path());
-    write_files(&text, folder.path());
-    let lines = text.lines().count();
-    assert!(lines <= 120, "{guide} has {lines} lines, more than 120");
-    let mut count = 0;
-    for (_, body) in blocks(&text).iter().filter(|(fence, _)| *fence == "console") {
-        for shown in body.strip_prefix("$ ").expect("a command comes first").split("\n$ ") {
-            let (command, expected) = shown.split_once('\n').unwrap_or((shown, ""));
-            // Both outputs in the order in which they are written.
-            let script = format!("exec 2>&1; portcullis() {{ '{PORTCULLIS}' \"$@\"; }}; {command}");
-            let mut shell = Command::new("sh");
-            shell.args(["-c", &script]).current_dir(folder.path()).env("KEY", KEY);
-            let ran = output(shell.envs(variables.iter().map(|(name, value)| (name, value))));
-            let printed = String::from_utf8(ran.stdout).unwrap();
-            assert_eq!(alike(printed.trim_end()), alike(expected.trim_end()), "{guide}: $ {command}");
-            count += 1;
+    write_files(&fs::read_to_string(package().join("README.md")).unwrap(), folder.path());
+    let guide = Guide { path: guide, folder: folder.path(), variables, alike };
+    guide.follow(|command, run| run(command))
+}
+
+/// A guide whose commands are run.
+struct Guide<'g> {
+    path: &'g str,
+    /// Where they are run.
+    folder: &'g Path,
+    variables: &'g [(&'g str, String)],
+    /// What both texts are compared after.
+    alike: fn(&str) -> String,
+}
+
+impl Guide<'_> {
+    /// Runs the commands, each of them by `each`, which may do something before and after it, and returns how many there were.
+    fn follow(&self, mut each: impl FnMut(&str, &dyn Fn(&str))) -> usize {
+        let text = fs::read_to_string(package().join(self.path)).unwrap();
+        write_files(&text, self.folder);
+        let lines = text.lines().count();
+        assert!(lines <= 120, "{} has {lines} lines, more than 120", self.path);
+        let mut count = 0;
+        for (_, body) in blocks(&text).iter().filter(|(fence, _)| *fence == "console") {
+            for shown in body.strip_prefix("$ ").expect("a command comes first").split("\n$ ") {
+                let (command, expected) = shown.split_once('\n').unwrap_or((shown, ""));
+                each(command, &|command| self.run(command, expected));
+                count += 1;
+            }
         }
+        count
     }
-    count
+
+    fn run(&self, command: &str, expected: &str) {
+        // Both outputs in the order in which they are written.
+        let script = format!("exec 2>&1; portcullis() {{ '{PORTCULLIS}' \"$@\"; }}; {command}");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script]).current_dir(self.folder).env("KEY", KEY);
+        let ran = output(shell.envs(self.variables.iter().map(|(name, value)| (name, value))));
+        let printed = String::from_utf8(ran.stdout).unwrap();
+        let (printed, expected) = ((self.alike)(printed.trim_end()), (self.alike)(expected.trim_end()));
+        assert_eq!(printed, expected, "{}: $ {command}", self.path);
+    }
 }
 
 #[test]

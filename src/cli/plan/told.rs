@@ -1,5 +1,6 @@
 //! What a plan says, for people and for programs.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::Serialize;
@@ -129,6 +130,26 @@ impl fmt::Display for Proposed {
     }
 }
 
+/// The entries that are proposed. Each that admits more than was seen is shown, and first: those are to be read by somebody.
+fn proposed(f: &mut fmt::Formatter<'_>, all: &[Proposed]) -> fmt::Result {
+    if all.is_empty() {
+        return Ok(());
+    }
+    let (wider, exact): (Vec<&Proposed>, Vec<&Proposed>) = all.iter().partition(|one| one.admits.is_some());
+    let credentials: HashSet<&str> = all.iter().map(|one| one.credential.id.as_str()).collect();
+    let entries = counted(all.len() as u64, "entry", "entries");
+    let credentials = counted(credentials.len() as u64, "credential", "credentials");
+    writeln!(f, "proposed: {entries} for {credentials}, {} wider than what was seen:", wider.len())?;
+    let shown = SHOWN.saturating_sub(wider.len()).min(exact.len());
+    for one in wider.iter().chain(&exact[..shown]) {
+        writeln!(f, "  {one}")?;
+    }
+    match exact.len() - shown {
+        0 => Ok(()),
+        more => writeln!(f, "  … and {more} more that are just what was seen; --output json has all"),
+    }
+}
+
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fn section<T: fmt::Display>(f: &mut fmt::Formatter<'_>, title: &str, all: &[T]) -> fmt::Result {
@@ -147,7 +168,7 @@ impl fmt::Display for Plan {
         section(f, "newly refused", &self.newly_refused)?;
         section(f, "newly allowed", &self.newly_allowed)?;
         section(f, "passes and is reported", &self.reported)?;
-        section(f, "proposed", &self.proposed)?;
+        proposed(f, &self.proposed)?;
         let sum = |all: &[Change]| all.iter().map(|one| one.requests).sum::<u64>();
         write!(
             f,

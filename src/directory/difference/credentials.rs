@@ -6,7 +6,7 @@ use std::fmt::Display;
 use super::super::model::{ClientSecret, Credential, Organization};
 use super::{Action, Difference, Step, Subject, changed, turned};
 use crate::access::certificate_name::CertificateName;
-use crate::access::credential::{CredentialKind, Enforcement};
+use crate::access::credential::CredentialKind;
 use crate::access::digest_secret::DigestSecret;
 use crate::access::id::Id;
 use crate::access::role::Role;
@@ -115,7 +115,7 @@ fn changes((of_old, old): (&Organization, &Credential), (of_new, new): (&Organiz
         changes.push(format!("expires_at: {} → {}", moment(old.expires_at), moment(new.expires_at)));
     }
     if old.enforcement != new.enforcement {
-        changes.push(format!("enforcement: {} → {}", enforcement(old.enforcement), enforcement(new.enforcement)));
+        changes.push(format!("enforcement: {} → {}", old.enforcement.as_str(), new.enforcement.as_str()));
     }
     changes.extend(changed("roles", &roles((of_old, old), (of_new, new))));
     changes.extend(changed("access_list", &entries((of_old, old), (of_new, new))));
@@ -124,13 +124,6 @@ fn changes((of_old, old): (&Organization, &Credential), (of_new, new): (&Organiz
 
 fn moment(at: Timestamp) -> String {
     if at == Timestamp::NEVER { "never".to_owned() } else { at.to_string() }
-}
-
-fn enforcement(enforcement: Enforcement) -> &'static str {
-    match enforcement {
-        Enforcement::Enforce => "enforce",
-        Enforcement::Report => "report",
-    }
 }
 
 fn secrets(of: &Credential) -> BTreeSet<[u8; 32]> {

@@ -40,7 +40,8 @@ fn quiet_lists_are_promoted_and_the_way_back_is_one_command() {
 
     // Nobody has been quiet for that long.
     let kept = remote.json("promote --quiet-for 1h");
-    assert_eq!(actions(&kept), ["quiet", "loud", "bare", "batch"].map(|name| (name, "kept")));
+    // Those that somebody has to look at come first.
+    assert_eq!(actions(&kept), ["loud", "quiet", "bare", "batch"].map(|name| (name, "kept")));
     wait_for("a second", || {
         ["quiet", "loud"].iter().all(|name| of(&remote.json("promote"), name)["quietForSeconds"].as_u64() >= Some(1))
     });
@@ -75,8 +76,41 @@ fn quiet_lists_are_promoted_and_the_way_back_is_one_command() {
     assert_eq!(from(office, &loud, "198.51.100.9"), 200);
     let events = remote.json("events list --type API_KEY_ENFORCEMENT_CHANGED");
     assert_eq!(results(&events).len(), 2, "{events:#}");
+    let detail = |at: usize| results(&events)[at]["detail"].clone();
+    assert_eq!((detail(0), detail(1)), ("report".into(), "enforce".into()));
     remote.run("promote --back").refused(64, &["ID"]);
+    remote.run(&format!("promote --since 2026-01-01 {}", loud.id)).refused(64, &["--since"]);
     remote.run("promote --quiet-for 40d").refused(64, &["30 days"]);
+}
+
+#[test]
+fn many_are_promoted_and_taken_back_by_the_time() {
+    let remote = Remote::at(Office::open_with(CONFIGURATION));
+    let keys: Vec<_> =
+        (0..4).map(|at| remote.key(&format!("--desc key-{at} --ip 203.0.113.{at} --enforcement report"))).collect();
+    let account =
+        remote.json("service-accounts create --name batch --secret-hours 8 --ip 192.0.2.1 --enforcement report");
+    remote.key("--desc always --ip 203.0.113.9");
+    wait_for("a second", || {
+        let told = remote.json("promote");
+        results(&told).iter().all(|one| one["quietForSeconds"].as_u64() >= Some(1))
+    });
+    let ran = remote.run("promote --quiet-for 1s").code(0);
+    let (_, since) = ran.2.split_once("The way back: portcullis promote --back --since ").expect(&ran.2);
+    assert!(ran.2.starts_with("promoted: 5\n"), "{}", ran.2);
+    assert_eq!(from(&remote.office, &keys[0], "198.51.100.7"), 403);
+    // Somebody has taken one back already; that stays as it is, and so does what was never promoted.
+    remote.run(&format!("promote --back {}", keys[0].id)).code(0);
+    let would = remote.json(&format!("promote --back --since {} --dry-run", since.trim()));
+    assert_eq!(results(&would).len(), 4, "{would:#}");
+    assert!(results(&would).iter().all(|one| one["action"] == "would report again"), "{would:#}");
+    assert!(results(&would).iter().any(|one| one["clientId"] == account["clientId"]), "{would:#}");
+    let ran = remote.run(&format!("promote --back --since {}", since.trim())).code(0);
+    assert_eq!(ran.2, "reports again: 4\n");
+    assert_eq!(results(&remote.json("promote")).len(), 5);
+    assert_eq!(from(&remote.office, &keys[3], "198.51.100.7"), 200);
+    let ran = remote.run(&format!("promote --back --since {}", since.trim())).code(0);
+    assert_eq!(ran.2, "there is none\n");
 }
 
 #[test]
