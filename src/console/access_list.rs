@@ -20,7 +20,7 @@ use crate::access::record::{CredentialName, EntryRecord, Place};
 use crate::access::target::Target;
 use crate::access::usage::CredentialUse;
 use crate::clock::Timestamp;
-use crate::control::{EntryEdit, Fault};
+use crate::control::{Deed, EntryEdit, Fault};
 use crate::problem::{Code, Refusal};
 
 /// Up to so many entries are compared with each other.
@@ -79,6 +79,8 @@ struct EntryPage {
     target: Target,
     comment: String,
     expires_at: String,
+    /// Whether the visitor may change it.
+    may: bool,
 }
 
 impl Entries {
@@ -222,7 +224,8 @@ async fn entry_page(visit: &Visit, problem: Option<Problem>) -> Result<Response,
     let frame = frame.within((&organization).into(), credentials::words(name.kind).section);
     let expires_at = words::until(found.expires_at).chars().take(16).collect();
     let comment = found.comment.unwrap_or_default();
-    Ok(page::show(frame.status(), &EntryPage { frame, base: base(id, name), target, comment, expires_at }))
+    let may = visit.may(Deed::Manage(name)).await?;
+    Ok(page::show(frame.status(), &EntryPage { frame, base: base(id, name), target, comment, expires_at, may }))
 }
 
 async fn edit(visit: Visit) -> Result<Response, Fault> {

@@ -18,7 +18,7 @@ use crate::access::id::Id;
 use crate::access::record::{CredentialName, CredentialRecord, OrganizationRecord, Place};
 use crate::access::role::Role;
 use crate::access::usage::CredentialUse;
-use crate::control::{AccountEdit, Fault, Guards, KeyEdit};
+use crate::control::{AccountEdit, Deed, Fault, Guards, KeyEdit};
 use crate::problem::{Code, Refusal};
 
 pub(super) const PAGES: &[Page] = &[
@@ -37,11 +37,15 @@ struct CredentialPage {
     organization: OrganizationRecord,
     row: CredentialRecord,
     key: String,
+    /// Whether the visitor may change it.
+    may: bool,
+    /// Whether the visitor may grant it roles on the organization.
+    may_grant: bool,
     is_account: bool,
     description: String,
     roles: Vec<(RoleWord, bool)>,
     app_roles: String,
-    project_roles: Vec<(String, Id, String)>,
+    project_roles: Vec<OnProject>,
     reports: bool,
     expires_at: String,
     states: Vec<Tag>,
@@ -63,6 +67,15 @@ struct SecretPage {
     base: String,
     pair: (String, String),
     is_account: bool,
+}
+
+/// A role on a project.
+struct OnProject {
+    called: String,
+    project: Id,
+    at: String,
+    /// Whether the visitor may take the roles there.
+    may: bool,
 }
 
 /// A secret without what is secret.
@@ -159,6 +172,8 @@ pub(super) async fn show(visit: &Visit, problem: Option<Problem>) -> Result<Resp
     let page = CredentialPage {
         base: base(organization.id, name),
         key: shown::key(&row),
+        may: visit.may(Deed::Manage(name)).await?,
+        may_grant: visit.may(Deed::Own(organization.id)).await?,
         is_account: name.kind == CredentialKind::ServiceAccount,
         description,
         roles: ORGANIZATION_ROLES.iter().map(|word| (*word, own(word))).collect(),
@@ -187,21 +202,28 @@ pub(super) async fn show(visit: &Visit, problem: Option<Problem>) -> Result<Resp
     Ok(page::show(page.frame.status(), &page))
 }
 
-/// Roles on projects: what each is called, and the project.
+/// Roles on projects.
 async fn project_roles(
     visit: &Visit,
     organization: &OrganizationRecord,
     roles: &[Role],
-) -> Result<Vec<(String, Id, String)>, Fault> {
+) -> Result<Vec<OnProject>, Fault> {
     if roles.iter().all(|role| role.project().is_none()) {
         return Ok(Vec::new());
     }
     let projects = visit.control.projects(&visit.actor, Some(organization.id)).await?;
-    let named = |role: &Role| {
-        let project = projects.iter().find(|project| Some(project.id) == role.project())?;
-        Some((said::called(role).to_owned(), project.id, project.name.clone()))
-    };
-    Ok(roles.iter().filter_map(named).collect())
+    let mut found = Vec::new();
+    for role in roles {
+        let Some(project) = projects.iter().find(|project| Some(project.id) == role.project()) else { continue };
+        let may = visit.may(Deed::Administer(project.id)).await?;
+        found.push(OnProject {
+            called: said::called(role).to_owned(),
+            project: project.id,
+            at: project.name.clone(),
+            may: may && visit.may_grant(organization.id, None, vec![role.clone()]).await? == [true],
+        });
+    }
+    Ok(found)
 }
 
 impl Visit {

@@ -14,8 +14,9 @@ use crate::access::credential::{AccessListMode, CredentialKind, Enforcement};
 use crate::access::id::Id;
 use crate::access::network::Network;
 use crate::access::record::{self, CredentialName, OrganizationRecord, ProjectRecord};
+use crate::access::role::Role;
 use crate::clock::Timestamp;
-use crate::control::{Fault, GrantedRole, NewAccount, NewEntry, NewKey};
+use crate::control::{Deed, Fault, GrantedRole, NewAccount, NewEntry, NewKey};
 
 const KEYS: CredentialKind = CredentialKind::ApiKey;
 const ACCOUNTS: CredentialKind = CredentialKind::ServiceAccount;
@@ -45,6 +46,8 @@ struct ListPage {
     words: &'static Words,
     listing: Listing,
     rows: Vec<Row>,
+    /// Whether the visitor may make one here.
+    may: bool,
 }
 
 #[derive(Template)]
@@ -54,7 +57,9 @@ struct NewPage {
     spot: Spot,
     words: &'static Words,
     is_account: bool,
-    roles: Vec<(RoleWord, bool)>,
+    may: bool,
+    /// With whether it is ticked, and whether the visitor may grant it.
+    roles: Vec<(RoleWord, bool, bool)>,
     own_address: String,
     required: bool,
     form: super::form::Form,
@@ -132,6 +137,35 @@ impl Spot {
         }
     }
 
+    /// Whether the visitor may make credentials here.
+    async fn may_make(&self, visit: &Visit) -> Result<bool, Fault> {
+        let deed = match &self.project {
+            Some(project) => Deed::Administer(project.id),
+            None => Deed::Own(self.organization.id),
+        };
+        visit.may(deed).await
+    }
+
+    /// Who makes credentials here.
+    fn makers(&self) -> &'static str {
+        if self.project.is_some() { "Project access admin" } else { "Organization owner" }
+    }
+
+    /// Roles that are offered here, with what is ticked and what the visitor may grant.
+    pub(super) async fn offered(
+        &self,
+        visit: &Visit,
+        offered: &[RoleWord],
+        is_ticked: impl Fn(&RoleWord) -> bool,
+    ) -> Result<Vec<(RoleWord, bool, bool)>, Fault> {
+        let role = |word: &RoleWord| match &self.project {
+            Some(project) => Role::on_project(project.id, word.role),
+            None => Role::on_organization(word.role),
+        };
+        let may = visit.may_grant(self.organization.id, None, offered.iter().filter_map(role).collect()).await?;
+        Ok(offered.iter().zip(may).map(|(word, may)| (*word, is_ticked(word), may)).collect())
+    }
+
     pub(super) fn name(&self) -> &str {
         self.project.as_ref().map_or(&self.organization.name, |project| &project.name)
     }
@@ -152,7 +186,8 @@ async fn list(visit: Visit, kind: CredentialKind) -> Result<Response, Fault> {
     let words = words(kind);
     let frame = visit.frame().titled(format!("{} of {}", words.section, spot.name()));
     let frame = frame.within((&spot.organization).into(), spot.section(words.section));
-    Ok(page::show(200, &ListPage { frame, spot, words, listing: listing.of_total(total), rows }))
+    let may = spot.may_make(&visit).await?;
+    Ok(page::show(200, &ListPage { frame, spot, words, listing: listing.of_total(total), rows, may }))
 }
 
 async fn new_page(visit: &Visit, kind: CredentialKind, problem: Option<Problem>) -> Result<Response, Fault> {
@@ -160,14 +195,14 @@ async fn new_page(visit: &Visit, kind: CredentialKind, problem: Option<Problem>)
     let words = words(kind);
     let offered: &[RoleWord] = if spot.project.is_some() { &PROJECT_ROLES } else { &ORGANIZATION_ROLES };
     let ticked = |word: &RoleWord| visit.form.all("role").any(|role| role == word.role);
-    let roles = offered.iter().map(|word| (*word, ticked(word))).collect();
+    let (may, roles) = (spot.may_make(visit).await?, spot.offered(visit, offered, ticked).await?);
     let frame = visit.frame().titled(format!("New {}", words.one)).refusing(problem);
     let frame = frame.within((&spot.organization).into(), spot.section(words.section));
     let own_address = visit.own_address().map(|address| address.to_string()).unwrap_or_default();
     let required = spot.organization.mode == AccessListMode::Required;
     let form = visit.form.clone();
     let is_account = kind == ACCOUNTS;
-    Ok(page::show(frame.status(), &NewPage { frame, spot, words, is_account, roles, own_address, required, form }))
+    Ok(page::show(frame.status(), &NewPage { frame, spot, words, is_account, may, roles, own_address, required, form }))
 }
 
 /// The entries of a form: what was typed, and the visitor's own address where that is ticked.

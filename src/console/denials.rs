@@ -15,7 +15,7 @@ use crate::access::credential::CredentialKind;
 use crate::access::id::Id;
 use crate::access::record::{CredentialName, OrganizationRecord};
 use crate::clock::Timestamp;
-use crate::control::{Control, Fault};
+use crate::control::{Control, Deed, Fault};
 use crate::telemetry::access_log::ClientSource;
 use crate::telemetry::refusals::Refused;
 
@@ -60,8 +60,8 @@ pub(super) struct Row {
     address: String,
     derived: String,
     asked: String,
-    /// Whether putting the address on the list is what would have let it in.
-    is_list: bool,
+    /// Whether putting the address on the list is what would have let it in, and the visitor may do it.
+    can_be_listed: bool,
 }
 
 /// One minute of the chart.
@@ -72,16 +72,16 @@ struct Bar {
     says: String,
 }
 
-/// What credentials are called, asked for once each.
-pub(super) struct Names(HashMap<Id, String>);
+/// What credentials are called, and whether the visitor may change them; asked for once each.
+pub(super) struct Names(HashMap<Id, (String, bool)>);
 
 impl Names {
     pub(super) fn new() -> Self {
         Self(HashMap::new())
     }
 
-    /// What a credential is called; its id where it is gone.
-    async fn of(&mut self, visit: &Watching, name: CredentialName) -> String {
+    /// What a credential is called, its id where it is gone, and whether the visitor may change it.
+    async fn of(&mut self, visit: &Watching, name: CredentialName) -> (String, bool) {
         if let Some(known) = self.0.get(&name.id) {
             return known.clone();
         }
@@ -94,8 +94,10 @@ impl Names {
             }
         };
         let called = found.unwrap_or_else(|_| name.to_string());
-        self.0.insert(name.id, called.clone());
-        called
+        let may = visit.control.may(&visit.actor, vec![Deed::Manage(name)]).await;
+        let known = (called, may.is_ok_and(|may| may == [true]));
+        self.0.insert(name.id, known.clone());
+        known
     }
 }
 
@@ -127,6 +129,7 @@ impl Watching {
             ClientSource::ProxyProtocol => "told by the PROXY protocol".to_owned(),
             ClientSource::Header => format!("told by the proxy {}", refused.peer),
         };
+        let (called, may) = names.of(self, name).await;
         Row {
             base: super::credential::base(self.organization, name),
             token: self.token.clone(),
@@ -137,11 +140,12 @@ impl Watching {
             code: refused.code.as_str(),
             passed: !refused.enforced,
             revoked: refused.revoked,
-            called: names.of(self, name).await,
+            called,
             address: refused.client.map(|client| client.to_string()).unwrap_or_default(),
             derived,
             asked: format!("{} {}{}", refused.method, refused.host, refused.path),
-            is_list: matches!(refused.code.as_str(), "IP_ADDRESS_NOT_ON_ACCESS_LIST" | "ORG_REQUIRES_ACCESS_LIST"),
+            can_be_listed: may
+                && matches!(refused.code.as_str(), "IP_ADDRESS_NOT_ON_ACCESS_LIST" | "ORG_REQUIRES_ACCESS_LIST"),
         }
     }
 }
@@ -203,7 +207,7 @@ impl Refusers {
         for (id, count) in top(refused.iter().map(|one| one.credential.1)) {
             let Some(one) = refused.iter().find(|one| one.credential.1 == id) else { continue };
             let name = CredentialName { kind: one.credential.0, id };
-            credentials.push((names.of(watching, name).await, name, count));
+            credentials.push((names.of(watching, name).await.0, name, count));
         }
         let addresses = top(refused.iter().filter_map(|one| one.client));
         let addresses = addresses.into_iter().map(|(address, count)| (address.to_string(), count)).collect();

@@ -9,7 +9,7 @@ use super::visit::{Page, Visit, tried};
 use crate::access::id::Id;
 use crate::access::network::Network;
 use crate::access::record::OrganizationRecord;
-use crate::control::{Fault, NetworkSet, NetworkSetEdit, NewNetworkSet};
+use crate::control::{Deed, Fault, NetworkSet, NetworkSetEdit, NewNetworkSet};
 use crate::problem::{Code, Refusal};
 
 /// More sets than an organization can have.
@@ -30,6 +30,8 @@ struct ListPage {
     frame: Frame,
     organization: OrganizationRecord,
     sets: Vec<NetworkSet>,
+    /// Whether the visitor may make one.
+    may: bool,
 }
 
 #[derive(Template)]
@@ -43,6 +45,8 @@ struct SetPage {
     owner: String,
     comment: String,
     version: String,
+    /// Whether the visitor may change it.
+    may: bool,
 }
 
 async fn list(visit: Visit) -> Result<Response, Fault> {
@@ -50,7 +54,8 @@ async fn list(visit: Visit) -> Result<Response, Fault> {
     let (sets, _) = visit.control.network_sets(&visit.actor, organization.id, (0, ALL)).await?;
     let frame = visit.frame().titled(format!("Network sets of {}", organization.name));
     let frame = frame.within((&organization).into(), "Network sets");
-    Ok(page::show(200, &ListPage { frame, organization, sets }))
+    let may = visit.may(Deed::Own(organization.id)).await?;
+    Ok(page::show(200, &ListPage { frame, organization, sets, may }))
 }
 
 /// The page of a set, or of a new one. What was typed stays where the form was refused.
@@ -65,6 +70,7 @@ async fn set_page(visit: &Visit, set: Option<NetworkSet>, problem: Option<Proble
     let row = set.as_ref().map(|set| &set.row);
     let lines = |networks: &Vec<Network>| networks.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     let page = SetPage {
+        may: visit.may(Deed::Own(organization.id)).await?,
         called: typed("name", row.map(|row| row.name.to_string())),
         networks: typed("entries", row.map(|row| lines(&row.networks))),
         owner: typed("owner", row.and_then(|row| row.owner.clone())),

@@ -11,13 +11,13 @@ use crate::access::id::Id;
 use crate::access::network::Network;
 use crate::access::record::{CredentialName, OrganizationRecord};
 use crate::clock::Timestamp;
-use crate::control::{Fault, Guards, NewEntry, NewOrganization, OrganizationEdit, Unlisted};
+use crate::control::{Deed, Fault, Guards, NewEntry, NewOrganization, OrganizationEdit, Unlisted};
 use crate::problem::{Code, Refusal};
 
 pub(super) const PAGES: &[Page] = &[
     Page::get("/", |visit| Box::pin(list(visit))),
     Page::get("/home", |visit| Box::pin(home(visit))),
-    Page::get("/orgs/new", |visit| Box::pin(async move { Ok(new_page(&visit, None)) })),
+    Page::get("/orgs/new", |visit| Box::pin(async move { new_page(&visit, None).await })),
     Page::post("/orgs/new", |visit| Box::pin(create(visit))),
     Page::get("/orgs/{org}", |visit| Box::pin(enter(visit))),
     Page::get("/orgs/{org}/settings", |visit| Box::pin(async move { settings_page(&visit, None).await })),
@@ -32,6 +32,8 @@ pub(super) const PAGES: &[Page] = &[
 struct ListPage {
     frame: Frame,
     organizations: Vec<(OrganizationRecord, &'static Position)>,
+    /// Whether the visitor may make one.
+    may: bool,
 }
 
 #[derive(Template)]
@@ -40,6 +42,7 @@ struct NewPage {
     frame: Frame,
     name: String,
     required: bool,
+    may: bool,
 }
 
 #[derive(Template)]
@@ -48,6 +51,8 @@ struct SettingsPage {
     frame: Frame,
     organization: OrganizationRecord,
     position: &'static Position,
+    /// Whether the visitor may change any of it.
+    may: bool,
 }
 
 #[derive(Template)]
@@ -57,6 +62,8 @@ struct SwitchPage {
     organization: OrganizationRecord,
     refused: Vec<Refused>,
     total: u64,
+    /// Whether the visitor may turn the switch.
+    may: bool,
 }
 
 /// A credential that *required* would refuse.
@@ -98,7 +105,8 @@ async fn list(visit: Visit) -> Result<Response, Fault> {
     let organizations = organizations.into_iter().map(|one| (words::position(one.mode), one));
     let organizations = organizations.map(|(position, one)| (one, position)).collect();
     let frame = visit.frame().titled("Organizations");
-    Ok(page::show(200, &ListPage { frame, organizations }))
+    let may = visit.may(Deed::MakeOrganizations).await?;
+    Ok(page::show(200, &ListPage { frame, organizations, may }))
 }
 
 /// What people look for first in an organization: its keys, or its projects where that is all they may see.
@@ -115,10 +123,11 @@ async fn enter(visit: Visit) -> Result<Response, Fault> {
     Ok(page::to(&format!("/orgs/{}/{part}{done}", organization.id)))
 }
 
-fn new_page(visit: &Visit, problem: Option<Problem>) -> Response {
+async fn new_page(visit: &Visit, problem: Option<Problem>) -> Result<Response, Fault> {
     let required = problem.is_none() || visit.form.is_on("required");
     let frame = visit.frame().titled("New organization").refusing(problem);
-    page::show(frame.status(), &NewPage { frame, name: visit.form.text("name").to_owned(), required })
+    let (name, may) = (visit.form.text("name").to_owned(), visit.may(Deed::MakeOrganizations).await?);
+    Ok(page::show(frame.status(), &NewPage { frame, name, required, may }))
 }
 
 async fn create(visit: Visit) -> Result<Response, Fault> {
@@ -126,7 +135,7 @@ async fn create(visit: Visit) -> Result<Response, Fault> {
     let new = NewOrganization { name: visit.form.text("name").to_owned(), mode, key: None };
     match tried(visit.control.create_organization(&visit.actor, new).await)? {
         Ok(made) => Ok(page::to(&format!("/orgs/{}?done=created", made.value.0.id))),
-        Err(problem) => Ok(new_page(&visit, Some(problem))),
+        Err(problem) => new_page(&visit, Some(problem)).await,
     }
 }
 
@@ -135,7 +144,8 @@ async fn settings_page(visit: &Visit, problem: Option<Problem>) -> Result<Respon
     let title = format!("Settings of {}", organization.name);
     let frame = visit.frame().titled(title).within((&organization).into(), "Settings").refusing(problem);
     let position = words::position(organization.mode);
-    Ok(page::show(frame.status(), &SettingsPage { frame, organization, position }))
+    let may = visit.may(Deed::Own(organization.id)).await?;
+    Ok(page::show(frame.status(), &SettingsPage { frame, organization, position, may }))
 }
 
 async fn rename(visit: Visit) -> Result<Response, Fault> {
@@ -161,7 +171,8 @@ async fn switch_page(visit: &Visit, problem: Option<Problem>) -> Result<Response
     let refused = refused.collect();
     let frame =
         visit.frame().titled("Require IP access lists").within((&organization).into(), "Settings").refusing(problem);
-    Ok(page::show(frame.status(), &SwitchPage { frame, organization, refused, total }))
+    let may = visit.may(Deed::Own(organization.id)).await?;
+    Ok(page::show(frame.status(), &SwitchPage { frame, organization, refused, total, may }))
 }
 
 async fn turn(visit: Visit) -> Result<Response, Fault> {

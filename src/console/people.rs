@@ -9,7 +9,7 @@ use super::words::{self, ORGANIZATION_ROLES, PROJECT_ROLES, RoleWord};
 use crate::access::id::Id;
 use crate::access::record::{OrganizationRecord, ProjectRecord};
 use crate::access::role::Role;
-use crate::control::{Fault, GrantedRole, Invite, User};
+use crate::control::{Deed, Fault, GrantedRole, Invite, User};
 
 /// People of one page.
 const PAGE: u64 = 500;
@@ -34,8 +34,10 @@ struct ListPage {
     /// An invitation that was just made: whose, and its token.
     made: Option<(String, String)>,
     email: String,
-    roles: Vec<(RoleWord, bool)>,
+    roles: Vec<Offer>,
     projects: Vec<ProjectRoles>,
+    /// Whether the visitor may invite somebody.
+    may: bool,
 }
 
 #[derive(Template)]
@@ -46,9 +48,17 @@ struct PersonPage {
     id: Id,
     email: String,
     is_self: bool,
-    roles: Vec<(RoleWord, bool)>,
+    /// What they are called, for whoever may change none of them.
+    now: String,
+    roles: Vec<Offer>,
     projects: Vec<ProjectRoles>,
+    /// Whether the visitor may grant or take any of these roles.
+    may: bool,
+    may_remove: bool,
 }
+
+/// A role with whether it is ticked, and whether the visitor may grant and take it.
+type Offer = (RoleWord, bool, bool);
 
 /// A line of people or invitations.
 struct Person {
@@ -61,7 +71,7 @@ struct Person {
 /// The roles that one can have on a project; as values, they name the project too.
 struct ProjectRoles {
     project: ProjectRecord,
-    roles: Vec<(RoleWord, bool)>,
+    roles: Vec<Offer>,
 }
 
 fn joined(roles: &[Role]) -> String {
@@ -90,7 +100,7 @@ async fn list(visit: &Visit, problem: Option<Problem>, made: Option<Invite>) -> 
         email: invite.row.email.unwrap_or_else(|| "the first owner".to_owned()),
     };
     let token = made.and_then(|made| made.row.email.zip(made.token));
-    let (roles, projects) = offered(visit, organization.id, &ticked(visit)).await?;
+    let (roles, projects) = offered(visit, organization.id, None, &ticked(visit)).await?;
     let frame = visit.frame().titled(format!("People of {}", organization.name));
     let page = ListPage {
         frame: frame.within((&organization).into(), "People").refusing(problem),
@@ -99,6 +109,7 @@ async fn list(visit: &Visit, problem: Option<Problem>, made: Option<Invite>) -> 
         invites: invites.into_iter().map(invited).collect(),
         email: if token.is_some() { String::new() } else { visit.form.text("email").to_owned() },
         made: token,
+        may: visit.may(Deed::Own(organization.id)).await?,
         organization,
         roles,
         projects,
@@ -115,16 +126,24 @@ fn ticked(visit: &Visit) -> Vec<String> {
 async fn offered(
     visit: &Visit,
     organization: Id,
+    person: Option<Id>,
     ticked: &[String],
-) -> Result<(Vec<(RoleWord, bool)>, Vec<ProjectRoles>), Fault> {
+) -> Result<(Vec<Offer>, Vec<ProjectRoles>), Fault> {
     let is_on = |value: &str| ticked.iter().any(|one| one == value);
-    let roles = ORGANIZATION_ROLES.iter().map(|word| (*word, is_on(word.role))).collect();
     let projects = visit.control.projects(&visit.actor, Some(organization)).await?;
-    let of = |project: ProjectRecord| ProjectRoles {
-        roles: PROJECT_ROLES.iter().map(|word| (*word, is_on(&format!("{}:{}", project.id, word.role)))).collect(),
+    let here = ORGANIZATION_ROLES.iter().filter_map(|word| Role::on_organization(word.role));
+    let there = projects
+        .iter()
+        .flat_map(|project| PROJECT_ROLES.iter().filter_map(|word| Role::on_project(project.id, word.role)));
+    let mut may = visit.may_grant(organization, person, here.chain(there).collect()).await?.into_iter();
+    // One answer for each role, in their order.
+    let mut offer = |word: &RoleWord, is_on: bool| (*word, is_on, may.next().unwrap_or_default());
+    let roles = ORGANIZATION_ROLES.iter().map(|word| offer(word, is_on(word.role))).collect();
+    let mut of = |project: ProjectRecord| ProjectRoles {
+        roles: PROJECT_ROLES.iter().map(|word| offer(word, is_on(&format!("{}:{}", project.id, word.role)))).collect(),
         project,
     };
-    Ok((roles, projects.into_iter().map(of).collect()))
+    Ok((roles, projects.into_iter().map(&mut of).collect()))
 }
 
 /// `ROLE`, or `project:ROLE`.
@@ -162,11 +181,16 @@ async fn person_page(visit: &Visit, problem: Option<Problem>) -> Result<Response
     };
     let now: Vec<String> = user.roles.iter().map(value).collect();
     let shown = if problem.is_some() { ticked(visit) } else { now };
-    let (roles, projects) = offered(visit, organization.id, &shown).await?;
+    let (roles, projects) = offered(visit, organization.id, Some(user.row.id), &shown).await?;
     let frame = visit.frame().titled(user.row.email.clone());
     let frame = frame.within((&organization).into(), "People").refusing(problem);
     let (id, email, is_self) = (user.row.id, user.row.email, visit.person() == Some(user.row.id));
-    Ok(page::show(frame.status(), &PersonPage { frame, organization, id, email, is_self, roles, projects }))
+    let may = roles.iter().chain(projects.iter().flat_map(|one| &one.roles)).any(|(_, _, may)| *may);
+    let now = joined(&user.roles);
+    let all = Deed::Grant { organization: organization.id, person: Some(id), roles: user.roles };
+    let may_remove = visit.may(all).await?;
+    let page = PersonPage { frame, organization, id, email, is_self, now, roles, projects, may, may_remove };
+    Ok(page::show(page.frame.status(), &page))
 }
 
 async fn edit(visit: Visit) -> Result<Response, Fault> {

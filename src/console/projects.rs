@@ -11,7 +11,7 @@ use crate::access::client_id::ClientId;
 use crate::access::credential::CredentialKind;
 use crate::access::id::Id;
 use crate::access::record::{CredentialName, CredentialSearch, OrganizationRecord, ProjectRecord};
-use crate::control::Fault;
+use crate::control::{Deed, Fault};
 use crate::problem::{Code, Refusal};
 
 pub(super) const PAGES: &[Page] = &[
@@ -29,6 +29,8 @@ struct ListPage {
     frame: Frame,
     projects: Vec<ProjectRecord>,
     called: String,
+    /// Whether the visitor may make one.
+    may: bool,
 }
 
 #[derive(Template)]
@@ -37,8 +39,11 @@ struct ProjectPage {
     frame: Frame,
     organization: OrganizationRecord,
     project: ProjectRecord,
-    roles: Vec<(RoleWord, bool)>,
+    /// With whether it is ticked, and whether the visitor may grant it.
+    roles: Vec<(RoleWord, bool, bool)>,
     credential: String,
+    may_assign: bool,
+    may_delete: bool,
 }
 
 async fn list(visit: &Visit, problem: Option<Problem>) -> Result<Response, Fault> {
@@ -48,7 +53,8 @@ async fn list(visit: &Visit, problem: Option<Problem>) -> Result<Response, Fault
     let frame = visit.frame().titled(format!("Projects of {}", organization.name));
     let frame = frame.within((&organization).into(), "Projects").refusing(problem);
     let called = visit.form.text("name").to_owned();
-    Ok(page::show(frame.status(), &ListPage { frame, projects, called }))
+    let may = visit.may(Deed::MakeProjects(organization.id)).await?;
+    Ok(page::show(frame.status(), &ListPage { frame, projects, called, may }))
 }
 
 async fn create(visit: Visit) -> Result<Response, Fault> {
@@ -61,15 +67,19 @@ async fn create(visit: Visit) -> Result<Response, Fault> {
 }
 
 async fn project_page(visit: &Visit, problem: Option<Problem>) -> Result<Response, Fault> {
-    let Spot { organization, project } = Spot::of(visit).await?;
+    let spot = Spot::of(visit).await?;
+    let ticked = |word: &RoleWord| visit.form.all("role").any(|role| role == word.role);
+    let roles = spot.offered(visit, &PROJECT_ROLES, ticked).await?;
+    let Spot { organization, project } = spot;
     let nothing = || Refusal::new(Code::ResourceNotFound, "There is no page at this address.");
     let project = project.ok_or_else(nothing)?;
     let frame = visit.frame().titled(project.name.clone());
     let frame = frame.within((&organization).into(), "Projects").refusing(problem);
-    let ticked = |word: &RoleWord| visit.form.all("role").any(|role| role == word.role);
-    let roles = PROJECT_ROLES.iter().map(|word| (*word, ticked(word))).collect();
     let credential = visit.form.text("credential").to_owned();
-    Ok(page::show(frame.status(), &ProjectPage { frame, organization, project, roles, credential }))
+    let may_assign = visit.may(Deed::Administer(project.id)).await?;
+    let may_delete = visit.may(Deed::DeleteProject(project.id)).await?;
+    let page = ProjectPage { frame, organization, project, roles, credential, may_assign, may_delete };
+    Ok(page::show(page.frame.status(), &page))
 }
 
 /// The credential that a form names, by id, client id or public key.

@@ -14,7 +14,9 @@ use super::cookies::{self, Cookies};
 use super::form::Form;
 use super::page::{self, Again, Frame, Problem};
 use crate::access::client_address::ClientAddress;
-use crate::control::{Actor, ActorKind, Control, Fault};
+use crate::access::id::Id;
+use crate::access::role::Role;
+use crate::control::{Actor, ActorKind, Control, Deed, Fault};
 use crate::gate::browser;
 use crate::net::peer::Peer;
 use crate::net::received::whole;
@@ -259,8 +261,31 @@ impl Visit {
         Frame { email, token: self.token.clone(), notice, ..Frame::default() }
     }
 
+    /// Whether the visitor may do this, so that nothing is offered that would be refused.
+    ///
+    /// # Errors
+    /// A fault of the store, or a session that is over.
+    pub(super) async fn may(&self, deed: Deed) -> Result<bool, Fault> {
+        let may = self.control.may(&self.actor, vec![deed]).await?;
+        Ok(may.first().copied().unwrap_or_default())
+    }
+
+    /// Which of these roles the visitor may grant and take in an organization, of a person where it is one.
+    ///
+    /// # Errors
+    /// As of [`Self::may`].
+    pub(super) async fn may_grant(
+        &self,
+        organization: Id,
+        person: Option<Id>,
+        roles: Vec<Role>,
+    ) -> Result<Vec<bool>, Fault> {
+        let grant = |role| Deed::Grant { organization, person, roles: vec![role] };
+        self.control.may(&self.actor, roles.into_iter().map(grant).collect()).await
+    }
+
     /// The id of the person.
-    pub(super) fn person(&self) -> Option<crate::access::id::Id> {
+    pub(super) fn person(&self) -> Option<Id> {
         match self.actor.kind {
             ActorKind::User { id, .. } => Some(id),
             _ => None,

@@ -9,7 +9,6 @@ use super::rights::Rights;
 use super::{Actor, Committed, Control, Fault, draw};
 use crate::access::id::Id;
 use crate::access::record::{OrganizationRecord, ProjectRecord};
-use crate::access::role::Role;
 use crate::problem::{Code, Refusal};
 
 impl Control {
@@ -98,8 +97,7 @@ pub(super) fn add(
 
 /// Deletes a project and every role on it.
 pub(super) fn delete(change: &mut Change<'_>, rights: &Rights, id: Id) -> Result<(), Fault> {
-    let project = rights.see_project(change.rows(), id)?;
-    rights.grant(project.organization, None, &[Role::Project(id, "GROUP_OWNER")])?;
+    let project = rights.own_project(change.rows(), id)?;
     for pk in change.rows().credentials_on(id)? {
         change.touch_credential(pk)?;
         let roles: Vec<_> = change.rows().roles(pk)?.into_iter().filter(|role| role.project() != Some(id)).collect();

@@ -235,6 +235,13 @@ impl Rights {
         }
     }
 
+    /// The project, where the actor owns it, or its organization.
+    pub(super) fn own_project(&self, rows: Rows<'_>, id: Id) -> Result<ProjectRecord, Fault> {
+        let project = self.see_project(rows, id)?;
+        self.grant(project.organization, None, &[Role::Project(id, "GROUP_OWNER")])?;
+        Ok(project)
+    }
+
     /// Whether the actor may see a key of this organization and with these roles.
     pub(super) fn sees_key(&self, key: &CredentialRecord, roles: &[Role]) -> bool {
         let shared = |own: &Role| own.project().is_some() && roles.iter().any(|role| role.project() == own.project());

@@ -5,6 +5,7 @@ mod credentials;
 mod denials;
 mod organizations;
 mod places;
+mod rights;
 mod sign_in;
 mod third_party;
 mod visitor;
