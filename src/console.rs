@@ -24,6 +24,7 @@ mod people;
 mod projects;
 mod shown;
 mod sign_in;
+mod speakers;
 mod visit;
 mod words;
 

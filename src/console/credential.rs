@@ -10,6 +10,7 @@ use super::organizations;
 use super::page::{self, Frame, Problem};
 use super::pasted;
 use super::shown::{self, Moment, Tag};
+use super::speakers::Speakers;
 use super::visit::{Page, Visit, tried};
 use super::words::{self as said, ORGANIZATION_ROLES, RoleWord};
 use crate::access::client_id::ClientId;
@@ -43,6 +44,7 @@ struct CredentialPage {
     may_grant: bool,
     is_account: bool,
     description: String,
+    speakers: Speakers,
     roles: Vec<(RoleWord, bool)>,
     app_roles: String,
     project_roles: Vec<OnProject>,
@@ -84,6 +86,7 @@ struct Secret {
     shown: String,
     made: String,
     ends: String,
+    is_over: bool,
     used: String,
 }
 
@@ -94,6 +97,7 @@ struct Whole {
     usage: CredentialUse,
     entries: u64,
     description: String,
+    speakers: Speakers,
     secrets: Vec<Secret>,
 }
 
@@ -119,11 +123,13 @@ async fn read(visit: &Visit, place: Place, name: CredentialName) -> Result<Whole
                 shown: one.shown.clone(),
                 made: one.created_at.to_string(),
                 ends: String::new(),
+                is_over: false,
                 used: String::new(),
             };
             let secrets = key.secrets.iter().map(secret).collect();
-            let description = String::new();
-            Ok(Whole { row: key.row, roles: key.roles, usage: key.usage, entries: key.entries, description, secrets })
+            let (description, speakers) = (String::new(), Speakers::default());
+            let (row, roles, usage, entries) = (key.row, key.roles, key.usage, key.entries);
+            Ok(Whole { row, roles, usage, entries, description, speakers, secrets })
         }
         CredentialKind::ServiceAccount => {
             let account = visit.control.service_account(&visit.actor, place, ClientId(name.id)).await?;
@@ -132,6 +138,7 @@ async fn read(visit: &Visit, place: Place, name: CredentialName) -> Result<Whole
                 shown: one.secret.shown.clone(),
                 made: one.secret.created_at.to_string(),
                 ends: said::ago(one.expires_at, now),
+                is_over: one.expires_at <= now,
                 used: one.last_used_at.map(|at| said::ago(at, now)).unwrap_or_default(),
             };
             let secrets = account.secrets.iter().map(secret).collect();
@@ -140,6 +147,7 @@ async fn read(visit: &Visit, place: Place, name: CredentialName) -> Result<Whole
                 roles: account.roles,
                 usage: account.usage,
                 entries: account.entries,
+                speakers: Speakers::stored(&account.about),
                 description: account.about.description,
                 secrets,
             })
@@ -153,7 +161,7 @@ pub(super) async fn show(visit: &Visit, problem: Option<Problem>) -> Result<Resp
     let place = Place::Organization(organization);
     let organization = visit.control.organization(&visit.actor, organization).await?;
     let whole = read(visit, place, name).await?;
-    let Whole { row, roles, usage, entries: listed, description, secrets } = whole;
+    let Whole { row, roles, usage, entries: listed, description, speakers, secrets } = whole;
     let now = visit.control.clock().now();
     let listing = Listing::of(visit, &[]);
     let entries = access_list::entries(visit, organization.id, name, listing).await?;
@@ -176,6 +184,8 @@ pub(super) async fn show(visit: &Visit, problem: Option<Problem>) -> Result<Resp
         may_grant: visit.may(Deed::Own(organization.id)).await?,
         is_account: name.kind == CredentialKind::ServiceAccount,
         description,
+        // What was typed stays where the form was refused.
+        speakers: if visit.form.is_on("speakers") { Speakers::typed(&visit.form) } else { speakers },
         roles: ORGANIZATION_ROLES.iter().map(|word| (*word, own(word))).collect(),
         app_roles: others.map(Role::name).collect::<Vec<_>>().join(" "),
         project_roles: project_roles(visit, &organization, &roles).await?,
@@ -264,7 +274,10 @@ async fn edited(visit: &Visit, organization: Id, name: CredentialName) -> Result
         }
         CredentialKind::ServiceAccount => {
             let description = Some(form.text("description").to_owned());
-            let edit = AccountEdit { common, description, subject: None, certificate: None };
+            let speakers = form.is_on("speakers").then(|| Speakers::typed(form));
+            let subject = speakers.as_ref().map(Speakers::token);
+            let certificate = speakers.as_ref().map(Speakers::certificate).transpose()?;
+            let edit = AccountEdit { common, description, subject, certificate };
             let at = (place, ClientId(name.id));
             visit.control.edit_service_account(&visit.actor, visit.guards(), at, edit, None).await.map(drop)
         }

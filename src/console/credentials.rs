@@ -7,6 +7,7 @@ use super::listing::Listing;
 use super::page::{self, Frame, Place, Problem};
 use super::pasted;
 use super::shown::Row;
+use super::speakers::Speakers;
 use super::visit::{Page, Visit, tried};
 use super::words::{ORGANIZATION_ROLES, PROJECT_ROLES, RoleWord};
 use crate::access::client_address::ClientAddress;
@@ -62,6 +63,7 @@ struct NewPage {
     roles: Vec<(RoleWord, bool, bool)>,
     own_address: String,
     required: bool,
+    speakers: Speakers,
     form: super::form::Form,
 }
 
@@ -201,8 +203,9 @@ async fn new_page(visit: &Visit, kind: CredentialKind, problem: Option<Problem>)
     let own_address = visit.own_address().map(|address| address.to_string()).unwrap_or_default();
     let required = spot.organization.mode == AccessListMode::Required;
     let form = visit.form.clone();
-    let is_account = kind == ACCOUNTS;
-    Ok(page::show(frame.status(), &NewPage { frame, spot, words, is_account, may, roles, own_address, required, form }))
+    let (is_account, speakers) = (kind == ACCOUNTS, Speakers::typed(&visit.form));
+    let page = NewPage { frame, spot, words, is_account, may, roles, own_address, required, speakers, form };
+    Ok(page::show(page.frame.status(), &page))
 }
 
 /// The entries of a form: what was typed, and the visitor's own address where that is ticked.
@@ -264,14 +267,17 @@ async fn made(visit: &Visit, spot: &Spot, kind: CredentialKind) -> Result<Made, 
             Ok((made.key.row.credential(), Some((public, made.private_key)), listed))
         }
         CredentialKind::ServiceAccount => {
-            let hours = hours(form.text("hours"))?;
+            let speakers = Speakers::typed(form);
+            // Without a secret it has to have something else to prove itself by.
+            let needs_secret = speakers.is_empty() || form.given("hours").is_some();
+            let secret_hours = needs_secret.then(|| hours(form.text("hours"))).transpose()?;
             let new = NewAccount {
                 name: form.text("name").to_owned(),
                 description: form.text("description").to_owned(),
                 roles,
-                secret_hours: Some(hours),
-                subject: None,
-                certificate: None,
+                secret_hours,
+                subject: speakers.token(),
+                certificate: speakers.certificate()?,
                 expires_at,
                 enforcement,
                 entries,

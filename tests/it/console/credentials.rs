@@ -171,6 +171,53 @@ fn a_service_account_is_made_and_gets_its_secrets() {
 }
 
 #[test]
+fn who_speaks_for_a_service_account_is_shown_and_changed() {
+    let office = office();
+    let mut ann = Visitor::owner(&office);
+    let path = format!("/orgs/{}/accounts/new", office.organization);
+    ann.look(&path);
+    let uri = "spiffe://mesh/ns/edge/sa/proxy";
+    let named = [("name", "edge"), ("description", "edge"), ("speakers", "on")];
+    let refused = ann.send(&path, &named);
+    assert!(refused.status == 400 && refused.text().contains("it is a number from 1 to 365"), "{}", refused.text());
+    let both = [("certificate.sanUri", uri), ("certificate.sha256", "00")];
+    let refused = ann.send(&path, &[&named[..], &both[..]].concat());
+    assert!(refused.status == 400 && refused.text().contains("by its URI or by its hash"), "{}", refused.text());
+    assert!(refused.text().contains("<details open>") && refused.text().contains(uri));
+    // Without a secret, since a certificate proves it.
+    let made = ann.send(&path, &[&named[..], &both[..1]].concat());
+    assert_eq!(made.status, 200, "{}", made.text());
+    let account = || office.own("GET", "/serviceAccounts?search=edge", "").json()["results"][0].clone();
+    let (client, shown) = (account()["clientId"].as_str().unwrap().to_owned(), account());
+    assert_eq!((&shown["certificate"]["sanUri"], &shown["secrets"]), (&uri.into(), &serde_json::json!([])));
+    let at = format!("/orgs/{}/credentials/{client}", office.organization);
+    let page = ann.look(&at);
+    assert!(page.contains(&format!("value=\"{uri}\"")) && page.contains("It has none, and proves itself"), "{page}");
+
+    let edit = [("called", "edge"), ("description", "edge"), ("enabled", "on"), ("speakers", "on")];
+    let half = [("token.issuer", "https://issuer.example")];
+    let refused = ann.send(&format!("{at}/edit"), &[&edit[..], &half[..]].concat());
+    assert!(refused.status == 400 && refused.text().contains("id=\"wrong-token.subject\""), "{}", refused.text());
+    let hash = "ab".repeat(32);
+    let fields = [half[0], ("token.subject", "system:edge"), ("certificate.sha256", hash.as_str())];
+    ann.done(&format!("{at}/edit"), &[&edit[..], &fields[..]].concat());
+    let shown = account();
+    assert_eq!(shown["token"], serde_json::json!({"issuer": "https://issuer.example", "subject": "system:edge"}));
+    assert_eq!(shown["certificate"], serde_json::json!({"sha256": hash}));
+    // Whoever looks only sees the same.
+    let mut ben = Visitor::with_roles(&office, "ben@example.com", r#"["ORG_READ_ONLY"]"#);
+    let page = ben.look(&at);
+    assert!(page.contains("system:edge") && page.contains(&hash), "{page}");
+    // A form that does not speak of it changes nothing of it; one that does takes it away.
+    ann.done(&format!("{at}/edit"), &edit[..3]);
+    assert_eq!(account()["certificate"]["sha256"], hash.as_str());
+    ann.done(&format!("{at}/edit"), &edit);
+    assert!(account().get("token").is_none() && account().get("certificate").is_none());
+    let events = ann.look(&format!("/orgs/{}/events", office.organization));
+    assert!(events.contains("Service account certificate changed"), "{events}");
+}
+
+#[test]
 fn lists_are_searched_sorted_and_paged() {
     let office =
         Office::open_with(&CONFIGURATION.replace("api_keys_per_organization: 6", "api_keys_per_organization: 200"));
