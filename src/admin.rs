@@ -27,6 +27,7 @@ mod projects;
 mod query;
 mod reporting;
 mod service_accounts;
+mod unlisted;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

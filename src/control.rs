@@ -81,7 +81,7 @@ pub use service_accounts::{AccountEdit, NewAccount, NewClientSecret, ServiceAcco
 pub use sign_in::{NewSession, SESSION_PREFIX};
 pub use signing::own_issuer;
 pub use single_sign_on::{Leaving, RETURN_PATH, Returning};
-pub use switch::Unlisted;
+pub use switch::Additions;
 pub use tokens::{Client, Minted};
 pub use usage::{UsageSeen, UsageSource};
 

@@ -13,6 +13,7 @@ mod network_sets;
 mod people;
 mod reporting;
 mod sightings;
+mod unlisted;
 mod usage;
 
 use schemars::JsonSchema;
@@ -40,6 +41,7 @@ pub(super) use people::{
 };
 pub(super) use reporting::Reporting;
 pub(super) use sightings::Seen;
+pub(super) use unlisted::{Addition, Unlisted, additions};
 
 /// What ids look like.
 const ID: &str = "^[0-9a-fA-F]{24}$";
@@ -166,6 +168,9 @@ pub(super) struct SettingsEdit {
     /// Most hours that a secret of a service account may be made to last, 8 to 8760. Those that are there stay as they are.
     #[serde(default)]
     pub(super) max_service_account_secret_validity_in_hours: Option<u32>,
+    /// Entries that go on lists in the same step: all of it happens, or nothing.
+    #[serde(default)]
+    pub(super) access_list_additions: Vec<Addition>,
 }
 
 impl SettingsEdit {

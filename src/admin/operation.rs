@@ -170,6 +170,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Operation> {
         super::events::OPERATIONS,
         super::denials::OPERATIONS,
         super::reporting::OPERATIONS,
+        super::unlisted::OPERATIONS,
         super::activity::OPERATIONS,
         super::bulk::OPERATIONS,
         super::explorer::OPERATIONS,

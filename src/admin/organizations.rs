@@ -6,7 +6,7 @@ use serde_json::json;
 use super::answer::Answer;
 use super::api_keys::new_key;
 use super::call::Call;
-use super::dto::{Key, NewOrganization, Organization, Rename, Settings, SettingsEdit};
+use super::dto::{Key, NewOrganization, Organization, Rename, Settings, SettingsEdit, additions};
 use super::operation::{FORCE, Operation, PAGED, Verb};
 use crate::access::credential::AccessListMode;
 use crate::access::record::OrganizationRecord;
@@ -83,7 +83,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         method: Verb::Patch,
         path: "/orgs/{orgId}/settings",
         id: "updateOrganizationSettings",
-        summary: "Turns the switch, or changes how long secrets may last.",
+        summary: "Turns the switch, with the entries that lists lack for it, or changes how long secrets may last.",
         query: &[FORCE],
         body: Some(SchemaGenerator::subschema_for::<SettingsEdit>),
         status: 200,
@@ -146,7 +146,8 @@ async fn turn(call: Call) -> Result<Answer, Fault> {
         mode: asked.mode()?,
         secret_hours: asked.max_service_account_secret_validity_in_hours,
     };
-    let edited = edit_organization(&call, edit).await?;
+    let (id, expected, lists) = (call.id("orgId")?, call.if_match()?, additions(asked.access_list_additions)?);
+    let edited = call.control.edit_with_lists(&call.actor, call.guards(), id, (edit, lists), expected).await?;
     Ok(Answer::of(Settings::new(&edited.value)).version(edited.value.revision).revision(edited.revision))
 }
 

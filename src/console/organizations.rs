@@ -11,8 +11,11 @@ use crate::access::id::Id;
 use crate::access::network::Network;
 use crate::access::record::{CredentialName, OrganizationRecord};
 use crate::clock::Timestamp;
-use crate::control::{Deed, Fault, Guards, NewEntry, NewOrganization, OrganizationEdit, Unlisted};
+use crate::control::{Additions, Deed, Fault, Guards, NewEntry, NewOrganization, OrganizationEdit};
 use crate::problem::{Code, Refusal};
+
+/// Credentials without a list that are shown at most; those that were used last come first.
+const MOST_NAMED: u64 = 200;
 
 pub(super) const PAGES: &[Page] = &[
     Page::get("/", |visit| Box::pin(list(visit))),
@@ -159,7 +162,7 @@ async fn rename(visit: Visit) -> Result<Response, Fault> {
 
 async fn switch_page(visit: &Visit, problem: Option<Problem>) -> Result<Response, Fault> {
     let organization = visit.organization().await?;
-    let Unlisted { credentials, total } = visit.control.unlisted(&visit.actor, organization.id).await?;
+    let (credentials, total) = visit.control.unlisted(&visit.actor, organization.id, (0, MOST_NAMED)).await?;
     let now = visit.control.clock().now();
     let refused = credentials.into_iter().map(|credential| Refused {
         name: credential.row.credential(),
@@ -185,8 +188,9 @@ async fn turn(visit: Visit) -> Result<Response, Fault> {
     if position.mode == AccessListMode::Required && !visit.form.is_on("seen") {
         return Ok(page::to(&format!("/orgs/{id}/switch")));
     }
-    let lists = additions(&visit)?;
-    match tried(visit.control.turn_switch_with(&visit.actor, visit.guards(), id, position.mode, lists).await)? {
+    let edit = OrganizationEdit { mode: Some(position.mode), ..OrganizationEdit::default() };
+    let all = (edit, additions(&visit)?);
+    match tried(visit.control.edit_with_lists(&visit.actor, visit.guards(), id, all, None).await)? {
         Ok(_) => Ok(page::to(&format!("/orgs/{id}/settings?done=switch"))),
         Err(problem) if position.mode == AccessListMode::Required => {
             switch_page(&visit, Some(visit.answering(problem))).await
@@ -196,8 +200,8 @@ async fn turn(visit: Visit) -> Result<Response, Fault> {
 }
 
 /// The addresses that are ticked, each as `credential address`.
-fn additions(visit: &Visit) -> Result<Vec<(CredentialName, Vec<NewEntry>)>, Fault> {
-    let mut lists: Vec<(CredentialName, Vec<NewEntry>)> = Vec::new();
+fn additions(visit: &Visit) -> Result<Additions, Fault> {
+    let mut lists = Additions::new();
     for ticked in visit.form.all("add") {
         let read = ticked
             .split_once(' ')

@@ -6,56 +6,51 @@ use super::credentials::{Credential, whole};
 use super::organizations::{self, OrganizationEdit};
 use super::rights::Rights;
 use super::{Actor, Committed, Control, Fault, Guards, NewEntry, access_lists};
-use crate::access::credential::AccessListMode;
 use crate::access::id::Id;
 use crate::access::record::{CredentialName, OrganizationRecord, Place};
 
-/// Credentials that are named at most.
-const MOST_NAMED: u64 = 200;
-
-/// The credentials that *required* refuses: they work, and have no list.
-#[derive(Debug, Clone)]
-pub struct Unlisted {
-    /// Those that were used last come first; up to 200.
-    pub credentials: Vec<Credential>,
-    /// How many there are in all.
-    pub total: u64,
-}
+/// Lists, by whose they are, with what goes on them.
+pub type Additions = Vec<(CredentialName, Vec<NewEntry>)>;
 
 impl Control {
-    /// The credentials of an organization that work and have no list.
+    /// One page of the credentials of an organization that *required* refuses, and how many there are: they work, and have no
+    /// list. Those that were used last come first.
     ///
     /// # Errors
     /// A [`Fault`].
-    pub async fn unlisted(self: &Arc<Self>, actor: &Actor, organization: Id) -> Result<Unlisted, Fault> {
+    pub async fn unlisted(
+        self: &Arc<Self>,
+        actor: &Actor,
+        organization: Id,
+        page: (u64, u64),
+    ) -> Result<(Vec<Credential>, u64), Fault> {
         let (actor, now) = (actor.clone(), self.clock.now());
         self.read(move |rows| {
             let place = Rights::of(rows, &actor)?.see_all_of(rows, organization)?;
-            let (found, total) = rows.unlisted(place.pk, now, MOST_NAMED)?;
+            let (found, total) = rows.unlisted(place.pk, now, page)?;
             let credentials = found.into_iter().map(|row| whole(rows, row)).collect::<Result<_, _>>()?;
-            Ok(Unlisted { credentials, total })
+            Ok((credentials, total))
         })
         .await
     }
 
-    /// Gives credentials entries and turns the switch, all of it or nothing.
+    /// Gives credentials of the organization entries and changes its settings, all of it or nothing.
     ///
     /// # Errors
-    /// A guard, or another [`Fault`].
-    pub async fn turn_switch_with(
+    /// `VERSION_MISMATCH` where it is of another revision than `expected`, a guard, or another [`Fault`].
+    pub async fn edit_with_lists(
         &self,
         actor: &Actor,
         guards: Guards,
         organization: Id,
-        mode: AccessListMode,
-        lists: Vec<(CredentialName, Vec<NewEntry>)>,
+        (edit, lists): (OrganizationEdit, Additions),
+        expected: Option<u64>,
     ) -> Result<Committed<OrganizationRecord>, Fault> {
         self.change(actor, move |change| {
             for (credential, entries) in lists {
                 access_lists::add(change, guards, (Place::Organization(organization), credential), entries, false)?;
             }
-            let edit = OrganizationEdit { mode: Some(mode), ..OrganizationEdit::default() };
-            organizations::edit(change, guards, organization, edit, None)
+            organizations::edit(change, guards, organization, edit, expected)
         })
         .await
     }

@@ -15,6 +15,7 @@ mod shapes;
 mod survives;
 mod third_party;
 mod traffic;
+mod unlisted;
 mod unread_bodies;
 pub mod usage;
 

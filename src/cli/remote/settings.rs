@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::api::Api;
 use super::arguments::{Force, Mode, Organization, hours};
-use super::shown::{Column, Shown, text};
+use super::shown::{Column, Shown, recent, text};
 use super::{Fault, Remote};
 
 /// What is done with the settings of an organization.
@@ -12,6 +12,9 @@ use super::{Fault, Remote};
 pub enum Settings {
     /// The switch that makes access lists mandatory, and the rest.
     Show(Organization),
+    /// Whom the switch refuses once lists are required: credentials that work and have no list, and from where they were
+    /// used of late.
+    Preview(Organization),
     /// Turn the switch, or change the rest.
     Update {
         #[command(flatten)]
@@ -19,6 +22,10 @@ pub enum Settings {
         /// The position of the switch.
         #[arg(long, value_enum, required_unless_present = "secret_hours")]
         access_lists: Option<Mode>,
+        /// In the same step, put the addresses that `preview` shows on the lists of those that have none: all of it, or nothing.
+        /// Look at them first; whoever used a stolen key is among them.
+        #[arg(long, requires = "access_lists")]
+        add_recent: bool,
         /// How long new secrets of service accounts last at most, 8 to 8760 hours.
         #[arg(long, value_name = "HOURS", value_parser = hours())]
         secret_hours: Option<u32>,
@@ -32,6 +39,25 @@ const COLUMNS: &[Column] = &[
     Column::new("secret hours", |one| text(one, "maxServiceAccountSecretValidityInHours")),
 ];
 
+const UNLISTED: &[Column] = &[
+    Column::new("id", |one| [text(one, "apiKeyId"), text(one, "clientId")].concat()),
+    Column::new("name", |one| text(one, "name")),
+    Column::new("last used", |one| text(one, "lastUsed")),
+    Column::new("used from", recent),
+];
+
+/// What puts the addresses that credentials were used from on their lists.
+fn additions(found: &Value) -> Value {
+    let entry =
+        |used: &Value| json!({"ipAddress": used["address"], "comment": "seen in use when lists became required"});
+    let addition = |one: &Value| {
+        let entries: Vec<Value> = one["recentAddresses"].as_array()?.iter().map(entry).collect();
+        let name = if one["apiKeyId"].is_string() { "apiKeyId" } else { "clientId" };
+        (!entries.is_empty()).then(|| json!({name: one[name], "entries": entries}))
+    };
+    found["results"].as_array().into_iter().flatten().filter_map(addition).collect()
+}
+
 impl Remote for Settings {
     async fn ask(self, api: &Api) -> Result<Shown, Fault> {
         match self {
@@ -39,13 +65,21 @@ impl Remote for Settings {
                 let id = api.organization(organization.org).await?;
                 Ok(Shown::One(api.get(&format!("/orgs/{id}/settings")).await?, COLUMNS))
             }
-            Self::Update { organization, access_lists, secret_hours, force } => {
+            Self::Preview(organization) => {
+                let id = api.organization(organization.org).await?;
+                Ok(Shown::Many(api.all(&format!("/orgs/{id}/unlisted"), "", None).await?, UNLISTED))
+            }
+            Self::Update { organization, access_lists, add_recent, secret_hours, force } => {
                 let id = api.organization(organization.org).await?;
                 let path = format!("/orgs/{id}/settings{}", force.query());
                 let mut body = Map::new();
                 body.extend(access_lists.map(|mode| ("apiAccessListMode".to_owned(), json!(mode.as_str()))));
                 let most = "maxServiceAccountSecretValidityInHours";
                 body.extend(secret_hours.map(|hours| (most.to_owned(), json!(hours))));
+                if add_recent {
+                    let found = api.all(&format!("/orgs/{id}/unlisted"), "", None).await?;
+                    body.insert("accessListAdditions".to_owned(), additions(&found));
+                }
                 Ok(Shown::One(api.patch(&path, &Value::Object(body)).await?, COLUMNS))
             }
         }

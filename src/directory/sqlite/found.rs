@@ -109,14 +109,14 @@ impl Rows<'_> {
         &self,
         organization: i64,
         now: Timestamp,
-        most: u64,
+        (skip, most): (u64, u64),
     ) -> Result<(Vec<CredentialRecord>, u64), StoreFault> {
         const WHERE: &str = "WHERE credential.organization = ?1 AND enabled AND coalesce(expires_at > ?2, 1)
             AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.credential = credential.pk)";
-        let mut statement = self
-            .0
-            .prepare_cached(&format!("{SELECT} {USES} {WHERE} ORDER BY last_used DESC, credential.pk LIMIT ?3"))?;
-        let about = params![organization, now.unix_seconds(), most];
+        let mut statement = self.0.prepare_cached(&format!(
+            "{SELECT} {USES} {WHERE} ORDER BY last_used DESC, credential.pk LIMIT ?3 OFFSET ?4"
+        ))?;
+        let about = params![organization, now.unix_seconds(), most, skip];
         let rows = statement.query_map(about, row)?.collect::<Result<_, _>>()?;
         let mut count = self.0.prepare_cached(&format!("SELECT count(*) FROM credential {WHERE}"))?;
         Ok((rows, count.query_row(params![organization, now.unix_seconds()], |row| row.get(0))?))

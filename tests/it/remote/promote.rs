@@ -124,3 +124,27 @@ fn nobody_is_promoted_where_nothing_is_recorded() {
         (&"kept".into(), &"nothing is recorded".into())
     );
 }
+
+#[test]
+fn the_switch_is_previewed_and_turned_with_the_addresses_that_were_seen() {
+    let remote = Remote::at(Office::open_with(CONFIGURATION));
+    let bare = remote.key("--desc bare");
+    remote.key("--desc listed --cidr 203.0.113.0/24");
+    assert_eq!(from(&remote.office, &bare, "198.51.100.7"), 200);
+    wait_for("the use", || {
+        of(&remote.json("settings preview"), "bare")["recentAddresses"][0]["address"] == "198.51.100.7"
+    });
+    let shown = remote.run("settings preview").code(0).1;
+    assert!(shown.contains("198.51.100.7") && !shown.contains("listed"), "{shown}");
+    // The key that calls was used of late as well, from here.
+    wait_for("the caller's use", || {
+        let told = remote.json("settings preview");
+        results(&told).iter().all(|one| one["recentAddresses"].as_array().is_some_and(|all| !all.is_empty()))
+    });
+    remote.run("settings update --access-lists required").refused(1, &["CHANGE_EXCLUDES_CALLER"]);
+    let turned = remote.json("settings update --access-lists required --add-recent");
+    assert_eq!(turned["apiAccessListMode"], "required");
+    assert_eq!(results(&remote.json("settings preview")), [] as [Value; 0]);
+    assert_eq!((from(&remote.office, &bare, "198.51.100.7"), from(&remote.office, &bare, "198.51.100.8")), (200, 403));
+    remote.run("settings update --secret-hours 8 --add-recent").refused(64, &["--access-lists"]);
+}

@@ -1,0 +1,89 @@
+//! Credentials without a list, and the lists that they get when the switch is turned.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::usage::{Remembered, Used};
+use super::{AskedEntry, entries};
+use crate::access::client_id::ClientId;
+use crate::access::credential::CredentialKind;
+use crate::access::id::Id;
+use crate::access::record::CredentialName;
+use crate::control::{Credential, Fault, NewEntry};
+use crate::problem::{Code, Refusal};
+
+/// A credential that works and has no list.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::admin) struct Unlisted {
+    /// The id of an API key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_key_id: Option<String>,
+    /// The client id of a service account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<String>,
+    /// The part of a key that is no secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_key: Option<String>,
+    /// A key's description or an account's name.
+    name: String,
+    #[serde(flatten)]
+    last: Used,
+    #[serde(flatten)]
+    usage: Remembered,
+}
+
+impl From<&Credential> for Unlisted {
+    fn from(one: &Credential) -> Self {
+        let name = one.row.credential().to_string();
+        let (api_key_id, client_id) = match one.row.kind {
+            CredentialKind::ApiKey => (Some(name), None),
+            CredentialKind::ServiceAccount => (None, Some(name)),
+        };
+        Self {
+            api_key_id,
+            client_id,
+            public_key: one.row.public_key.clone(),
+            name: one.row.name.clone(),
+            last: Used::new(one.usage.last),
+            usage: (&one.usage).into(),
+        }
+    }
+}
+
+/// What goes on the list of a credential in the same step.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::admin) struct Addition {
+    /// The id of an API key. Either this or `clientId`.
+    #[serde(default)]
+    api_key_id: Option<String>,
+    /// The client id of a service account. Either this or `apiKeyId`.
+    #[serde(default)]
+    client_id: Option<String>,
+    /// The entries.
+    entries: Vec<AskedEntry>,
+}
+
+/// The additions as the control plane takes them.
+pub(in crate::admin) fn additions(asked: Vec<Addition>) -> Result<Vec<(CredentialName, Vec<NewEntry>)>, Fault> {
+    let read = |(at, one): (usize, Addition)| {
+        let within = format!("accessListAdditions[{at}]");
+        let wrong = |field: &str, wrong: String| {
+            Fault::from(Refusal::field(Code::InvalidAttribute, format!("{within}.{field}"), wrong))
+        };
+        let name = match (&one.api_key_id, &one.client_id) {
+            (Some(id), None) => {
+                let fault = |_| wrong("apiKeyId", "an id is 24 hexadecimal characters".to_owned());
+                CredentialName::api_key(id.parse::<Id>().map_err(fault)?)
+            }
+            (None, Some(id)) => {
+                let client = id.parse::<ClientId>().map_err(|fault| wrong("clientId", fault.to_string()))?;
+                CredentialName::service_account(client)
+            }
+            _ => return Err(wrong("apiKeyId", "name the credential by `apiKeyId` or by `clientId`".to_owned())),
+        };
+        Ok((name, entries(&format!("{within}.entries"), one.entries)?))
+    };
+    asked.into_iter().enumerate().map(read).collect()
+}
