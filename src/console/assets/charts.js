@@ -14,21 +14,34 @@
     ["chart-latency", [4, 5], [["Half", "--accent"], ["99 %", "--warn"]]],
   ];
 
-  const clock = (second) => new Date(second * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  // In UTC, as every other time of the console.
+  const clock = (second) => new Date(second * 1000).toISOString().slice(11, 16);
   const shown = (value) => (value === null || value === undefined ? "–" : value.toFixed(1));
+
+  // A value between two that are missing is no line: it is a point.
+  function alone(chart, at) {
+    const column = chart.data[at];
+    const [first, last] = chart.series[at].idxs;
+    const found = [];
+    for (let one = first; one <= last; one += 1) {
+      if (column[one] != null && column[one - 1] == null && column[one + 1] == null) found.push(one);
+    }
+    return found;
+  }
 
   function draw(samples) {
     for (const chart of charts.splice(0)) chart.destroy();
     for (const [id, columns, names] of drawn) {
       const element = document.getElementById(id);
       const axis = { stroke: colour("--faint"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 } };
-      const series = names.map(([label, name]) => ({ label, stroke: colour(name), width: 1.5, value: (_, value) => shown(value), spanGaps: false }));
+      const series = names.map(([label, name]) => ({ label, stroke: colour(name), width: 1.5, value: (_, value) => shown(value), spanGaps: false, points: { filter: alone, size: 5, fill: colour(name) } }));
       const options = {
         width: element.clientWidth,
         height: 180,
+        tzDate: (second) => uPlot.tzDate(new Date(second * 1000), "Etc/UTC"),
         axes: [{ ...axis, values: (_, seconds) => seconds.map(clock) }, { ...axis, size: 54 }],
         scales: { y: { range: (_, least, most) => [0, Math.max(most || 0, 1)] } },
-        series: [{ value: (_, value) => (value === null ? "–" : clock(value)) }, ...series],
+        series: [{ label: "UTC", value: (_, value) => (value === null ? "–" : clock(value)) }, ...series],
       };
       charts.push(new uPlot(options, [samples[0], ...columns.map((column) => samples[column])], element));
     }
