@@ -4,7 +4,11 @@
 (() => {
   const place = document.getElementById("charts");
   const live = document.getElementById("charts-live");
-  if (!place || typeof uPlot === "undefined") return;
+  if (!place) return;
+  if (typeof uPlot === "undefined") {
+    place.hidden = true;
+    return;
+  }
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const charts = [];
 
@@ -40,7 +44,7 @@
         height: 180,
         tzDate: (second) => uPlot.tzDate(new Date(second * 1000), "Etc/UTC"),
         axes: [{ ...axis, values: (_, seconds) => seconds.map(clock) }, { ...axis, size: 54 }],
-        scales: { y: { range: (_, least, most) => [0, Math.max(most || 0, 1)] } },
+        scales: { y: { range: (_, least, most) => [0, Math.max((most || 0) * 1.1, 1)] } },
         series: [{ label: "UTC", value: (_, value) => (value === null ? "–" : clock(value)) }, ...series],
       };
       charts.push(new uPlot(options, [samples[0], ...columns.map((column) => samples[column])], element));
@@ -55,8 +59,7 @@
       const answer = await fetch(place.dataset.samples, { headers: { accept: "application/json" } });
       if (!answer.ok || answer.redirected) throw new Error(String(answer.status));
       last = await answer.json();
-      if (place.hidden) {
-        place.hidden = false;
+      if (charts.length === 0) {
         draw(last);
       } else {
         charts.forEach((chart, at) => chart.setData([last[0], ...drawn[at][1].map((column) => last[column])]));
@@ -70,7 +73,7 @@
   look();
   setInterval(look, 10000);
   document.addEventListener("visibilitychange", look);
-  const again = () => { if (last && !place.hidden) draw(last); };
+  const again = () => { if (last) draw(last); };
   window.addEventListener("resize", again);
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
 })();
