@@ -46,6 +46,8 @@ struct CredentialPage {
     description: String,
     speakers: Speakers,
     roles: Vec<(RoleWord, bool)>,
+    /// Whether any of them is ticked.
+    has_roles: bool,
     app_roles: String,
     project_roles: Vec<OnProject>,
     reports: bool,
@@ -186,6 +188,7 @@ pub(super) async fn show(visit: &Visit, problem: Option<Problem>) -> Result<Resp
         description,
         // What was typed stays where the form was refused.
         speakers: if visit.form.is_on("speakers") { Speakers::typed(&visit.form) } else { speakers },
+        has_roles: ORGANIZATION_ROLES.iter().any(own),
         roles: ORGANIZATION_ROLES.iter().map(|word| (*word, own(word))).collect(),
         app_roles: others.map(Role::name).collect::<Vec<_>>().join(" "),
         project_roles: project_roles(visit, &organization, &roles).await?,

@@ -162,6 +162,51 @@ async function byProvider(browser) {
   console.log("a provider vouches for somebody who is here");
 }
 
+// A service account that a client certificate proves, and a project with a role on it.
+async function furnished(browser, problems, organization) {
+  const page = await opened(browser, problems);
+  const ann = new Person(page);
+  await page.goto(`${admin}/orgs/${organization}/accounts/new`);
+  await ann.fill("#name", "edge proxy");
+  await ann.fill("#description", "calls from the mesh");
+  await ann.tick("form details summary");
+  await ann.fill("[name='certificate.sanUri']", "spiffe://mesh/ns/edge/sa/proxy");
+  await ann.follow("button.main");
+  const account = new URL(await page.$eval("main > div > a.button.main", (link) => link.href)).pathname;
+  await page.goto(`${admin}/orgs/${organization}/projects`);
+  await ann.fill("#name", "billing");
+  await ann.follow("main form button.main");
+  const project = new URL(page.url()).pathname.replace(/\/keys$/, "");
+  await page.goto(`${admin}${project}`);
+  await ann.fill("#credential", account.split("/").pop());
+  await ann.tick("#role-GROUP_READ_ONLY");
+  await ann.follow("form.card button");
+  await page.close();
+  return { account, project };
+}
+
+// Somebody who may look and change nothing, in a browser of their own.
+async function reading(browser, problems, organization) {
+  const page = await opened(browser, problems);
+  const ann = new Person(page);
+  await page.goto(`${admin}/orgs/${organization}/people`);
+  await ann.fill("#email", "reader@example.com");
+  await ann.tick("#role-ORG_READ_ONLY");
+  await ann.follow("form.card button.main");
+  const invited = await ann.text("#token");
+  await page.close();
+  const context = await browser.createBrowserContext();
+  const own = await opened(context, problems);
+  const reader = new Person(own);
+  await own.goto(`${admin}/invitation`);
+  await reader.fill("#token", invited);
+  await reader.fill("#password", password);
+  await reader.fill("#again", password);
+  await reader.follow("button.main");
+  await own.close();
+  return context;
+}
+
 // What another site would like to do.
 async function fromElsewhere(browser, organization) {
   const evil = http.createServer((request, answer) => {
@@ -258,17 +303,24 @@ async function main() {
     await live(browser, problems, organization, key);
     await byProvider(browser);
     await fromElsewhere(browser, organization);
+    const { account, project } = await furnished(browser, problems, organization);
     const own = `/orgs/${organization}`;
     await everyPage(browser, problems, [
       ["sign-in", "/sign-in"], ["sign-up", "/sign-up"], ["invitation", "/invitation"], ["account", "/account"],
       ["organizations", "/"], ["organization-new", "/orgs/new"], ["settings", `${own}/settings`],
       ["switch", `${own}/switch`], ["keys", `${own}/keys`], ["key-new", `${own}/keys/new`],
       ["key", new URL(credential).pathname], ["key-with-markup", new URL(marked).pathname],
-      ["accounts", `${own}/accounts`], ["account-new", `${own}/accounts/new`], ["projects", `${own}/projects`],
+      ["account-of-program", account], ["project", project], ["accounts", `${own}/accounts`], ["account-new", `${own}/accounts/new`], ["projects", `${own}/projects`],
       ["sets", `${own}/sets`], ["set-new", `${own}/sets/new`], ["people", `${own}/people`],
       ["events", `${own}/events`], ["activity", `${own}/activity`], ["denials", `${own}/denials`], ["no-denials", `/orgs/${strict}/denials`], ["explain", "/explain"],
       ["explained", `/explain?credential=${new URL(credential).pathname.split("/")[4]}&address=203.0.113.9`],
       ["empty", `/orgs/${strict}/accounts`],
+    ]);
+    const reader = await reading(browser, problems, organization);
+    await everyPage(reader, problems, [
+      ["read-settings", `${own}/settings`], ["read-switch", `${own}/switch`], ["read-key", new URL(credential).pathname],
+      ["read-account", account], ["read-keys", `${own}/keys`], ["read-key-new", `${own}/keys/new`],
+      ["read-project", project], ["read-people", `${own}/people`],
     ]);
     assert.deepEqual(problems, []);
   } finally {

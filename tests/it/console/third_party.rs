@@ -24,5 +24,5 @@ fn chromium_finds_its_way_and_nothing_to_complain_of() {
     command.arg(package().join("tests/clients/console.js")).env("CHROMIUM", chromium);
     command.args([format!("http://{}", office.admin()), format!("http://{}", office.served.gateway())]);
     let told = succeed(command.arg(token.trim()).arg(shots));
-    assert_eq!(told.lines().count(), 7, "{told}");
+    assert_eq!(told.lines().count(), 8, "{told}");
 }
