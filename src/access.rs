@@ -9,6 +9,7 @@ pub mod client_id;
 pub mod credential;
 pub mod decision;
 pub mod digest_secret;
+pub mod feed;
 pub mod id;
 pub mod list;
 pub mod network;

@@ -4,6 +4,7 @@
 //! runs on the admin runtime and touches requests only through what it publishes.
 
 mod admin_listener;
+mod feeds;
 mod gateway_tokens;
 pub mod key_refresh;
 mod opened;

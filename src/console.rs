@@ -13,6 +13,7 @@ mod credentials;
 mod denials;
 mod events;
 mod explain;
+mod feeds;
 mod form;
 mod listing;
 mod live;
@@ -69,6 +70,7 @@ fn pages() -> impl Iterator<Item = &'static Page> {
         access_list::PAGES,
         projects::PAGES,
         network_sets::PAGES,
+        feeds::PAGES,
         people::PAGES,
         activity::PAGES,
         denials::PAGES,

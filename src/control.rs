@@ -17,6 +17,7 @@ mod deeds;
 mod draw;
 mod events;
 mod explain;
+mod feeds;
 mod guards;
 mod import;
 mod network_sets;
@@ -66,6 +67,7 @@ pub use bootstrap::{Begun, Bootstrap, BootstrapFault, KEY_VARIABLE, ORGANIZATION
 pub use commit::{Committed, SnapshotSeen};
 pub use credentials::{Credential, KeyEdit};
 pub use deeds::Deed;
+pub use feeds::{AskedSource, DueFeed, FeedFailed, FeedFault, HeldCounts, NO_FILES, Settled, SourceEdit};
 pub use guards::Guards;
 pub use import::{Added, Count, Feed, Feeder, ImportFault, Imported, LARGEST_IMPORT, Turn, feed, import_into};
 pub use network_sets::{NetworkSet, NetworkSetEdit, NewNetworkSet};
@@ -225,6 +227,8 @@ pub struct Control {
     refused: refused_calls::RefusedCalls,
     refusals: Arc<Refusals>,
     activity: Arc<Activity>,
+    /// Whoever reads lists has something to do at once.
+    feed_wish: tokio::sync::Notify,
     /// Held by the one import that is received or made.
     importing: Arc<tokio::sync::Mutex<()>>,
     /// Hangs up when the store is closed.
@@ -293,6 +297,7 @@ impl Opened {
             refused: refused_calls::RefusedCalls::default(),
             refusals,
             activity,
+            feed_wish: tokio::sync::Notify::new(),
             importing: Arc::default(),
             closed: Mutex::new(closed),
         }))

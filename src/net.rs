@@ -9,6 +9,7 @@ pub mod linger;
 pub mod listener;
 pub mod peer;
 pub mod proxy_protocol;
+pub mod public_address;
 pub mod received;
 pub mod server;
 pub mod tls;

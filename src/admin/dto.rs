@@ -8,6 +8,7 @@ mod denials;
 mod entries;
 mod events;
 mod explanation;
+mod feeds;
 mod keys;
 mod network_sets;
 mod people;
@@ -34,6 +35,7 @@ pub(super) use denials::Denied;
 pub(super) use entries::{AskedEntry, Entry, EntryEdit, entries};
 pub(super) use events::Event;
 pub(super) use explanation::{AskedExplanation, Explanation, Read};
+pub(super) use feeds::{HeldConfirmation, HeldList, Refresh, Source};
 pub(super) use keys::{ApiKeyEdit, AskedRole, Assigned, Key, NewApiKey, Secret, granted};
 pub(super) use network_sets::{NetworkSet, NetworkSetContent, NewNetworkSet};
 pub(super) use people::{

@@ -4,7 +4,7 @@ use schemars::SchemaGenerator;
 
 use super::answer::Answer;
 use super::call::Call;
-use super::dto::{NetworkSet, NetworkSetContent, NewNetworkSet};
+use super::dto::{HeldConfirmation, NetworkSet, NetworkSetContent, NewNetworkSet};
 use super::operation::{FORCE, Operation, PAGED, Verb};
 use crate::control::{Committed, Fault};
 
@@ -65,6 +65,28 @@ pub(super) const OPERATIONS: &[Operation] = &[
         answer: None,
         handler: |call| Box::pin(delete(call)),
     },
+    Operation {
+        method: Verb::Post,
+        path: "/orgs/{orgId}/networkSets/{setName}/refresh",
+        id: "refreshNetworkSet",
+        summary: "Has the source of a network set asked now; what comes of it, the set shows within seconds.",
+        query: &[],
+        body: None,
+        status: 202,
+        answer: Some(SchemaGenerator::subschema_for::<NetworkSet>),
+        handler: |call| Box::pin(refresh(call)),
+    },
+    Operation {
+        method: Verb::Post,
+        path: "/orgs/{orgId}/networkSets/{setName}/held",
+        id: "confirmHeldNetworks",
+        summary: "Makes a network set what the list of its source says that is held, by the `id` of `held`.",
+        query: &[FORCE],
+        body: Some(SchemaGenerator::subschema_for::<HeldConfirmation>),
+        status: 200,
+        answer: Some(SchemaGenerator::subschema_for::<NetworkSet>),
+        handler: |call| Box::pin(confirm(call)),
+    },
 ];
 
 /// The set of the path.
@@ -104,4 +126,16 @@ async fn delete(call: Call) -> Result<Answer, Fault> {
     let (organization, expected) = (call.id("orgId")?, call.if_match()?);
     let gone = call.control.delete_network_set(&call.actor, organization, set_name(&call), expected).await?;
     Ok(Answer::empty().revision(gone.revision))
+}
+
+async fn refresh(call: Call) -> Result<Answer, Fault> {
+    let set = call.control.refresh_network_set(&call.actor, call.id("orgId")?, set_name(&call)).await?;
+    Ok(Answer::of(NetworkSet::new(&set, &call.base)).version(set.row.revision))
+}
+
+async fn confirm(call: Call) -> Result<Answer, Fault> {
+    let place = (call.id("orgId")?, set_name(&call));
+    let HeldConfirmation { id } = call.json::<HeldConfirmation>()?;
+    let made = call.control.confirm_held(&call.actor, call.guards(), place, id).await?;
+    Ok(changed(&call, &made))
 }

@@ -14,7 +14,8 @@ use super::probes::Probes;
 use super::reload::{FirstDirectory, Look, Outlined};
 use super::succession::{Listening, Program};
 use super::{
-    Running, StartFault, StopFault, Told, admin_listener, probes, refresh_keys, revocations, store, told_to_stop, watch,
+    Running, StartFault, StopFault, Told, admin_listener, feeds, probes, refresh_keys, revocations, store,
+    told_to_stop, watch,
 };
 use crate::clock::Clock;
 use crate::config::diagnostic::Problems;
@@ -232,6 +233,8 @@ impl Waiting {
                 let _ = self.asked.set(Arc::downgrade(control));
                 let keeping = Arc::clone(control).keep_usage(self.usage.clone(), settings.usage_interval);
                 running.runtime.spawn(keeping);
+                let feeds = feeds::Refresh::new(control, &self.published, &self.metrics);
+                running.runtime.spawn(feeds.run());
                 running.runtime.spawn(revocations::record(Arc::clone(control), self.revocations));
             }
             let rule = settings.client_address.clone();

@@ -10,8 +10,9 @@ use std::time::Duration;
 use anyhow::Context;
 use http::Uri;
 
+use crate::access::feed::{Form, Wanted};
 use crate::access::network::Network;
-use crate::directory::provider_list::{self, Form, ListFault, Wanted};
+use crate::directory::provider_list::{self, ListFault};
 use crate::net::fetch::{FetchFault, Fetcher};
 
 /// Most bytes of a list: those of Azure have some four million.
@@ -119,6 +120,20 @@ impl ListChoice {
     /// Whether anything of a list is chosen.
     pub fn is_said(&self) -> bool {
         self.form.is_some() || !self.services.is_empty() || !self.regions.is_empty()
+    }
+
+    /// The choice as the API takes it within a `source`.
+    pub fn asked(&self) -> serde_json::Map<String, serde_json::Value> {
+        let mut asked = serde_json::Map::new();
+        if let Some(form) = self.form {
+            asked.insert("form".into(), Form::from(form).as_str().into());
+        }
+        for (name, chosen) in [("services", &self.services), ("regions", &self.regions)] {
+            if !chosen.is_empty() {
+                asked.insert(name.into(), chosen.clone().into());
+            }
+        }
+        asked
     }
 
     /// The networks of a list.

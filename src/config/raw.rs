@@ -3,6 +3,7 @@
 //! Never judges a value; `config::resolve` does, so that all faults come at once and each with its place.
 //! The doc comments are the descriptions of `portcullis schema config`.
 
+mod feeds;
 mod scalar;
 mod single_sign_on;
 mod upstream;
@@ -13,6 +14,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::settings::JwtAlgorithm;
+pub use feeds::{FeedHost, Feeds};
 pub use scalar::{Choice, Toggle, Word, WordOr};
 pub use single_sign_on::{Newcomers, SingleSignOn};
 pub use upstream::{Ejection, HealthCheck, Queue, Retries, Upstream, UpstreamTls};
@@ -30,6 +32,8 @@ pub struct Configuration {
     pub telemetry: Telemetry,
     /// The listener of the admin API, where the directory can be changed by it (`sqlite`).
     pub admin: Option<Admin>,
+    /// From where network sets of the store may take their networks by themselves.
+    pub feeds: Feeds,
 }
 
 /// What listens, how a request is judged, and where it goes.

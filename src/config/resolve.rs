@@ -7,6 +7,7 @@ mod admin;
 mod clients;
 mod credentials;
 mod digest;
+mod feeds;
 mod key_file;
 mod listeners;
 mod names;
@@ -72,6 +73,7 @@ impl Resolve<'_> {
             overrides: raw.gateway.outbound.overrides,
         };
         let receipt_keys = self.receipt_keys(&raw.gateway.receipts);
+        let feeds = self.feeds(&raw.feeds, makes_tokens);
         let directory = self.directory(raw.directory.as_ref());
         self.directory.clone_from(&directory);
         let admin = self.admin(raw.admin.as_ref(), directory.as_ref(), sockets.as_ref());
@@ -93,6 +95,7 @@ impl Resolve<'_> {
             timeouts: timeouts?,
             outbound,
             receipt_keys: receipt_keys?,
+            feeds: feeds?,
         };
         Some(Settings {
             sockets: sockets?,

@@ -4,6 +4,7 @@
 //! A reload makes a new value and publishes it whole through `live::published`.
 
 mod clients;
+mod feeds;
 mod receipts;
 mod single_sign_on;
 mod upstream;
@@ -22,6 +23,7 @@ use crate::access::id::Id;
 use crate::access::network::{Network, Networks};
 use crate::access::route::RouteTable;
 pub use clients::{ClientLimits, FailureBudget, Pace, RequestRate};
+pub use feeds::{FeedAddress, FeedHost, Feeds};
 pub use receipts::{ReceiptKey, ReceiptKeyFile};
 pub use single_sign_on::{Newcomers, SingleSignOn};
 pub use upstream::{Ejection, Endpoint, HealthCheck, Queue, Retries, Upstream, UpstreamFiles, UpstreamTls};
@@ -114,6 +116,8 @@ pub struct Gateway {
     pub outbound: Outbound,
     /// What receipts are sealed with, the first, and opened with, all. Empty: a key of the store or of the process.
     pub receipt_keys: Vec<ReceiptKeyFile>,
+    /// From where network sets may take their networks.
+    pub feeds: Feeds,
 }
 
 /// decision.md §3.

@@ -3,13 +3,14 @@
 use askama::Template;
 use axum::response::Response;
 
+use super::feeds::{self, Fields, Told};
 use super::page::{self, Frame, Problem};
 use super::pasted;
 use super::visit::{Page, Visit, tried};
 use crate::access::id::Id;
 use crate::access::network::Network;
 use crate::access::record::OrganizationRecord;
-use crate::control::{Deed, Fault, NetworkSet, NetworkSetEdit, NewNetworkSet};
+use crate::control::{Deed, Fault, NetworkSet, NetworkSetEdit, NewNetworkSet, SourceEdit};
 use crate::problem::{Code, Refusal};
 
 /// More sets than an organization can have.
@@ -42,6 +43,8 @@ struct SetPage {
     set: Option<NetworkSet>,
     called: String,
     networks: String,
+    source: Fields,
+    told: Option<Told>,
     owner: String,
     comment: String,
     version: String,
@@ -59,7 +62,11 @@ async fn list(visit: Visit) -> Result<Response, Fault> {
 }
 
 /// The page of a set, or of a new one. What was typed stays where the form was refused.
-async fn set_page(visit: &Visit, set: Option<NetworkSet>, problem: Option<Problem>) -> Result<Response, Fault> {
+pub(super) async fn set_page(
+    visit: &Visit,
+    set: Option<NetworkSet>,
+    problem: Option<Problem>,
+) -> Result<Response, Fault> {
     let organization = visit.organization().await?;
     let title = set.as_ref().map_or("New network set".to_owned(), |set| format!("Network set {}", set.row.name));
     let is_typed = visit.form.is_on("typed");
@@ -73,6 +80,8 @@ async fn set_page(visit: &Visit, set: Option<NetworkSet>, problem: Option<Proble
         may: visit.may(Deed::Own(organization.id)).await?,
         called: typed("name", row.map(|row| row.name.to_string())),
         networks: typed("entries", row.map(|row| lines(&row.networks))),
+        source: Fields::of(visit, set.as_ref(), is_typed),
+        told: set.as_ref().and_then(|set| Told::of(visit, set)),
         owner: typed("owner", row.and_then(|row| row.owner.clone())),
         comment: typed("comment", row.and_then(|row| row.comment.clone())),
         version: typed("version", row.map(|row| row.revision.to_string())),
@@ -94,10 +103,18 @@ fn content(visit: &Visit) -> Result<NetworkSetEdit, Fault> {
     };
     let networks = lines.into_iter().map(network).collect::<Result<Vec<Network>, _>>()?;
     let text = |field: &str| visit.form.given(field).map(str::to_owned);
-    Ok(NetworkSetEdit { networks, owner: text("owner"), comment: text("comment") })
+    let source = feeds::edit(visit)?;
+    // A set with a source is filled by that; emptied, it would hold back what comes next.
+    let is_left_out = networks.is_empty() && source != SourceEdit::Becomes(None);
+    Ok(NetworkSetEdit {
+        networks: (!is_left_out).then_some(networks),
+        owner: text("owner"),
+        comment: text("comment"),
+        source,
+    })
 }
 
-fn address(organization: Id, name: &str) -> String {
+pub(super) fn address(organization: Id, name: &str) -> String {
     let name: String = form_urlencoded::byte_serialize(name.as_bytes()).collect();
     format!("/orgs/{organization}/sets/{}", name.replace('+', "%20"))
 }
@@ -115,7 +132,7 @@ async fn create(visit: Visit) -> Result<Response, Fault> {
     }
 }
 
-async fn present(visit: &Visit) -> Result<NetworkSet, Fault> {
+pub(super) async fn present(visit: &Visit) -> Result<NetworkSet, Fault> {
     let name: String = visit.part("set")?;
     visit.control.network_set(&visit.actor, visit.part("org")?, name).await
 }

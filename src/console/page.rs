@@ -24,6 +24,7 @@ const NOTICES: &[(&str, &str)] = &[
     ("created", "It is made."),
     ("saved", "Saved."),
     ("deleted", "Deleted."),
+    ("asked", "The source is asked. Look again in a moment."),
     ("switch", "Saved. It is enforced from now on."),
     ("list", "Saved. It is enforced from now on."),
     ("secret-gone", "The secret is deleted, and refused from now on."),

@@ -70,6 +70,8 @@ event_types! {
     ListCoversEverything = "API_KEY_ACCESS_LIST_COVERS_EVERYTHING";
     NetworkSetCreated = "NETWORK_SET_CREATED";
     NetworkSetChanged = "NETWORK_SET_CHANGED";
+    /// A list of its source waits for a person.
+    NetworkSetHeld = "NETWORK_SET_HELD";
     NetworkSetDeleted = "NETWORK_SET_DELETED";
     NetworkSetCoversEverything = "NETWORK_SET_COVERS_EVERYTHING";
     UserCreated = "USER_CREATED";

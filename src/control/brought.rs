@@ -2,6 +2,7 @@
 //!
 //! One form for `apply` and `import`. Never sees a secret, only its hash.
 
+use super::feeds::SourceEdit;
 use super::network_sets::NetworkSetEdit;
 use super::{Fault, draw};
 use crate::access::credential::AccessListMode;
@@ -79,9 +80,10 @@ pub(super) fn entry(of: &Organization, one: &Entry, now: Timestamp) -> EntryReco
 /// What a network set is to be.
 pub(super) fn content(set: &NetworkSet) -> NetworkSetEdit {
     NetworkSetEdit {
-        networks: set.networks.clone(),
+        networks: Some(set.networks.clone()),
         owner: set.owner.as_deref().map(str::to_owned),
         comment: set.comment.as_deref().map(str::to_owned),
+        source: SourceEdit::Stays,
     }
 }
 

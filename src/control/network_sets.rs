@@ -10,9 +10,11 @@ use std::sync::Arc;
 use super::access_lists::check_comment;
 use super::audit::{Event, EventType};
 use super::commit::Change;
+use super::feeds::{self, SourceEdit};
 use super::organizations::{check_name, expect};
 use super::rights::Rights;
 use super::{Actor, Committed, Control, Fault, Guards, guards, recent_use};
+use crate::access::feed::NetworkFeed;
 use crate::access::id::Id;
 use crate::access::network::Network;
 use crate::access::record::{CredentialRecord, EntryRecord, NetworkSetRecord, OrganizationRecord};
@@ -35,6 +37,8 @@ pub struct NetworkSet {
     pub row: NetworkSetRecord,
     /// How many access lists refer to it.
     pub lists: u64,
+    /// Where it takes its networks from by itself, where it does.
+    pub feed: Option<NetworkFeed>,
 }
 
 /// A set to be made.
@@ -49,12 +53,14 @@ pub struct NewNetworkSet {
 /// What a set is to be, but for its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkSetEdit {
-    /// What it holds.
-    pub networks: Vec<Network>,
+    /// What it holds; `None`: what it does already.
+    pub networks: Option<Vec<Network>>,
     /// Who answers for it, for people.
     pub owner: Option<String>,
     /// For people.
     pub comment: Option<String>,
+    /// Where it takes its networks from.
+    pub source: SourceEdit,
 }
 
 impl Control {
@@ -108,12 +114,15 @@ impl Control {
         organization: Id,
         new: NewNetworkSet,
     ) -> Result<Committed<NetworkSet>, Fault> {
+        let settings = Arc::clone(&self.published.current().settings);
         self.change(actor, move |change| {
             let organization = Rights::of(change.rows(), change.actor())?.own(change.rows(), organization)?;
+            feeds::check_allowed(change.rows(), &settings.feeds, None, &new.content.source)?;
             let row = add(change, &organization, new)?;
-            Ok(NetworkSet { row, lists: 0 })
+            Ok(shown(change.rows(), row)?)
         })
         .await
+        .inspect(|_| self.wish_feeds())
     }
 
     /// Makes a set exactly this; every list that refers to it is another from then on.
@@ -128,14 +137,17 @@ impl Control {
         edit: NetworkSetEdit,
         expected: Option<u64>,
     ) -> Result<Committed<NetworkSet>, Fault> {
+        let settings = Arc::clone(&self.published.current().settings);
         self.change(actor, move |change| {
             let organization = Rights::of(change.rows(), change.actor())?.own(change.rows(), organization)?;
             let before = find(change.rows(), &organization, &name)?;
             expect(expected, before.revision)?;
+            feeds::check_allowed(change.rows(), &settings.feeds, Some(&before), &edit.source)?;
             let row = replace(change, guards, &organization, before, edit)?;
             Ok(shown(change.rows(), row)?)
         })
         .await
+        .inspect(|_| self.wish_feeds())
     }
 
     /// Deletes a set that no list refers to.
@@ -159,11 +171,11 @@ impl Control {
     }
 }
 
-fn shown(rows: Rows<'_>, row: NetworkSetRecord) -> Result<NetworkSet, StoreFault> {
-    Ok(NetworkSet { lists: rows.count_lists_of_set(row.pk)?, row })
+pub(super) fn shown(rows: Rows<'_>, row: NetworkSetRecord) -> Result<NetworkSet, StoreFault> {
+    Ok(NetworkSet { lists: rows.count_lists_of_set(row.pk)?, feed: rows.feed(row.pk)?, row })
 }
 
-fn find(rows: Rows<'_>, organization: &OrganizationRecord, name: &str) -> Result<NetworkSetRecord, Fault> {
+pub(super) fn find(rows: Rows<'_>, organization: &OrganizationRecord, name: &str) -> Result<NetworkSetRecord, Fault> {
     rows.network_set(organization.pk, name)?.ok_or_else(|| {
         let detail = format!("Organization {} has no network set `{name}`.", organization.id);
         Refusal::new(Code::NetworkSetNotFound, detail).with(name).into()
@@ -193,20 +205,21 @@ pub(super) fn add(
         return Err(Refusal::new(Code::LimitReached, detail).with(most).into());
     }
     check_name("name", &new.name)?;
-    let NetworkSetEdit { networks, owner, comment } = check(change, new.content, 0)?;
+    let NetworkSetEdit { networks, owner, comment, source } = check(change, new.content, 0)?;
     let mut row = NetworkSetRecord {
         pk: 0,
         organization: organization.id,
         name: new.name.into(),
         owner,
         comment,
-        networks,
+        networks: networks.unwrap_or_default(),
         created_at: change.now(),
         revision: change.revision(),
     };
     row.pk = change.store().add_network_set(organization.pk, &row)?;
     change.touch_network_set(organization.id, &row.name);
-    record(change, EventType::NetworkSetCreated, &row, difference(&[], &row.networks))?;
+    let source = feeds::set_source(change, &row, &source)?;
+    record(change, EventType::NetworkSetCreated, &row, told(difference(&[], &row.networks), source))?;
     guards::tell_of_wide_set(change, organization, &row.name, (&[], &row.networks))?;
     Ok(row)
 }
@@ -219,9 +232,11 @@ pub(super) fn replace(
     before: NetworkSetRecord,
     edit: NetworkSetEdit,
 ) -> Result<NetworkSetRecord, Fault> {
-    let NetworkSetEdit { networks, owner, comment } = check(change, edit, before.networks.len())?;
+    let NetworkSetEdit { networks, owner, comment, source } = check(change, edit, before.networks.len())?;
+    let networks = networks.unwrap_or_else(|| before.networks.clone());
     let mut after = NetworkSetRecord { networks, owner, comment, ..before.clone() };
-    if after == before {
+    let source = feeds::set_source(change, &before, &source)?;
+    if after == before && source.is_none() {
         return Ok(after);
     }
     if after.networks != before.networks {
@@ -231,7 +246,8 @@ pub(super) fn replace(
     }
     after.revision = change.revision();
     change.store().update_network_set(&before, &after)?;
-    record(change, EventType::NetworkSetChanged, &after, difference(&before.networks, &after.networks))?;
+    let told = told(difference(&before.networks, &after.networks), source);
+    record(change, EventType::NetworkSetChanged, &after, told)?;
     Ok(after)
 }
 
@@ -264,8 +280,17 @@ fn record(change: &mut Change<'_>, event: EventType, set: &NetworkSetRecord, dif
     change.record(if difference.is_empty() { event } else { event.detail(difference) })
 }
 
+/// What came and went, and what became of the source.
+fn told(difference: String, source: Option<String>) -> String {
+    match source {
+        None => difference,
+        Some(source) if difference.is_empty() => source,
+        Some(source) => format!("{difference}; {source}"),
+    }
+}
+
 /// What came and went, for people.
-fn difference(before: &[Network], after: &[Network]) -> String {
+pub(super) fn difference(before: &[Network], after: &[Network]) -> String {
     let lacking = |these: &[Network], others: &[Network]| -> Vec<Network> {
         let others: BTreeSet<&Network> = others.iter().collect();
         these.iter().filter(|one| !others.contains(one)).copied().collect()
@@ -285,9 +310,9 @@ fn difference(before: &[Network], after: &[Network]) -> String {
 }
 
 /// The content of a request, each network once and in order, and no more of them than are allowed.
-fn check(change: &Change<'_>, edit: NetworkSetEdit, before: usize) -> Result<NetworkSetEdit, Fault> {
+pub(super) fn check(change: &Change<'_>, edit: NetworkSetEdit, before: usize) -> Result<NetworkSetEdit, Fault> {
     let edit = check_content(edit)?;
-    let (count, most) = (edit.networks.len(), change.limits().entries_per_list);
+    let (count, most) = (edit.networks.as_ref().map_or(0, Vec::len), change.limits().entries_per_list);
     if count > most && count > before {
         let detail = format!("The set would have {count} networks; {most} are allowed.");
         return Err(Refusal::new(Code::LimitReached, detail).with(most).into());
@@ -298,13 +323,13 @@ fn check(change: &Change<'_>, edit: NetworkSetEdit, before: usize) -> Result<Net
 /// The same, however many they are.
 pub(super) fn check_content(mut edit: NetworkSetEdit) -> Result<NetworkSetEdit, Fault> {
     let mut seen = BTreeMap::new();
-    for (at, network) in edit.networks.iter().enumerate() {
+    for (at, network) in edit.networks.iter().flatten().enumerate() {
         if let Some(first) = seen.insert(*network, at) {
             let detail = format!("`networks[{first}]` and `networks[{at}]` are both {network}; keep one.");
             return Err(Refusal::new(Code::DuplicateAddressesInInput, detail).with(network).into());
         }
     }
-    edit.networks = seen.into_keys().collect();
+    edit.networks = edit.networks.map(|_| seen.into_keys().collect());
     check_comment(edit.comment.as_deref())?;
     let legal = |text: &str| (1..=LONGEST_OWNER).contains(&text.chars().count()) && !text.chars().any(char::is_control);
     match edit.owner.as_deref().is_none_or(legal) {

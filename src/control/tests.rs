@@ -6,6 +6,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::commit::{Change, Desk};
+use super::feeds::SourceEdit;
 use super::{
     Actor, Fault, Guards, NewAccount, NewKey, NewOrganization, api_keys, bootstrap, network_sets, organizations,
     service_accounts,
@@ -205,7 +206,12 @@ fn apply(change: &mut Change<'_>, deed: &Deed) -> Result<(), Fault> {
         Deed::NetworkSet(at, name, bits) => {
             let Some(row) = organization(at) else { return Ok(()) };
             let networks = (0..2_u8).filter(|bit| bits & (1 << bit) != 0).map(|bit| network(&(7 + bit))).collect();
-            let content = network_sets::NetworkSetEdit { networks, owner: None, comment: Some("a set".into()) };
+            let content = network_sets::NetworkSetEdit {
+                networks: Some(networks),
+                owner: None,
+                comment: Some("a set".into()),
+                source: SourceEdit::Stays,
+            };
             match change.rows().network_set(row.pk, &set_name(*name))? {
                 Some(before) => drop(network_sets::replace(change, Guards::All, &row, before, content)?),
                 None => {

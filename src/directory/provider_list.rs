@@ -6,37 +6,12 @@
 use serde_json::{Map, Value};
 
 use super::ranges::Addresses;
+use crate::access::feed::{Form, Wanted};
 use crate::access::network::Network;
 use crate::config::strict::{self, Strict};
 
 /// Names that a message shows at most.
 const NAMED: usize = 12;
-
-/// How a list is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// `ip-ranges.json` of AWS.
-    Aws,
-    /// `goog.json` and `cloud.json` of Google.
-    Google,
-    /// `ServiceTags_….json` of Azure.
-    Azure,
-    /// What the API of Cloudflare answers; its text files are plain.
-    Cloudflare,
-    /// What `/meta` of GitHub's API answers.
-    GitHub,
-    /// A network a line; `#` begins a comment.
-    Plain,
-}
-
-/// What of a list is wanted: everything where nothing is said.
-#[derive(Debug, Clone, Default)]
-pub struct Wanted {
-    /// Services; with GitHub the names of its lists, with Azure service tags or services.
-    pub services: Vec<String>,
-    /// Regions; with Google scopes.
-    pub regions: Vec<String>,
-}
 
 /// Why a list is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,6 +35,22 @@ pub enum ListFault {
     NoSuch { what: &'static str, name: String, names: String },
     #[error("the list names no network, or none that is wanted")]
     Empty,
+}
+
+impl ListFault {
+    /// The same for whoever may not see the document: where it is at fault, and nothing of what it holds there. It may be
+    /// no list at all, but something else that the gateway can read.
+    pub fn without_content(&self) -> String {
+        match self {
+            Self::NotJson(_) => "the list begins like JSON and is none".into(),
+            Self::NotANetwork { place, .. } => format!("{place} is no network"),
+            Self::UnknownForm => "the list has none of the forms that are known; name one".into(),
+            Self::CoversFamily(_) => "the list holds every address of a family; nobody is kept out by it".into(),
+            Self::Shape { .. } | Self::NothingToChoose(_) | Self::Choose { .. } | Self::NoSuch { .. } | Self::Empty => {
+                self.to_string()
+            }
+        }
+    }
 }
 
 /// One network of a list, with what it is chosen by.

@@ -9,6 +9,7 @@ mod compile;
 mod credentials;
 mod entries;
 mod events;
+mod feeds;
 mod found;
 mod migrations;
 mod network_sets;

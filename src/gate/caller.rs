@@ -197,6 +197,7 @@ fn of_listener(published: &Current, rule: &ClientAddressRule) -> Arc<Current> {
         timeouts: gateway.timeouts,
         outbound: gateway.outbound,
         receipt_keys: Vec::new(),
+        feeds: Default::default(),
     };
     Arc::new(Current { settings: Arc::new(settings), ..published.clone() })
 }

@@ -5,7 +5,7 @@
 //! way of a request: the proxy has its own connections.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -26,6 +26,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use super::public_address::is_public;
 use super::tls::{self, TlsFault};
 use crate::config::settings::{UpstreamFiles, UpstreamTls};
 
@@ -45,6 +46,8 @@ pub enum FetchFault {
     InClear(Uri),
     #[error("no connection to `{authority}`")]
     Connect { authority: String, source: io::Error },
+    #[error("`{0}` is at an address that is not on the internet, and is not connected to")]
+    Internal(String),
     #[error("TLS with `{authority}` failed")]
     Handshake { authority: String, source: io::Error },
     #[error("the fetch can't use TLS as configured")]
@@ -110,6 +113,7 @@ pub struct Fetcher {
     tls: Arc<ClientConfig>,
     deadline: Duration,
     most: usize,
+    public_only: bool,
 }
 
 impl Fetcher {
@@ -119,7 +123,7 @@ impl Fetcher {
     /// [`FetchFault::Tls`] naming the file.
     pub fn new(ca: Option<&Path>) -> Result<Self, FetchFault> {
         let files = UpstreamFiles { ca: ca.map(Path::to_owned), certificate: None };
-        Ok(Self { tls: tls::client_side(&files)?.1, deadline: DEADLINE, most: MOST_BYTES })
+        Ok(Self { tls: tls::client_side(&files)?.1, deadline: DEADLINE, most: MOST_BYTES, public_only: false })
     }
 
     /// The same with another deadline.
@@ -130,6 +134,11 @@ impl Fetcher {
     /// The same for answers of so many bytes.
     pub fn up_to(self, most: usize) -> Self {
         Self { most, ..self }
+    }
+
+    /// The same for documents of the internet alone: a name that stands for any other address is not connected to.
+    pub fn of_the_internet(self) -> Self {
+        Self { public_only: true, ..self }
     }
 
     /// Fetches one document with `GET`.
@@ -210,8 +219,13 @@ impl Fetcher {
         let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
 
         let named = || authority.as_str().to_owned();
-        let connected = TcpStream::connect((host, port)).await;
-        let stream = connected.map_err(|source| FetchFault::Connect { authority: named(), source })?;
+        let not_there = |source| FetchFault::Connect { authority: named(), source };
+        let found: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await.map_err(not_there)?.collect();
+        if self.public_only && !found.iter().all(|address| is_public(address.ip())) {
+            return Err(FetchFault::Internal(named()));
+        }
+        // To what was looked at: asked again, the name could stand for something else.
+        let stream = TcpStream::connect(&*found).await.map_err(not_there)?;
         if !https {
             return Ok(Box::new(stream));
         }

@@ -3,6 +3,7 @@
 //! Each worker counts in a stripe of its own by plain loads and stores; the stripes are summed when somebody asks.
 
 mod collect;
+mod feeds;
 mod upstreams;
 
 use std::collections::BTreeMap;
@@ -50,6 +51,7 @@ struct Shared {
     configuration_generation: AtomicU64,
     usage_written: AtomicU64,
     usage_write_failures: AtomicU64,
+    feeds: feeds::Feeds,
 }
 
 /// Gauges of the directory.
@@ -104,6 +106,7 @@ impl Metrics {
             configuration_generation: AtomicU64::new(0),
             usage_written: AtomicU64::new(0),
             usage_write_failures: AtomicU64::new(0),
+            feeds: feeds::Feeds::default(),
         });
         let registry = Registry::new();
         registry.register(Box::new(collect::DataPlane::new(Arc::clone(&shared))?))?;

@@ -4,6 +4,7 @@ pub mod accounts;
 mod enforced;
 mod every_operation;
 mod explain;
+mod feeds;
 mod guards;
 mod invitations;
 mod network_sets;

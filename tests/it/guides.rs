@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::admin::office::{OWNER, Office};
+use crate::admin::office::{CONFIGURATION, OWNER, Office};
 use crate::programs::{PORTCULLIS, output, package};
 
 /// The README's key, which the guides never print.
@@ -169,6 +169,20 @@ fn the_guide_to_network_sets_shows_what_is_printed() {
         ("HOME", office.folder().display().to_string()),
     ];
     assert_eq!(follow_with("docs/guides/network-sets.md", &variables, without_chance), 11);
+}
+
+#[test]
+fn the_guide_to_network_feeds_shows_what_is_printed() {
+    let lists = tempfile::tempdir().unwrap();
+    let feeds = format!("feeds: {{ allow_files: \"{}\" }}\n", lists.path().display());
+    let office = Office::open_with(&format!("{CONFIGURATION}{feeds}"));
+    let variables = [
+        ("PORTCULLIS_API_URL", format!("http://{}", office.admin())),
+        ("PORTCULLIS_API_KEY", OWNER.to_owned()),
+        ("HOME", office.folder().display().to_string()),
+        ("LISTS", lists.path().display().to_string()),
+    ];
+    assert_eq!(follow_with("docs/guides/network-feeds.md", &variables, without_chance), 7);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-use crate::admin::office::{Key, OWNER, Office};
+use crate::admin::office::{CONFIGURATION, Key, OWNER, Office};
 use crate::programs::PORTCULLIS;
 use crate::served::Served;
 
@@ -417,6 +417,53 @@ fn network_sets_are_managed_and_referred_to() {
     remote.run(&format!("access-lists delete set:office --api-key {}", key.id)).code(0);
     remote.run("network-sets delete office").code(0);
     assert!(results(&remote.json("network-sets list")).is_empty());
+}
+
+#[test]
+fn sources_of_network_sets_are_managed() {
+    let lists = tempfile::tempdir().unwrap();
+    let feeds = format!("feeds: {{ allow_files: \"{}\" }}\n", lists.path().display());
+    let remote = Remote::at(Office::open_with(&format!("{CONFIGURATION}{feeds}")));
+    let list = |text: &str| std::fs::write(lists.path().join("aws.json"), text).unwrap();
+    let of = |network: &str| {
+        format!(
+            "{{\"prefixes\": [{{\"ip_prefix\": \"{network}\", \"service\": \"EC2\", \"region\": \"x\"}}], \"ipv6_prefixes\": []}}"
+        )
+    };
+    list(&of("192.0.2.0/24"));
+    let made = remote.json("network-sets create edge --source aws.json --form aws --service EC2 --region x");
+    let source =
+        serde_json::json!({"file": "aws.json", "form": "aws", "services": ["EC2"], "regions": ["x"], "every": "6h"});
+    assert_eq!(made["source"], source);
+    assert_eq!(remote.json("network-sets refresh edge")["networks"], serde_json::json!(["192.0.2.0/24"]));
+    // What is not named stays.
+    let set = remote.json("network-sets update edge --every 90m --comment x");
+    assert_eq!((&set["source"]["every"], &set["source"]["file"]), (&"90m".into(), &"aws.json".into()));
+    list(&of("198.51.100.0/24"));
+    let set = remote.json("network-sets refresh edge");
+    assert_eq!(set["held"]["networks"], serde_json::json!(["198.51.100.0/24"]), "{set:#}");
+    assert!(remote.run("network-sets show edge").code(0).1.contains("100 % of its addresses would come"));
+    assert_eq!(remote.json("network-sets confirm edge")["networks"], set["held"]["networks"]);
+    remote.run("network-sets confirm edge").refused(1, &["holds no list back"]);
+    // A directory file leaves the source alone, and does not write what it would undo.
+    let file = |network: &str| {
+        let text = format!(
+            "organizations:\n- id: {}\n  name: acme\n  require_access_list: false\n  network_sets:\n  - {{ name: edge, networks: \
+             [{network}], comment: y }}\n",
+            remote.office.organization
+        );
+        std::fs::write(remote.home.path().join("acme.yaml"), text).unwrap();
+        remote.run("apply -f acme.yaml")
+    };
+    file("192.0.2.0/24").refused(1, &["takes its networks from file aws.json", "--no-source"]);
+    file("198.51.100.0/24").code(0);
+    let set = remote.json("network-sets show edge");
+    assert_eq!((&set["comment"], &set["source"]["every"]), (&"y".into(), &"90m".into()));
+    let set = remote.json("network-sets update edge --no-source");
+    assert_eq!((set.get("source"), &set["networks"][0]), (None, &"198.51.100.0/24".into()));
+    remote.run("network-sets update edge --every 1h").refused(64, &["`--source LIST`"]);
+    remote.run("network-sets create other --source a --from b").refused(64, &["--from"]);
+    remote.run("network-sets create other --source https://a.example/").refused(1, &["feeds.allow_hosts"]);
 }
 
 #[test]

@@ -3,9 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Link, link, segment};
+use super::{HeldList, Link, Refresh, Source, link, segment};
 use crate::access::network::Network;
-use crate::control::{self, Fault, NetworkSetEdit};
+use crate::control::{self, Fault, NetworkSetEdit, SourceEdit};
 use crate::problem::{Code, Refusal};
 
 /// A network set of an organization.
@@ -24,6 +24,15 @@ pub(in crate::admin) struct NetworkSet {
     /// For people.
     #[serde(skip_serializing_if = "Option::is_none")]
     comment: Option<String>,
+    /// Where it takes its networks from by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source: Option<Source>,
+    /// What came of its source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh: Option<Refresh>,
+    /// A list of its source that waits for a person: too much of the set would change by it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<HeldList>,
     /// How many access lists refer to it.
     access_list_count: u64,
     /// When it was made.
@@ -40,6 +49,9 @@ impl NetworkSet {
             networks: row.networks.iter().map(ToString::to_string).collect(),
             owner: row.owner.clone(),
             comment: row.comment.clone(),
+            source: set.feed.as_ref().map(|feed| Source::of(&feed.source)),
+            refresh: set.feed.as_ref().map(Refresh::of),
+            held: set.held().map(|(held, counts)| HeldList::of(held, counts)),
             access_list_count: set.lists,
             created: row.created_at.to_string(),
             links: link("self", format!("{base}/orgs/{}/networkSets/{}", row.organization, segment(&row.name))),
@@ -53,20 +65,24 @@ impl NetworkSet {
 pub(in crate::admin) struct NewNetworkSet {
     /// 1 to 64 characters, unique in the organization. It stays.
     pub(in crate::admin) name: String,
-    /// Addresses and networks without host bits. One that holds none admits nobody.
-    networks: Vec<String>,
+    /// Addresses and networks without host bits. One that holds none admits nobody. May be left out where there is a source.
+    #[serde(default)]
+    networks: Option<Vec<String>>,
     /// Who answers for it, for people, up to 250 characters.
     #[serde(default)]
     owner: Option<String>,
     /// For people, up to 250 characters.
     #[serde(default)]
     comment: Option<String>,
+    /// Where it is to take its networks from by itself.
+    #[serde(default)]
+    source: Option<Source>,
 }
 
 impl NewNetworkSet {
     pub(in crate::admin) fn parsed(self) -> Result<control::NewNetworkSet, Fault> {
-        let Self { name, networks, owner, comment } = self;
-        let content = NetworkSetEdit { networks: parsed(&networks)?, owner, comment };
+        let Self { name, networks, owner, comment, source } = self;
+        let content = edit(networks, (owner, comment), source)?;
         Ok(control::NewNetworkSet { name, content })
     }
 }
@@ -78,14 +94,18 @@ pub(in crate::admin) struct NetworkSetContent {
     /// The name that it has; sets keep theirs.
     #[serde(default)]
     name: Option<String>,
-    /// Addresses and networks without host bits.
-    networks: Vec<String>,
+    /// Addresses and networks without host bits. Left out where there is a source, those that it holds stay.
+    #[serde(default)]
+    networks: Option<Vec<String>>,
     /// Who answers for it, for people, up to 250 characters.
     #[serde(default)]
     owner: Option<String>,
     /// For people, up to 250 characters.
     #[serde(default)]
     comment: Option<String>,
+    /// Where it is to take its networks from by itself.
+    #[serde(default)]
+    source: Option<Source>,
 }
 
 impl NetworkSetContent {
@@ -95,8 +115,22 @@ impl NetworkSetContent {
             let wrong = "it is another one than in the path, and sets keep their names";
             return Err(Refusal::field(Code::InvalidAttribute, "name", wrong).into());
         }
-        Ok(NetworkSetEdit { networks: parsed(&self.networks)?, owner: self.owner, comment: self.comment })
+        edit(self.networks, (self.owner, self.comment), self.source)
     }
+}
+
+fn edit(
+    networks: Option<Vec<String>>,
+    (owner, comment): (Option<String>, Option<String>),
+    source: Option<Source>,
+) -> Result<NetworkSetEdit, Fault> {
+    if networks.is_none() && source.is_none() {
+        let wrong = "missing field `networks`; a set without a `source` has to say what it holds";
+        return Err(Refusal::field(Code::InvalidAttribute, "networks", wrong).into());
+    }
+    let networks = networks.as_deref().map(parsed).transpose()?;
+    let source = source.map(Source::parsed).transpose()?;
+    Ok(NetworkSetEdit { networks, owner, comment, source: SourceEdit::Becomes(source) })
 }
 
 fn parsed(networks: &[String]) -> Result<Vec<Network>, Fault> {

@@ -1,5 +1,8 @@
 //! `portcullis network-sets`: named networks that entries of access lists refer to.
 
+use std::time::Duration;
+
+use http::Method;
 use serde_json::{Value, json};
 
 use super::api::{Api, segment};
@@ -27,10 +30,12 @@ pub enum NetworkSets {
         /// Its name, unique in the organization. It stays.
         name: String,
         /// An address or a network that it holds; may be there several times.
-        #[arg(value_name = "NETWORK", long = "cidr", visible_alias = "ip", required_unless_present = "from", conflicts_with = "from", value_parser = address_or_network)]
+        #[arg(value_name = "NETWORK", long = "cidr", visible_alias = "ip", required_unless_present_any = ["from", "source"], conflicts_with = "from", value_parser = address_or_network)]
         networks: Vec<Network>,
         #[command(flatten)]
         list: ProviderList,
+        #[command(flatten)]
+        source: SourceChoice,
         /// Who answers for it.
         #[arg(long, value_name = "TEXT")]
         owner: Option<String>,
@@ -55,6 +60,11 @@ pub enum NetworkSets {
         networks: Vec<Network>,
         #[command(flatten)]
         list: ProviderList,
+        #[command(flatten)]
+        source: SourceChoice,
+        /// Take its source away: it keeps the networks that it holds.
+        #[arg(long, conflicts_with_all = ["source", "every"])]
+        no_source: bool,
         /// Take a list by which more of the set comes or goes than `--most-change` says.
         #[arg(long, requires = "from")]
         confirm: bool,
@@ -67,6 +77,22 @@ pub enum NetworkSets {
         /// For people; an empty one is none.
         #[arg(long, value_name = "TEXT")]
         comment: Option<String>,
+        #[command(flatten)]
+        force: Force,
+        #[command(flatten)]
+        organization: Organization,
+    },
+    /// Have the source of a network set asked now, and wait for what comes of it.
+    Refresh {
+        /// Which one.
+        name: String,
+        #[command(flatten)]
+        organization: Organization,
+    },
+    /// Make a network set what the list of its source says that is held. `show` tells of it.
+    Confirm {
+        /// Which one.
+        name: String,
         #[command(flatten)]
         force: Force,
         #[command(flatten)]
@@ -93,16 +119,54 @@ pub struct ProviderList {
 }
 
 impl ProviderList {
-    async fn networks(&self) -> Result<Option<Vec<Network>>, Fault> {
+    /// `is_chosen_from` says that the choice is that of a source.
+    async fn networks(&self, is_chosen_from: bool) -> Result<Option<Vec<Network>>, Fault> {
         match &self.from {
             Some(source) => Ok(Some(self.choice.read(source).await?)),
-            None if self.choice.is_said() => {
-                Err(Fault::Usage("`--form`, `--service` and `--region` need `--from`".into()))
+            None if self.choice.is_said() && !is_chosen_from => {
+                Err(Fault::Usage("`--form`, `--service` and `--region` need `--from` or `--source`".into()))
             }
             None => Ok(None),
         }
     }
 }
+
+/// Where a set takes its networks from by itself.
+#[derive(clap::Args)]
+pub struct SourceChoice {
+    /// A list that the gateway reads by itself, again and again: an https address, or a file of the folder that its
+    /// configuration allows.
+    #[arg(long, value_name = "LIST", conflicts_with = "from")]
+    source: Option<String>,
+    /// How often, such as 6h [default: 6h].
+    #[arg(long, value_name = "DURATION")]
+    every: Option<String>,
+}
+
+impl SourceChoice {
+    /// The source as the API takes it: this one, or the one that the set has, asked as often as is said.
+    fn asked(&self, choice: &ListChoice, present: &Value) -> Result<Value, Fault> {
+        let mut source = match &self.source {
+            Some(list) => {
+                let mut source = choice.asked();
+                let is_url = ["https://", "http://"].iter().any(|scheme| list.starts_with(scheme));
+                source.insert(if is_url { "url" } else { "file" }.into(), json!(list));
+                Value::Object(source)
+            }
+            None => present.clone(),
+        };
+        match (&self.every, source.is_object()) {
+            (Some(every), true) => source["every"] = json!(every),
+            (Some(_), false) => return Err(Fault::Usage("`--every` needs a source: `--source LIST`".into())),
+            (None, _) => {}
+        }
+        Ok(source)
+    }
+}
+
+/// How often it is looked whether anything has come of a source, and how long in between.
+const LOOKS: u32 = 300;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 
 /// Holds a list back by which too much of a set would change: a provider's mistake opens no door and closes none.
 fn hold(name: &str, set: &Value, after: &[Network], most: u64) -> Result<(), Fault> {
@@ -131,6 +195,31 @@ const COLUMNS: &[Column] = &[
     Column::new("lists", |one| text(one, "accessListCount")),
     Column::new("created", |one| text(one, "created")),
 ];
+
+/// Of one that has a source.
+const SOURCED: &[Column] = &[
+    COLUMNS[0],
+    COLUMNS[1],
+    Column::new("source", |one| {
+        let source = &one["source"];
+        format!("{}{}", text(source, "url"), text(source, "file"))
+    }),
+    Column::new("every", |one| text(&one["source"], "every")),
+    Column::new("last good", |one| text(&one["refresh"], "lastGood")),
+    Column::new("fault", |one| text(&one["refresh"], "fault")),
+    Column::new("held", |one| text(&one["held"], "reason")),
+    Column::new("held networks", |one| networks(&one["held"])),
+    COLUMNS[2],
+    COLUMNS[3],
+    COLUMNS[4],
+    COLUMNS[5],
+];
+
+/// One set.
+fn shown(set: Value) -> Shown {
+    let columns = if set["source"].is_object() { SOURCED } else { COLUMNS };
+    Shown::One(set, columns)
+}
 
 fn networks(one: &Value) -> String {
     let all = one["networks"].as_array().into_iter().flatten();
@@ -171,14 +260,15 @@ impl Remote for NetworkSets {
             Self::List(organization) => {
                 Ok(Shown::Many(api.all(&all(api, &organization).await?, "", None).await?, COLUMNS))
             }
-            Self::Show { name, organization } => {
-                Ok(Shown::One(api.get(&one(api, &organization, &name).await?).await?, COLUMNS))
-            }
-            Self::Create { name, networks, list, owner, comment, organization } => {
-                let networks = list.networks().await?.unwrap_or(networks);
+            Self::Show { name, organization } => Ok(shown(api.get(&one(api, &organization, &name).await?).await?)),
+            Self::Create { name, networks, list, source, owner, comment, organization } => {
+                let networks = list.networks(source.source.is_some()).await?.unwrap_or(networks);
                 let networks: Vec<String> = networks.iter().map(ToString::to_string).collect();
-                let body = json!({"name": name, "networks": networks, "owner": owner, "comment": comment});
-                Ok(Shown::One(api.post(&all(api, &organization).await?, &body).await?, COLUMNS))
+                let source = source.asked(&list.choice, &Value::Null)?;
+                let body = json!({
+                    "name": name, "networks": networks, "source": source, "owner": owner, "comment": comment,
+                });
+                Ok(shown(api.post(&all(api, &organization).await?, &body).await?))
             }
             Self::Update {
                 name,
@@ -186,6 +276,8 @@ impl Remote for NetworkSets {
                 remove,
                 networks,
                 list,
+                source,
+                no_source,
                 confirm,
                 most_change,
                 owner,
@@ -193,10 +285,12 @@ impl Remote for NetworkSets {
                 force,
                 organization,
             } => {
-                let listed = list.networks().await?;
+                let listed = list.networks(source.source.is_some()).await?;
                 let networks = listed.clone().unwrap_or(networks);
-                if add.is_empty() && remove.is_empty() && networks.is_empty() && owner.is_none() && comment.is_none() {
-                    let options = "`--add`, `--remove`, `--cidr`, `--from`, `--owner` or `--comment`";
+                let is_of_networks = !add.is_empty() || !remove.is_empty() || !networks.is_empty();
+                let is_of_source = source.source.is_some() || source.every.is_some() || no_source;
+                if !is_of_networks && !is_of_source && owner.is_none() && comment.is_none() {
+                    let options = "`--add`, `--remove`, `--cidr`, `--from`, `--source`, `--owner` or `--comment`";
                     return Err(Fault::Usage(format!("name what is to be changed: {options}")));
                 }
                 let path = one(api, &organization, &name).await?;
@@ -213,13 +307,43 @@ impl Remote for NetworkSets {
                     Some(text) => json!(text),
                     None => set[known].clone(),
                 };
+                let source = match no_source {
+                    true => Value::Null,
+                    false => source.asked(&list.choice, &set["source"])?,
+                };
                 let body = json!({
                     "networks": networks,
+                    "source": source,
                     "owner": kept(owner, "owner"),
                     "comment": kept(comment, "comment"),
                 });
                 let path = format!("{path}{}", force.query());
-                Ok(Shown::One(api.put(&path, version, &body).await?, COLUMNS))
+                Ok(shown(api.put(&path, version, &body).await?))
+            }
+            Self::Refresh { name, organization } => {
+                let path = one(api, &organization, &name).await?;
+                let mut set = api.call(Method::POST, &format!("{path}/refresh"), None).await?;
+                let wished = set["refresh"]["due"].clone();
+                for _ in 0..LOOKS {
+                    set = api.get(&path).await?;
+                    // Due again, and not being asked: something has come of it.
+                    if set["refresh"]["due"] != wished && set["refresh"]["asked"] == false {
+                        return Ok(shown(set));
+                    }
+                    tokio::time::sleep(BETWEEN_LOOKS).await;
+                }
+                Err(Fault::Held(format!(
+                    "nothing has come of the source of network set `{name}` yet; `portcullis network-sets show {name}` tells of it later"
+                )))
+            }
+            Self::Confirm { name, force, organization } => {
+                let path = one(api, &organization, &name).await?;
+                let set = api.get(&path).await?;
+                let Some(id) = set["held"]["id"].as_str() else {
+                    return Err(Fault::Held(format!("network set `{name}` holds no list back")));
+                };
+                let path = format!("{path}/held{}", force.query());
+                Ok(shown(api.post(&path, &json!({"id": id})).await?))
             }
             Self::Delete { name, organization } => {
                 api.delete(&one(api, &organization, &name).await?).await?;

@@ -17,6 +17,7 @@ pub enum Output {
 }
 
 /// A column of a table, or a line about one thing.
+#[derive(Clone, Copy)]
 pub struct Column {
     title: &'static str,
     text: fn(&Value) -> String,

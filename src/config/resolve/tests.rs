@@ -1,5 +1,6 @@
 //! Tests of `config::resolve`.
 
+mod feeds;
 mod proxies;
 
 use std::path::Path;

@@ -12,6 +12,7 @@ use super::super::{Fault, Guards, access_lists, api_keys, brought, projects, rec
 use crate::access::credential::CredentialKind;
 use crate::access::digest_secret::DigestSecret;
 use crate::access::id::Id;
+use crate::access::network::Network;
 use crate::access::record::{
     AccountRecord, ClientSecretRecord, CredentialName, CredentialRecord, EntryRecord, OrganizationRecord,
     ProjectRecord, SecretRecord,
@@ -54,6 +55,12 @@ pub(super) fn project(
     projects::add(change, row, record).map(drop)
 }
 
+fn sorted(networks: Option<&[Network]>) -> Vec<Network> {
+    let mut networks = networks.unwrap_or_default().to_vec();
+    networks.sort_unstable();
+    networks
+}
+
 pub(super) fn network_set(
     change: &mut Change<'_>,
     guards: Guards,
@@ -65,7 +72,19 @@ pub(super) fn network_set(
     let set = || found(new.network_sets.iter().find(|one| one.name == *name));
     match (action, held) {
         (Action::Delete, held) => network_sets::remove(change, &found(held)?),
-        (_, Some(held)) => network_sets::replace(change, guards, row, held, brought::content(set()?)).map(drop),
+        (_, Some(held)) => {
+            let content = brought::content(set()?);
+            let is_other = sorted(content.networks.as_deref()) != sorted(Some(&held.networks));
+            if let Some(feed) = change.rows().feed(held.pk)?.filter(|_| is_other) {
+                let wrong = format!(
+                    "network set `{name}` takes its networks from {}, which would undo this; write those that it holds, leave it \
+                     out, or take its source away by `portcullis network-sets update {name} --no-source`",
+                    feed.source
+                );
+                return Err(Refusal::new(Code::InvalidAttribute, wrong).into());
+            }
+            network_sets::replace(change, guards, row, held, content).map(drop)
+        }
         (_, None) => {
             let new = NewNetworkSet { name: name.to_string(), content: brought::content(set()?) };
             network_sets::add(change, row, new).map(drop)

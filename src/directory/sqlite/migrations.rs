@@ -23,6 +23,7 @@ const STEPS: &[(&str, &str)] = &[
     ("certificates", include_str!("migrations/0014_certificates.sql")),
     ("traffic", include_str!("migrations/0015_traffic.sql")),
     ("search", include_str!("migrations/0016_search.sql")),
+    ("feeds", include_str!("migrations/0017_feeds.sql")),
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS migration (

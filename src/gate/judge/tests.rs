@@ -84,6 +84,7 @@ pub(crate) fn gateway() -> Gateway {
         },
         outbound: Outbound { forwarded: false, identity_headers: true, overrides: false },
         receipt_keys: Vec::new(),
+        feeds: Default::default(),
     }
 }
 

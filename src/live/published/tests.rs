@@ -38,6 +38,7 @@ fn settings() -> Arc<Gateway> {
         timeouts: Timeouts { header: second, body_idle: second, keep_alive: second, tunnel_idle: second, pace: None },
         outbound: Outbound { forwarded: false, identity_headers: true, overrides: false },
         receipt_keys: Vec::new(),
+        feeds: Default::default(),
     })
 }
 

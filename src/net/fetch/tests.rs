@@ -101,6 +101,20 @@ async fn nothing_is_sent_in_clear_to_others() {
 }
 
 #[tokio::test]
+async fn s1_a_name_of_this_machine_is_not_of_the_internet() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let fetcher = Fetcher::new(None).unwrap().of_the_internet();
+    for uri in
+        ["http://localhost", "https://localhost", "https://127.0.0.1", "https://0x7f.1", "https://[::ffff:127.0.0.1]"]
+    {
+        let refused = fetcher.get(&format!("{uri}:{port}/").parse().unwrap(), None).await;
+        assert!(matches!(refused, Err(FetchFault::Internal(_))), "{uri}: {refused:?}");
+    }
+    assert!(tokio::time::timeout(Duration::from_millis(50), listener.accept()).await.is_err(), "nobody has connected");
+}
+
+#[tokio::test]
 async fn the_certificate_has_to_be_trusted() {
     let CertifiedKey { cert, signing_key } = generate_simple_self_signed(vec!["localhost".into()]).unwrap();
     let folder = tempfile::tempdir().unwrap();

@@ -47,6 +47,7 @@ fn settings(change: impl FnOnce(&mut Gateway)) -> Gateway {
         },
         outbound: settings::Outbound { forwarded: false, identity_headers: true, overrides: false },
         receipt_keys: Vec::new(),
+        feeds: Default::default(),
     };
     change(&mut settings);
     settings

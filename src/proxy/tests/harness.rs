@@ -84,6 +84,7 @@ pub(in crate::proxy) fn gateway(endpoints: Vec<Endpoint>, change: impl FnOnce(&m
         },
         outbound: settings::Outbound { forwarded: false, identity_headers: true, overrides: false },
         receipt_keys: Vec::new(),
+        feeds: Default::default(),
     };
     change(&mut settings);
     settings

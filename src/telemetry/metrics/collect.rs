@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 
-use super::{BUCKETS_US, CODES, OUTCOMES, Shared, Stripe, upstreams};
+use super::{BUCKETS_US, CODES, OUTCOMES, Shared, Stripe, feeds, upstreams};
 use crate::problem::Code;
 use crate::telemetry::logging;
 
@@ -156,6 +156,36 @@ pub(super) const METRICS: &[(&str, MetricType, &[&str], &str)] = &[
         &[],
         "Times that the use of credentials could not be written; it is kept for the next time.",
     ),
+    (
+        "portcullis_network_feeds",
+        MetricType::GAUGE,
+        &[],
+        "Network sets of the store that take their networks from a source.",
+    ),
+    (
+        "portcullis_network_feeds_held",
+        MetricType::GAUGE,
+        &[],
+        "Of these, those with a list that waits for a person, because too much would change by it.",
+    ),
+    (
+        "portcullis_network_feeds_overdue",
+        MetricType::GAUGE,
+        &[],
+        "Of these, those that have had no good list for three times as long as they should, and five minutes.",
+    ),
+    (
+        "portcullis_network_feed_age_seconds",
+        MetricType::GAUGE,
+        &[],
+        "Time since the last good list of the network set that has been without one for the longest.",
+    ),
+    (
+        "portcullis_network_feed_failures_total",
+        MetricType::COUNTER,
+        &["reason"],
+        "Lists of sources of network sets that were not had or not taken; the sets stayed what they were.",
+    ),
     ("portcullis_log_dropped_total", MetricType::COUNTER, &[], "Access-log lines that found no room."),
     (
         "portcullis_program_log_dropped_total",
@@ -243,7 +273,10 @@ impl DataPlane {
             "portcullis_usage_written_total" => load(&shared.usage_written),
             "portcullis_usage_write_failures_total" => load(&shared.usage_write_failures),
             // A name without a value would be a metric that lies; a test asks for every one.
-            _ => return upstreams::samples(name, labels, stripes).unwrap_or_default(),
+            _ => {
+                let of_feeds = feeds::samples(name, labels, &shared.feeds, &shared.clock);
+                return of_feeds.or_else(|| upstreams::samples(name, labels, stripes)).unwrap_or_default();
+            }
         };
         vec![sample(kind, value, Vec::new())]
     }

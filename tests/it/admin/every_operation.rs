@@ -67,6 +67,7 @@ impl Operation {
             Some("UserEdit" | "Assigned") => r#"{"roles":["GROUP_READ_ONLY"]}"#,
             Some("AskedInvite") => r#"{"username":"mallory@example.com","roles":["ORG_OWNER"]}"#,
             Some("NetworkSetContent") => r#"{"networks":[]}"#,
+            Some("HeldConfirmation") => r#"{"id":"x"}"#,
             Some("NewServiceAccount") => r#"{"name":"x","secretExpiresAfterHours":8}"#,
             Some("ServiceAccountEdit") => r#"{"name":"x","enabled":false}"#,
             Some("AskedExplanation") => r#"{"clientAddress":"192.0.2.1"}"#,

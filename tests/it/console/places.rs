@@ -1,7 +1,8 @@
 //! Projects, network sets, people and events.
 
 use super::visitor::{PASSWORD, Visitor};
-use crate::admin::office::Office;
+use crate::admin::office::{CONFIGURATION, Office};
+use crate::stage::wait_for;
 
 #[test]
 fn a_project_has_credentials_of_its_own_and_of_the_organization() {
@@ -73,6 +74,42 @@ fn a_network_set_is_one_edit_for_every_list() {
     assert_eq!(refused.status, 412, "{}", refused.text());
     let refused = ann.send(&format!("{set}/delete"), &[]);
     assert!(refused.status == 409 && refused.text().contains("NETWORK_SET_IN_USE"));
+}
+
+#[test]
+fn a_network_set_takes_a_list_by_itself_and_a_doubtful_one_waits() {
+    let lists = tempfile::tempdir().unwrap();
+    std::fs::write(lists.path().join("edge.txt"), "127.0.0.0/8\n").unwrap();
+    let feeds = format!("feeds: {{ allow_files: \"{}\" }}\n", lists.path().display());
+    let office = Office::open_with(&format!("{CONFIGURATION}{feeds}"));
+    let mut ann = Visitor::owner(&office);
+    let sets = format!("/orgs/{}/sets", office.organization);
+    ann.look(&format!("{sets}/new"));
+    let new = format!("{sets}/new");
+    let refused = ann.send(&new, &[("typed", "on"), ("name", "edge"), ("source.file", "../edge.txt")]);
+    assert!(refused.status == 400 && refused.text().contains("id=\"wrong-source.file\""), "{}", refused.text());
+    let refused = ann.send(&new, &[("typed", "on"), ("name", "edge"), ("source.url", "https://a.example/")]);
+    assert!(refused.status == 400 && refused.text().contains("id=\"wrong-source.url\""), "{}", refused.text());
+    ann.done(&new, &[("typed", "on"), ("name", "edge"), ("source.file", "edge.txt"), ("source.every", "1h")]);
+    assert!(ann.page.contains("value=\"edge.txt\"") && ann.page.contains("Ask it now"), "{}", ann.page);
+    let set = format!("{sets}/edge");
+    wait_for("the first list", || ann.look(&set).contains("Its last good list came just now"));
+    assert!(ann.page.contains(">127.0.0.0/8<"), "{}", ann.page);
+    std::fs::write(lists.path().join("edge.txt"), "127.0.0.0/9\n").unwrap();
+    ann.done(&format!("{set}/refresh"), &[]);
+    wait_for("the list that is held", || ann.look(&set).contains("A list waits for you"));
+    assert!(ann.page.contains("50 % of its addresses would go"), "{}", ann.page);
+    let (_, id) = ann.page.split_once("name=\"held\" value=\"").unwrap();
+    let id = id.split('"').next().unwrap().to_owned();
+    assert_eq!(ann.send(&format!("{set}/held"), &[("held", "another")]).status, 412);
+    ann.look(&set);
+    ann.done(&format!("{set}/held"), &[("held", &id)]);
+    assert!(ann.page.contains(">127.0.0.0/9<") && !ann.page.contains("A list waits"), "{}", ann.page);
+    // Saved without a source, it is a set like any other.
+    let (_, version) = ann.page.split_once("name=\"version\" value=\"").unwrap();
+    let version = version.split('"').next().unwrap().to_owned();
+    ann.done(&set, &[("typed", "on"), ("entries", "127.0.0.0/9"), ("version", &version)]);
+    assert!(!ann.page.contains("Ask it now"), "{}", ann.page);
 }
 
 #[test]

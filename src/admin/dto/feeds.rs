@@ -1,0 +1,129 @@
+//! Where network sets take their networks from by themselves, and what came of it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::access::feed::{self, Held, NetworkFeed, Origin};
+use crate::control::{AskedSource, Fault, HeldCounts};
+
+/// Where a network set takes its networks from by itself.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(in crate::admin) struct Source {
+    /// An `https` address on a host that the configuration allows. This or `file`. Whoever sees the set sees it: no secrets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    /// A file within the folder that the configuration allows. This or `url`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    /// How the list is written: `aws`, `google`, `azure`, `cloudflare`, `github` or `plain`. Found out by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    form: Option<String>,
+    /// Services of the list that are taken; all by default.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    services: Vec<String>,
+    /// Regions of the list that are taken; all by default.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    regions: Vec<String>,
+    /// How often it is asked, from `1m` to `720h`; `6h` by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    every: Option<String>,
+}
+
+impl Source {
+    pub(super) fn of(source: &feed::Source) -> Self {
+        let (url, file) = match &source.origin {
+            Origin::Url(url) => (Some(url.clone()), None),
+            Origin::File(file) => (None, Some(file.clone())),
+        };
+        Self {
+            url,
+            file,
+            form: source.form.map(|form| form.as_str().to_owned()),
+            services: source.wanted.services.clone(),
+            regions: source.wanted.regions.clone(),
+            every: Some(source.every()),
+        }
+    }
+
+    pub(super) fn parsed(self) -> Result<feed::Source, Fault> {
+        let Self { url, file, form, services, regions, every } = self;
+        AskedSource { url, file, form, services, regions, every }.parsed()
+    }
+}
+
+/// What came of a source.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::admin) struct Refresh {
+    /// When it last gave what the set holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_good: Option<String>,
+    /// When it is asked next.
+    due: String,
+    /// It is being asked, and nothing has come of that yet.
+    asked: bool,
+    /// How often it has failed since the last good list.
+    failures: u32,
+    /// Why it failed the last time. The set stays what it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<String>,
+}
+
+impl Refresh {
+    pub(super) fn of(feed: &NetworkFeed) -> Self {
+        Self {
+            last_good: feed.good_at.map(|at| at.to_string()),
+            due: feed.due_at.to_string(),
+            asked: feed.is_asked,
+            failures: feed.failures,
+            fault: feed.fault.clone(),
+        }
+    }
+}
+
+/// A list that waits for a person.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::admin) struct HeldList {
+    /// What it is confirmed by: another list has another one.
+    id: String,
+    /// Since when it waits.
+    since: String,
+    /// What of it is too much.
+    reason: String,
+    /// How many networks would come.
+    networks_added: u64,
+    /// How many networks would go.
+    networks_removed: u64,
+    /// Addresses that would come, in hundredths of those that the set holds of the family; left out where it holds none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    percent_added: Option<u64>,
+    /// Addresses that would go, in hundredths.
+    percent_removed: u64,
+    /// All that the set would hold.
+    networks: Vec<String>,
+}
+
+impl HeldList {
+    pub(super) fn of(held: &Held, counts: HeldCounts) -> Self {
+        Self {
+            id: held.id(),
+            since: held.since.to_string(),
+            reason: held.why.clone(),
+            networks_added: counts.networks_added,
+            networks_removed: counts.networks_removed,
+            percent_added: counts.percent_added,
+            percent_removed: counts.percent_removed,
+            networks: held.networks.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+/// The list that a person has looked at.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(in crate::admin) struct HeldConfirmation {
+    /// `id` of `held`.
+    pub(in crate::admin) id: String,
+}
