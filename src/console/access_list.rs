@@ -20,7 +20,7 @@ use crate::access::record::{CredentialName, EntryRecord, Place};
 use crate::access::target::Target;
 use crate::access::usage::CredentialUse;
 use crate::clock::Timestamp;
-use crate::control::{Deed, EntryEdit, Fault};
+use crate::control::{Actor, Control, Deed, EntryEdit, Fault};
 use crate::problem::{Code, Refusal};
 
 /// Up to so many entries are compared with each other.
@@ -99,6 +99,26 @@ impl Entries {
         });
         seen.collect()
     }
+}
+
+/// What the list of a credential admits now; `None` where it is too long to tell, or nobody may see it.
+pub(super) async fn admits(
+    control: &Arc<Control>,
+    actor: &Actor,
+    organization: Id,
+    name: CredentialName,
+) -> Option<Vec<Network>> {
+    let place = Place::Organization(organization);
+    let page = control.access_list(actor, place, name, (0, MOST_COMPARED)).await.ok()?;
+    if page.total > page.entries.len() as u64 {
+        return None;
+    }
+    let sets = match page.entries.iter().any(|entry| entry.target.set().is_some()) {
+        true => control.network_sets(actor, organization, (0, ALL)).await.ok()?.0,
+        false => Vec::new(),
+    };
+    let sets = sets.into_iter().map(|set| (set.row.name, set.row.networks)).collect();
+    Some(admitted(&page.entries, &sets, control.clock().now()))
 }
 
 /// One page of the list, with what is redundant on it.

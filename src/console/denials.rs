@@ -7,12 +7,14 @@ use std::sync::Arc;
 use askama::Template;
 use axum::response::Response;
 
+use super::access_list;
 use super::live;
 use super::page::{self, Frame};
 use super::visit::{Page, Visit};
 use super::words;
 use crate::access::credential::CredentialKind;
 use crate::access::id::Id;
+use crate::access::network::Network;
 use crate::access::record::{CredentialName, OrganizationRecord};
 use crate::clock::Timestamp;
 use crate::control::{Control, Deed, Fault};
@@ -62,6 +64,8 @@ pub(super) struct Row {
     asked: String,
     /// Whether putting the address on the list is what would have let it in, and the visitor may do it.
     can_be_listed: bool,
+    /// Whether it is on the list by now.
+    is_listed: bool,
 }
 
 /// One minute of the chart.
@@ -72,16 +76,26 @@ struct Bar {
     says: String,
 }
 
-/// What credentials are called, and whether the visitor may change them; asked for once each.
-pub(super) struct Names(HashMap<Id, (String, bool)>);
+/// What is known of the credentials of a page, asked for once each.
+pub(super) struct Names(HashMap<Id, Known>);
+
+/// What is known of one.
+#[derive(Clone)]
+struct Known {
+    /// Its id where it is gone.
+    called: String,
+    /// Whether the visitor may change it.
+    may: bool,
+    /// What its list admits now; `None` where that is not known.
+    admits: Option<Arc<[Network]>>,
+}
 
 impl Names {
     pub(super) fn new() -> Self {
         Self(HashMap::new())
     }
 
-    /// What a credential is called, its id where it is gone, and whether the visitor may change it.
-    async fn of(&mut self, visit: &Watching, name: CredentialName) -> (String, bool) {
+    async fn of(&mut self, visit: &Watching, name: CredentialName) -> Known {
         if let Some(known) = self.0.get(&name.id) {
             return known.clone();
         }
@@ -95,7 +109,8 @@ impl Names {
         };
         let called = found.unwrap_or_else(|_| name.to_string());
         let may = visit.control.may(&visit.actor, vec![Deed::Manage(name)]).await;
-        let known = (called, may.is_ok_and(|may| may == [true]));
+        let admits = access_list::admits(&visit.control, &visit.actor, visit.organization, name).await;
+        let known = Known { called, may: may.is_ok_and(|may| may == [true]), admits: admits.map(Arc::from) };
         self.0.insert(name.id, known.clone());
         known
     }
@@ -129,7 +144,13 @@ impl Watching {
             ClientSource::ProxyProtocol => "told by the PROXY protocol".to_owned(),
             ClientSource::Header => format!("told by the proxy {}", refused.peer),
         };
-        let (called, may) = names.of(self, name).await;
+        let Known { called, may, admits } = names.of(self, name).await;
+        let is_about_lists =
+            matches!(refused.code.as_str(), "IP_ADDRESS_NOT_ON_ACCESS_LIST" | "ORG_REQUIRES_ACCESS_LIST");
+        let is_listed = refused
+            .client
+            .zip(admits)
+            .is_some_and(|(client, admits)| is_about_lists && admits.iter().any(|network| network.contains(client)));
         Row {
             base: super::credential::base(self.organization, name),
             token: self.token.clone(),
@@ -144,8 +165,8 @@ impl Watching {
             address: refused.client.map(|client| client.to_string()).unwrap_or_default(),
             derived,
             asked: format!("{} {}{}", refused.method, refused.host, refused.path),
-            can_be_listed: may
-                && matches!(refused.code.as_str(), "IP_ADDRESS_NOT_ON_ACCESS_LIST" | "ORG_REQUIRES_ACCESS_LIST"),
+            can_be_listed: may && is_about_lists && !is_listed,
+            is_listed,
         }
     }
 }
@@ -207,7 +228,7 @@ impl Refusers {
         for (id, count) in top(refused.iter().map(|one| one.credential.1)) {
             let Some(one) = refused.iter().find(|one| one.credential.1 == id) else { continue };
             let name = CredentialName { kind: one.credential.0, id };
-            credentials.push((names.of(watching, name).await.0, name, count));
+            credentials.push((names.of(watching, name).await.called, name, count));
         }
         let addresses = top(refused.iter().filter_map(|one| one.client));
         let addresses = addresses.into_iter().map(|(address, count)| (address.to_string(), count)).collect();

@@ -79,7 +79,6 @@ pub(super) fn follow(watching: Watching, after: u64) -> Response {
 /// Goes on until the reader is gone, or may look no more.
 async fn tell(watching: &Watching, mut after: u64, to: &mpsc::Sender<Bytes>) {
     let mut news = watching.control.refusal_news();
-    let mut names = Names::new();
     if after == u64::MAX {
         after = *news.borrow();
     }
@@ -87,6 +86,8 @@ async fn tell(watching: &Watching, mut after: u64, to: &mpsc::Sender<Bytes>) {
         let seen = watching.control.refused_requests(&watching.actor, watching.organization, after).await;
         let Ok(refused) = seen else { return };
         let mut part = String::from(": still here\n\n");
+        // Lists and rights may be others by now.
+        let mut names = Names::new();
         for one in refused.iter().rev() {
             after = one.number;
             let Ok(row) = watching.row(one, &mut names).await.render() else { return };

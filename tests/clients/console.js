@@ -248,6 +248,8 @@ async function live(browser, problems, organization, key) {
   assert.ok((await page.$eval("#denials tr", (row) => row.textContent)).includes("127.0.0.4"));
   await Promise.all([page.waitForNavigation(), page.click("#denials tr form button")]);
   assert.equal(await call(key, "127.0.0.4"), "OK");
+  // One is left for the pages to show.
+  assert.equal(await call(key, "127.0.0.5"), "IP_ADDRESS_NOT_ON_ACCESS_LIST");
   await page.close();
   console.log("a refusal appears live, and its address is put on the list from there");
 }

@@ -33,10 +33,14 @@ fn a_refused_request_is_shown_explained_and_put_right() {
         assert!(ann.page.contains(what), "{what}: {}", ann.page);
     }
     assert!(!ann.page.contains("secret=1"));
+    assert!(ann.page.contains(">Add this address</button>"));
     let why = ann.look(&format!("/explain?request={id}")).to_owned();
     assert!(why.contains(">refused<") && why.contains("value=\"127.0.0.9\""), "{why}");
     ann.done(&format!("/orgs/{}/credentials/{}/list/add", office.organization, key.id), &[("entries", "127.0.0.9")]);
     assert!(ann.look(&format!("/explain?request={id}")).contains(">allowed<"));
+    // What is on the list by now is not offered again.
+    let page = ann.look(&denials);
+    assert!(page.contains("on the list now") && !page.contains(">Add this address</button>"), "{page}");
     let shown = office.own("GET", "/denials", "").json();
     assert_eq!((&shown["totalCount"], &shown["results"][0]["requestId"]), (&1.into(), &id.as_str().into()));
     assert_eq!(shown["results"][0]["clientAddress"], "127.0.0.9");
@@ -66,6 +70,7 @@ fn refused_requests_are_told_as_they_come_until_the_session_ends() {
     assert!(stream.chunk().unwrap().contains("still here"));
     let id = refused(&office, "127.0.0.9", &key);
     let told = stream.chunk().unwrap();
+    assert!(told.contains(">Add this address</button>"), "{told}");
     assert!(told.contains("data: <tr>") && told.contains(&id) && told.contains("127.0.0.9"), "{told}");
     ann.look("/account");
     ann.done("/sign-out", &[]);
