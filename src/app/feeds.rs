@@ -148,7 +148,11 @@ async fn read(feeds: &Feeds, source: &Source) -> Result<Vec<Network>, FeedFault>
 async fn fetched(feeds: &Feeds, url: &str) -> Result<Vec<u8>, FeedFault> {
     let address = FeedAddress::parse(url).map_err(|why| fault("allowed", why))?;
     let host = feeds.host_of(&address).map_err(|why| fault("allowed", why))?;
-    let failed = |why: crate::net::fetch::FetchFault| fault("fetch", why.to_string());
+    let failed = |why: crate::net::fetch::FetchFault| {
+        // Names and addresses within the operator's network are nothing to owners of organizations.
+        tracing::debug!(url, error = %Chain(&why), "a list was not fetched");
+        fault("fetch", why.to_string())
+    };
     let fetcher = Fetcher::new(None).map_err(failed)?.within(feeds.timeout).up_to(LARGEST);
     let fetcher = if host.internal { fetcher } else { fetcher.of_the_internet() };
     Ok(fetcher.get(&address.uri, None).await.map_err(failed)?.to_vec())

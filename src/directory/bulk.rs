@@ -156,7 +156,8 @@ fn known(organization: &Organization) -> raw::Organization {
 fn network_set(set: &NetworkSet) -> raw::NetworkSet {
     raw::NetworkSet {
         name: set.name.to_string(),
-        networks: set.networks.iter().map(|network| raw::NetworkText(Ok(*network))).collect(),
+        networks: Some(set.networks.iter().map(|network| raw::NetworkText(Ok(*network))).collect()),
+        from: None,
         owner: set.owner.as_deref().map(str::to_owned),
         comment: set.comment.as_deref().map(str::to_owned),
     }

@@ -19,7 +19,7 @@ const NAMED: usize = 12;
 pub enum ListFault {
     #[error("the list begins like JSON and is none: {0}")]
     NotJson(String),
-    #[error("the list has none of the forms that are known; say which by `--form`")]
+    #[error("the list has none of the forms that are known; name its form")]
     UnknownForm,
     #[error("the list is not of the form of {form}: `{place}` {wrong}")]
     Shape { form: &'static str, place: String, wrong: &'static str },
@@ -27,9 +27,9 @@ pub enum ListFault {
     NotANetwork { place: String, fault: String },
     #[error("{0} holds every address of a family; nobody is kept out by such a list")]
     CoversFamily(Network),
-    #[error("a list of this form has no {0}; leave the option out")]
+    #[error("a list of this form has no {0}; choose none")]
     NothingToChoose(&'static str),
-    #[error("a list of {form} is many lists; choose by `--service`, such as {names}")]
+    #[error("a list of {form} is many lists; choose a service, such as {names}")]
     Choose { form: &'static str, names: String },
     #[error("the list has no {what} `{name}`; it has {names}")]
     NoSuch { what: &'static str, name: String, names: String },

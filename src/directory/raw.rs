@@ -77,12 +77,30 @@ pub struct Project {
 pub struct NetworkSet {
     /// Unique within the organization.
     pub name: String,
-    /// Addresses and CIDR blocks.
-    pub networks: Vec<NetworkText>,
+    /// Addresses and CIDR blocks. This or `from`.
+    pub networks: Option<Vec<NetworkText>>,
+    /// A list that a provider publishes, in a file. This or `networks`.
+    pub from: Option<PublishedList>,
     /// Who answers for it, for people, up to 250 characters. Default: nobody.
     pub owner: Option<String>,
     /// For people, up to 250 characters. Default: none.
     pub comment: Option<String>,
+}
+
+/// A list of networks that a provider publishes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PublishedList {
+    /// Relative to this file and below its folder.
+    pub file: String,
+    /// How it is written: `aws`, `google`, `azure`, `cloudflare`, `github` or `plain`. Default: found out.
+    pub form: Option<String>,
+    /// Services of the list that are taken. Default: all.
+    #[serde(default)]
+    pub services: Vec<String>,
+    /// Regions of the list that are taken. Default: all.
+    #[serde(default)]
+    pub regions: Vec<String>,
 }
 
 /// An API key.

@@ -328,16 +328,11 @@ impl Resolve<'_> {
             let at = at.member("network_sets", index);
             self.name(at.key("name"), &raw.name);
             let name: Arc<str> = raw.name.into();
-            let mut networks = Vec::with_capacity(raw.networks.len());
-            for (index, text) in raw.networks.into_iter().enumerate() {
-                match text.0 {
-                    Ok(network) => networks.push(network),
-                    Err(fault) => self.fault(at.spot([Step::from("networks"), Step::from(index)]), fault),
-                }
-            }
+            let place = if raw.from.is_some() { "from" } else { "networks" };
+            let networks = self.set_networks(at, raw.networks, raw.from);
             if networks.len() > self.entries_per_list && !self.limits_lost() {
                 let message = self.too_many(&format!("network set `{name}`"), networks.len());
-                self.fault(at.key("networks"), message);
+                self.fault(at.key(place), message);
             }
             let place = u32::try_from(to.organization.network_sets.len()).unwrap_or(u32::MAX);
             if to.sets.insert(Arc::clone(&name), place).is_some() {

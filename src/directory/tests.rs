@@ -322,6 +322,50 @@ fn a_folder_is_merged_and_an_organization_continued() {
 }
 
 #[test]
+fn a_network_set_takes_a_list_that_a_provider_publishes() {
+    let folder = tempfile::tempdir().unwrap();
+    let set = |from: &str| {
+        write(folder.path(), "a.yaml", format!("{HEAD}    network_sets:\n      - {{name: edge, {from}}}\n"))
+    };
+    let load = || load(folder.path(), &LoadOptions::default());
+    let aws = |cdn: &str| {
+        format!(
+            "{{\"prefixes\": [{{\"ip_prefix\": \"{cdn}\", \"service\": \"CDN\", \"region\": \"x\"}}, \
+             {{\"ip_prefix\": \"192.0.2.0/24\", \"service\": \"EC2\", \"region\": \"x\"}}], \"ipv6_prefixes\": []}}"
+        )
+    };
+    write(folder.path(), "lists/aws.json", aws("203.0.113.0/24"));
+    set("from: {file: lists/aws.json, services: [CDN]}");
+    let loaded = load().unwrap();
+    let networks = |loaded: &Loaded| loaded.directory.organizations[0].network_sets[0].networks.clone();
+    assert_eq!(networks(&loaded), ["203.0.113.0/24".parse().unwrap()]);
+    // Another list is another directory, and the file is watched with the others.
+    write(folder.path(), "lists/aws.json", aws("198.51.100.0/24"));
+    let again = load().unwrap();
+    assert!(again.digest != loaded.digest && networks(&again) == ["198.51.100.0/24".parse().unwrap()]);
+    let Examined { files, .. } = examine(folder.path(), &LoadOptions::default());
+    assert!(files.iter().any(|file| file.ends_with("lists/aws.json")));
+    for (from, part) in [
+        ("from: {file: lists/aws.json, services: [S3]}", "no service `S3`"),
+        ("from: {file: lists/aws.json, form: xml}", "`xml` is none of aws, google"),
+        ("from: {file: lists/aws.json, form: plain}", "is not an IP address"),
+        ("from: {file: lists/none.json}", "can't be read"),
+        ("from: {file: ../aws.json}", "without `..`"),
+        ("from: {form: aws}", "key `file` is missing"),
+        ("from: lists/aws.json", "expected a mapping"),
+        ("networks: [10.0.0.0/8], from: {file: lists/aws.json}", "take one out"),
+        ("owner: net", "`networks: []` admits nobody"),
+    ] {
+        set(from);
+        let problems = load().unwrap_err();
+        assert!(problems.iter().any(|one| one.to_string().contains(part)), "{from}: {problems}");
+    }
+    // What comes from elsewhere reads no file here.
+    let alone = format!("{HEAD}    network_sets: [{{name: edge, from: {{file: lists/aws.json}}}}]\n");
+    assert!(parse_alone("body", &alone).unwrap_err().to_string().contains("can't be named here"));
+}
+
+#[test]
 fn files_that_disagree_are_refused_with_both_places() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "a.yaml", with_key(""));

@@ -86,8 +86,8 @@ fn what_is_chosen_has_to_be_there() {
     refused(AWS, None, &["S3"], &[], "no service `S3`; it has `AMAZON`, `CLOUDFRONT`, `EC2`");
     refused(AWS, None, &[], &["mars"], "no region `mars`; it has `GLOBAL`, `eu-central-1`");
     refused(AWS, None, &["CLOUDFRONT"], &["eu-central-1"], "or none that is wanted");
-    refused(AZURE, None, &[], &[], "choose by `--service`, such as `ActionGroup`, `Storage.WestEurope`");
-    refused(GITHUB, None, &[], &[], "choose by `--service`, such as `hooks`, `web`");
+    refused(AZURE, None, &[], &[], "choose a service, such as `ActionGroup`, `Storage.WestEurope`");
+    refused(GITHUB, None, &[], &[], "choose a service, such as `hooks`, `web`");
     refused(GITHUB, None, &["ssh_keys"], &[], "no service `ssh_keys`");
     refused(GITHUB, None, &["web"], &["eu"], "has no regions");
     refused(PLAIN, None, &["web"], &[], "has no services");

@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use super::{At, Gathered, Resolve, raw};
 use crate::access::credential::AccessListMode;
+use crate::access::feed::{Form, Wanted};
 use crate::access::network::Network;
 use crate::clock::Timestamp;
 use crate::config::diagnostic::{Place, Problem};
 use crate::config::document::Step;
 use crate::directory::model::{Admits, Entry};
+use crate::directory::provider_list;
 
 /// Most faults of one list file that are reported; the rest is counted.
 const MOST_FAULTS: usize = 100;
@@ -114,6 +116,51 @@ impl Resolve<'_> {
             _ => self.fault(spot(None), "an entry has exactly one of `cidr`, `file` and `set`"),
         }
         None
+    }
+
+    /// What a network set holds, written out or in a list that a provider publishes.
+    pub(super) fn set_networks(
+        &mut self,
+        at: At,
+        written: Option<Vec<raw::NetworkText>>,
+        from: Option<raw::PublishedList>,
+    ) -> Vec<Network> {
+        match (written, from) {
+            (Some(texts), None) => {
+                let mut networks = Vec::with_capacity(texts.len());
+                for (index, text) in texts.into_iter().enumerate() {
+                    match text.0 {
+                        Ok(network) => networks.push(network),
+                        Err(fault) => self.fault(at.spot([Step::from("networks"), Step::from(index)]), fault),
+                    }
+                }
+                return networks;
+            }
+            (None, Some(list)) => return self.published(at, list).unwrap_or_default(),
+            (Some(_), Some(_)) => self.fault(at.key("from"), "a network set has `networks` or `from`; take one out"),
+            (None, None) if ["networks", "from"].iter().any(|key| self.lost_at(&at.key(key))) => {}
+            (None, None) => {
+                let message = "a network set has `networks`, or takes them `from` a list; `networks: []` admits nobody";
+                self.fault(at.spot(std::iter::empty()), message);
+            }
+        }
+        Vec::new()
+    }
+
+    fn published(&mut self, at: At, list: raw::PublishedList) -> Option<Vec<Network>> {
+        let spot = |key: &str| at.spot([Step::from("from"), Step::from(key)]);
+        let form = list.form.map(|name| Form::named(&name).ok_or(name)).transpose();
+        let form = form.map_err(|name| {
+            let known = Form::ALL.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+            self.fault(spot("form"), format!("`{name}` is none of {known}"));
+        });
+        let read = self.reader.list(&self.files[at.file], &list.file);
+        let wanted = Wanted { services: list.services, regions: list.regions };
+        let networks = read.and_then(|(shown, text)| {
+            let form = form.unwrap_or_default();
+            provider_list::read(&text, form, &wanted).map_err(|fault| format!("list `{shown}`: {fault}"))
+        });
+        networks.map_err(|fault| self.fault(spot("file"), fault)).ok()
     }
 
     fn list_file(&mut self, at: At, index: usize, name: &str) -> Option<Arc<[Network]>> {
