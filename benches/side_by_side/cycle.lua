@@ -14,8 +14,8 @@ function request()
   return requests[at]
 end
 
-function done(summary)
+function done(summary, latency)
   local errors = summary.errors
   local failed = errors.connect + errors.read + errors.write + errors.status + errors.timeout
-  io.write(string.format("RESULT %d %d\n", summary.requests, failed))
+  io.write(string.format("RESULT %d %d %d\n", summary.requests, failed, latency.max))
 end
