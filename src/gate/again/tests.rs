@@ -5,9 +5,10 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::*;
+use crate::access::digest_secret::Algorithm;
 use crate::access::route::{Access, Preflight};
 use crate::access::snapshot::Draft;
-use crate::config::settings::{Gateway, Issuer, JwksSource, JwtAlgorithm};
+use crate::config::settings::{Digest, Gateway, Issuer, JwksSource, JwtAlgorithm};
 use crate::gate::judge::tests::{KEY, NOW, current, gateway, head, id, peer};
 use crate::gate::judge::{Judge, Outcome};
 use crate::live::key_sets::tests::{Forge, set};
@@ -62,7 +63,19 @@ fn a_key_stands_as_long_as_the_decision_lets_it_through() {
     check(&by_key, &Current { settings: Arc::clone(&settings), ..current() }, "/api", NOW, Ok(Timestamp::NEVER));
     let basic = [("authorization", "Basic bWNwdnJ6b2Q6NDAzOTVkMDctYTM1My00ODgxLTg1M2ItNDNlZmE0MTMzOWEx")];
     let by_basic = standing(&before, "/api", &basic);
+    check(&by_basic, &before, "/api", NOW, Ok(Timestamp::NEVER));
     check(&by_basic, &Current { settings, ..current() }, "/api", NOW, Err(off));
+
+    // A response of Digest is asked for by name, and only while there is Digest.
+    let fingerprint = crate::live::fingerprint::of_key(b"nobody has this");
+    let proven = Proven::Response(fingerprint);
+    let by_digest = Standing::new(by_key.client, Ground { proven, preflight: false });
+    check(&by_digest, &before, "/api", NOW, Err(off));
+    let settings = with(|settings| {
+        settings.credentials.digest =
+            Some(Digest { realm: "Portcullis".into(), algorithms: vec![Algorithm::Sha256], nonce_key: None });
+    });
+    check(&by_digest, &Current { settings, ..current() }, "/api", NOW, Err(unknown));
 
     let settings = with(|settings| settings.routes = crate::access::route::RouteTable::default());
     check(&by_key, &Current { settings, ..current() }, "/api", NOW, Err(Reason::RouteNotFound));
@@ -117,6 +130,12 @@ fn a_token_stands_with_its_issuer_its_key_and_its_time() {
     let after = Current { settings: reordered, keys: keys(Some(more)), ..current() };
     check(&token, &after, "/api", NOW, Ok(LATER));
 
+    let without = with(|settings| {
+        settings.credentials.issuers = vec![issuer(ISSUER, id(1))];
+        settings.credentials.bearer = false;
+    });
+    let off = "the carrier of the credential is off now";
+    check(&token, &Current { settings: without, ..before.clone() }, "/api", NOW, invalid(off));
     let gone = "the issuer has no key of the token's `kid` that suits its algorithm";
     let replaced = set(&[other.jwk("k")], NOW).unwrap();
     check(&token, &Current { keys: keys(Some(replaced)), ..before.clone() }, "/api", NOW, invalid(gone));

@@ -38,7 +38,8 @@ fn with(on: bool) -> Current {
     draft.organization(OrganizationSpec { id: id(1), name: "acme".into(), mode, network_sets: Vec::new() }).unwrap();
     let of_key = fingerprint::of_key(KEY.as_bytes());
     draft.credential(account(2, vec![fingerprint::of_certificate_uri(URI), of_key])).unwrap();
-    draft.credential(account(3, vec![fingerprint::of_certificate(&HASH)])).unwrap();
+    let third = fingerprint::of_certificate_uri("spiffe://third");
+    draft.credential(account(3, vec![fingerprint::of_certificate(&HASH), third])).unwrap();
     let disabled = account(4, vec![fingerprint::of_certificate_uri(OTHER)]);
     draft.credential(CredentialSpec { enabled: false, ..disabled }).unwrap();
     let mut settings = gateway();
@@ -73,6 +74,8 @@ fn c14_a_certificate_speaks_for_the_account_that_it_names() {
     let disabled = passes(&current, &showing(&[OTHER], None, PeerVia::Tcp), &[]);
     assert!(matches!(disabled, Err(Reason::InvalidCredentials(_))), "{disabled:?}");
     // Two names of one account are one claim; of two accounts they are two.
+    let twice = showing(&["spiffe://third"], Some(HASH), PeerVia::Tcp);
+    assert_eq!(passes(&current, &twice, &[]), Ok(id(3)));
     let both = showing(&[URI], Some(HASH), PeerVia::Tcp);
     let two = Reason::AmbiguousCredentials("the client certificate names two service accounts");
     assert_eq!(passes(&current, &both, &[]), Err(two));
