@@ -126,7 +126,7 @@ def idle(proxy: Proxy, requests: pathlib.Path) -> float:
                 if answer.count(b"x") >= 1_024:
                     break
             open_ones.append(one)
-        time.sleep(1)
+        time.sleep(3)  # whatever is let go of after a while
         return resident(proxy)
     finally:
         for one in open_ones:

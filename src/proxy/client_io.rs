@@ -67,13 +67,35 @@ impl Transport {
 /// A client's transport under its connection's deadlines.
 #[derive(Debug)]
 pub(super) struct ClientIo {
+    /// Read already, by somebody before.
+    ahead: Bytes,
     transport: Transport,
     context: Rc<Context>,
 }
 
 impl ClientIo {
     pub(super) fn new(transport: Transport, context: Rc<Context>) -> Self {
-        Self { transport, context }
+        Self { ahead: Bytes::new(), transport, context }
+    }
+
+    /// Has these bytes read first.
+    pub(super) fn rewind(&mut self, ahead: Bytes) {
+        // None of them may still hold on to the room that they were read into.
+        self.ahead = if ahead.is_empty() { Bytes::new() } else { ahead };
+    }
+
+    pub(super) fn has_ahead(&self) -> bool {
+        self.ahead.has_remaining()
+    }
+
+    /// Waits until there is something to read, or the end, and reads nothing.
+    pub(super) fn poll_arrival(&self, cx: &mut Task<'_>) -> Poll<()> {
+        let stream = match &self.transport {
+            Transport::Plain(stream) => stream,
+            Transport::Tls(stream) => stream.get_ref().0,
+        };
+        // What went wrong, whoever reads next is told.
+        stream.stream.poll_read_ready(cx).map(drop)
     }
 
     /// Closes the connection such that nobody can take it for an orderly end.
@@ -153,6 +175,13 @@ impl AsyncWrite for Rewound {
 impl AsyncRead for ClientIo {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Task<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
+        if self.ahead.has_remaining() {
+            let length = self.ahead.len().min(buffer.remaining());
+            buffer.put_slice(&self.ahead[..length]);
+            self.ahead.advance(length);
+            self.context.has_read();
+            return Poll::Ready(Ok(()));
+        }
         ready!(match &mut self.transport {
             Transport::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
             Transport::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),

@@ -3,6 +3,7 @@
 //! Every wait has a deadline. What never becomes a request is counted and logged all the same.
 
 mod multiplexed;
+mod rest;
 
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
@@ -86,10 +87,19 @@ pub(super) fn serve(worker: Rc<Worker>, stream: TcpStream, remote: SocketAddr, d
     drop(settings);
     let listed = Listed::new(&context);
     tokio::task::spawn_local(async move {
-        let ready = within(&context, prelude(&context, stream, &doorway)).await;
+        // What is needed for a part of the time is not kept all the time: there are many connections that wait.
+        let ready = within(&context, Box::pin(prelude(&context, stream, &doorway))).await;
         match ready.flatten() {
-            Some((transport, Version::Http1)) => requests(&context, transport, limits).await,
-            Some((transport, Version::Http2)) => multiplexed::serve(&context, transport, limits).await,
+            Some((transport, Version::Http1)) => {
+                let mut io = ClientIo::new(transport, Rc::clone(&context));
+                while let Some(idle) = Box::pin(requests(&context, io, limits)).await {
+                    match rest::until_asked(&context, idle).await {
+                        Some(asked) => io = asked,
+                        None => break,
+                    }
+                }
+            }
+            Some((transport, Version::Http2)) => Box::pin(multiplexed::serve(&context, transport, limits)).await,
             None => context.worker.stripe.connection_refused(),
         }
         drop(listed);
@@ -189,21 +199,24 @@ enum Ended {
     ClientStalled,
     /// What was being answered would be refused by now.
     Cut,
+    /// Nobody has asked for anything for a while.
+    Idle,
 }
 
-async fn requests(context: &Rc<Context>, transport: Transport, limits: Limits) {
+/// Serves requests until the connection ends. Where it becomes idle instead, its stream is given back, between two requests.
+async fn requests(context: &Rc<Context>, io: ClientIo, limits: Limits) -> Option<ClientIo> {
     let service = service_fn(|request: Request<Incoming>| {
         let exchange = exchange::run(Rc::clone(context), request);
         Contained::new(Rc::clone(context), exchange)
     });
-    let io = TokioIo::new(ClientIo::new(transport, Rc::clone(context)));
     let mut connection = Builder::new()
         .half_close(false)
         .header_read_timeout(None)
         .max_header_size(limits.max_header_bytes)
         .max_buf_size(limits.max_header_bytes.max(MIN_BUFFER))
         .max_headers(limits.max_headers)
-        .serve_connection(io, service);
+        .serve_connection(TokioIo::new(io), service);
+    context.idles();
     let mut told = false;
     let ended = poll_fn(|cx| {
         let (worker, watch) = (&context.worker, &context.watch);
@@ -224,11 +237,20 @@ async fn requests(context: &Rc<Context>, transport: Transport, limits: Limits) {
         // The body is asked first, so that it ends by itself where somebody reads it.
         match Pin::new(&mut connection).poll(cx) {
             Poll::Pending if context.must_cut() => Poll::Ready(Ended::Cut),
+            Poll::Pending if watch.rest.has_passed(now) && !told => match context.may_rest() {
+                true => Poll::Ready(Ended::Idle),
+                false => {
+                    watch.rest.clear();
+                    Poll::Pending
+                }
+            },
             Poll::Ready(Err(_)) if context.revoked().is_some() => Poll::Ready(Ended::Cut),
             polled => polled.map(Ended::Closed),
         }
     })
     .await;
+    // What it becomes now has deadlines of its own.
+    context.watch.rest.clear();
     if matches!(ended, Ended::ClientStalled) {
         context.end_soon(Ending::Idle);
     }
@@ -238,9 +260,15 @@ async fn requests(context: &Rc<Context>, transport: Transport, limits: Limits) {
         if let Some(client) = client {
             linger(client).await;
         }
-        return;
+        return None;
     }
     match ended {
+        Ended::Idle => {
+            let parts = connection.into_parts();
+            let mut io = parts.io.into_inner();
+            io.rewind(parts.read_buf);
+            return Some(io);
+        }
         Ended::Closed(Ok(())) if context.lingers() => linger(connection.into_parts().io.into_inner()).await,
         Ended::Closed(Ok(())) | Ended::ClientStalled => {}
         Ended::Closed(Err(fault)) => refused(context, &fault),
@@ -251,6 +279,7 @@ async fn requests(context: &Rc<Context>, transport: Transport, limits: Limits) {
         // Where a body ends with its connection, a plain close would look like its end.
         Ended::Cut => connection.into_parts().io.into_inner().reset(),
     }
+    None
 }
 
 /// hyper has answered by itself, or closed: the code is counted and logged all the same.

@@ -20,6 +20,9 @@ use crate::live::crowd::Member;
 use crate::net::peer::Peer;
 use crate::problem::Code;
 
+/// How long a connection is idle before it rests. Building up again what it lets go of then takes some microseconds.
+const REST_AFTER: Duration = Duration::from_secs(1);
+
 /// Why what is open has to end, from outside of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
@@ -61,6 +64,8 @@ pub(super) struct Context {
     exchanges: Cell<usize>,
     /// Bytes of a head have arrived, and not yet all of it.
     within_head: Cell<bool>,
+    /// Nothing of the last request is still to be read: its body has come to its end, or there was none.
+    whole: Cell<bool>,
     /// The client may still be sending what nobody reads: end politely, or it never sees its answer.
     linger: Cell<bool>,
     last_id: Cell<Option<RequestId>>,
@@ -103,6 +108,7 @@ impl Context {
             peer: RefCell::new(peer.into()),
             exchanges: Cell::new(0),
             within_head: Cell::new(false),
+            whole: Cell::new(true),
             linger: Cell::new(false),
             last_id: Cell::new(None),
             switched: RefCell::default(),
@@ -172,7 +178,32 @@ impl Context {
         if self.exchanges.get() == 0 && !self.within_head.get() && self.shape.get() == Shape::Plain {
             self.within_head.set(true);
             self.watch.head.set(self.worker.ticks.after(self.timeouts.header));
+            self.watch.rest.clear();
         }
+    }
+
+    /// Nothing is under way: after a while the connection may rest.
+    pub(super) fn idles(&self) {
+        if self.shape.get() == Shape::Plain && !self.tunnel.get() {
+            self.watch.rest.set(self.worker.ticks.after(REST_AFTER));
+        }
+    }
+
+    /// All of the request has been read.
+    #[inline]
+    pub(super) fn has_whole_request(&self) {
+        self.whole.set(true);
+    }
+
+    /// Whether what has been read of this connection is exactly the requests that were answered, and the answers are out.
+    /// Where that is not known for sure, it is not so: what came next would be taken for another request.
+    pub(super) fn may_rest(&self) -> bool {
+        self.exchanges.get() == 0
+            && !self.within_head.get()
+            && self.whole.get()
+            && !self.linger.get()
+            && !self.watch.write.is_set()
+            && self.shape.get() == Shape::Plain
     }
 
     /// Whether the client's address may have one more connection. Those of trusted proxies are many clients'.
@@ -229,7 +260,9 @@ impl Context {
             self.told.set(false);
         }
         self.carry();
+        self.whole.set(false);
         self.within_head.set(false);
+        self.watch.rest.clear();
         self.last_id.set(Some(id));
         self.watch.head.clear();
     }
@@ -251,7 +284,10 @@ impl Context {
         match self.is_stream() {
             // Its task may have waited for that alone.
             true => self.watch.wake(),
-            false => self.watch.head.set(self.worker.ticks.after(self.timeouts.keep_alive)),
+            false => {
+                self.watch.head.set(self.worker.ticks.after(self.timeouts.keep_alive));
+                self.idles();
+            }
         }
     }
 

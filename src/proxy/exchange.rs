@@ -32,6 +32,9 @@ pub(super) async fn run(context: Rc<Context>, request: Request<Incoming>) -> Res
     let told_apart = http2::unify(&mut head);
     let mut ledger = Ledger::open(&context, &head);
     let has_body = !body.is_end_stream();
+    if !has_body {
+        context.has_whole_request();
+    }
     let current = context.worker.current();
     let settings = &current.settings;
 

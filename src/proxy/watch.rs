@@ -1,4 +1,4 @@
-//! Deadlines that cost a store: each connection has five of them, and one sweeper per worker looks at all of them.
+//! Deadlines that cost a store: each connection has six of them, and one sweeper per worker looks at all of them.
 //!
 //! A timer of the runtime costs an insertion and a removal per request; a deadline here is a number in a cell. The sweeper
 //! wakes the connections whose number has passed, and what they wait for then looks at the clock itself.
@@ -63,6 +63,10 @@ impl Deadline {
         self.0.set(u64::MAX);
     }
 
+    pub(super) fn is_set(&self) -> bool {
+        self.0.get() != u64::MAX
+    }
+
     pub(super) fn has_passed(&self, now: u64) -> bool {
         self.0.get() <= now
     }
@@ -91,6 +95,8 @@ pub(super) struct Watch {
     pub(super) upstream: Deadline,
     /// The whole exchange with the upstream.
     pub(super) total: Deadline,
+    /// Nobody has asked for anything: from then on buffers are a waste.
+    pub(super) rest: Deadline,
     waker: RefCell<Option<Waker>>,
     /// Of the task that carries the request's body, where that is another one.
     body: RefCell<Option<Waker>>,
@@ -104,6 +110,7 @@ impl Watch {
             write: Deadline::never(),
             upstream: Deadline::never(),
             total: Deadline::never(),
+            rest: Deadline::never(),
             waker: RefCell::new(None),
             body: RefCell::new(None),
         }
@@ -138,7 +145,7 @@ impl Watch {
 
     /// Wakes the connection where one of its deadlines has passed.
     pub(super) fn sweep(&self, now: u64) {
-        let all = [&self.head, &self.read, &self.write, &self.upstream, &self.total];
+        let all = [&self.head, &self.read, &self.write, &self.upstream, &self.total, &self.rest];
         if all.iter().any(|deadline| deadline.has_passed(now)) {
             self.wake();
         }

@@ -75,6 +75,7 @@ pub struct Stripe {
     duration_us: AtomicU64,
     connections: AtomicU64,
     open_connections: AtomicI64,
+    resting_connections: AtomicI64,
     open_exchanges: AtomicI64,
     panics: AtomicU64,
     revoked: [AtomicU64; CODES],
@@ -198,6 +199,7 @@ impl Default for Stripe {
             duration_us: AtomicU64::new(0),
             connections: AtomicU64::new(0),
             open_connections: AtomicI64::new(0),
+            resting_connections: AtomicI64::new(0),
             open_exchanges: AtomicI64::new(0),
             panics: AtomicU64::new(0),
             revoked: std::array::from_fn(zero),
@@ -234,6 +236,18 @@ impl Stripe {
     /// A connection has ended.
     pub fn connection_closed(&self) {
         self.open_connections.store(self.open_connections.load(Relaxed) - 1, Relaxed);
+    }
+
+    /// A connection waits for its next request without buffers.
+    #[inline]
+    pub fn connection_rests(&self) {
+        self.resting_connections.store(self.resting_connections.load(Relaxed) + 1, Relaxed);
+    }
+
+    /// It rests no more.
+    #[inline]
+    pub fn connection_rested(&self) {
+        self.resting_connections.store(self.resting_connections.load(Relaxed) - 1, Relaxed);
     }
 
     /// A connection was closed before its first request: no place, no TLS, no PROXY header.

@@ -1,8 +1,9 @@
 //! Forwarding: what passes between client and upstream, in which form, and when.
 //!
-//! Deadlines and failures are in `deadlines`, what the upstream is told in `told`.
+//! Deadlines and failures are in `deadlines`, what the upstream is told in `told`, idle connections in `resting`.
 
 mod deadlines;
+mod resting;
 mod told;
 
 use std::sync::mpsc::Receiver;

@@ -288,6 +288,31 @@ fn sigterm_drains() {
     assert_eq!(log.lines().count(), 1, "the last line is written: {log}");
 }
 
+/// A kept connection that rests has the same time as others, and what comes within it is answered.
+#[test]
+fn a_drain_serves_who_rests() {
+    let upstream = Upstream::start();
+    let folder = folder(&format!("http://{}", upstream.address()), "");
+    let path = folder.path().join("portcullis.yaml");
+    let text =
+        std::fs::read_to_string(&path).unwrap().replace("drain_timeout: 20s", "drain_timeout: 20s\n  drain_idle: 10s");
+    std::fs::write(&path, text).unwrap();
+    let mut served = Served::start(folder.path(), "portcullis.yaml");
+    let mut resting = [Client::connect(served.gateway()), Client::connect(served.gateway())];
+    let ask = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n\r\n", header(KEY));
+    assert!(resting.iter_mut().all(|client| client.send(&ask).status == 200));
+    let rest = || served.telemetry("/metrics").text().contains("\nportcullis_resting_connections 2\n");
+    wait_for("rest", rest);
+    served.signal("TERM");
+    wait_for("not ready", || served.telemetry("/readyz").status == 503);
+    for client in &mut resting {
+        let answer = client.send(&ask);
+        assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+        assert!(client.is_closed());
+    }
+    assert_eq!(served.ended().code(), Some(0));
+}
+
 /// What does not end by itself is ended by the deadline.
 #[test]
 fn a_drain_has_a_deadline() {

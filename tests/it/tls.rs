@@ -18,7 +18,7 @@ use rustls::{
     SupportedProtocolVersion,
 };
 
-use crate::stage::{Client, DEADLINE, KEY_OPEN, Setting, Stage};
+use crate::stage::{Client, DEADLINE, KEY_OPEN, Setting, Stage, wait_for};
 
 /// A certificate for these names that is its own authority.
 pub fn certificate(names: &[&str]) -> rcgen::CertifiedKey<rcgen::KeyPair> {
@@ -88,6 +88,21 @@ fn both_versions_are_served_to_clients_of_http_1_1() {
         assert_eq!((tls.conn.protocol_version(), tls.conn.alpn_protocol()), (Some(expected), Some(&b"http/1.1"[..])));
     }
     assert!(stage.upstream.seen().iter().all(|seen| seen.header("x-forwarded-proto") == Some("https")));
+}
+
+#[test]
+fn a_connection_rests_and_is_served_again() {
+    let made = certificate(&["api.example.com"]);
+    let stage = secured(&made).set();
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let mut tls = connect(&stage, &Arc::new(client(&made, &[version])));
+        for _ in 0..2 {
+            assert!(ask(&mut tls).starts_with("HTTP/1.1 200 OK\r\n"));
+            wait_for("rest", || stage.metric("portcullis_resting_connections") == 1.0);
+        }
+        drop(tls);
+        wait_for("the end", || stage.metric("portcullis_open_connections") == 0.0);
+    }
 }
 
 #[test]

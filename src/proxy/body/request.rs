@@ -141,6 +141,7 @@ impl Streaming {
 
     fn finished(&self) {
         self.progress.done.set(true);
+        self.context.has_whole_request();
         self.context.watch.read.clear();
         match self.progress.over.get() {
             true => self.context.watch.upstream.clear(),
@@ -214,7 +215,8 @@ impl Streaming {
         if let Some(trailers) = frame.trailers_mut() {
             Names::of(&self.held.settings).clean_trailers(trailers);
         }
-        match self.incoming.is_end_stream() {
+        // Trailers are the last there is, and not everybody asks once more.
+        match frame.is_trailers() || self.incoming.is_end_stream() {
             true => self.finished(),
             false => self.waits_for_upstream(self.rules.idle),
         }

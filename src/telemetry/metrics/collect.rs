@@ -39,6 +39,12 @@ pub(super) const METRICS: &[(&str, MetricType, &[&str], &str)] = &[
         "Failed attempts to prove a credential that were answered as too many.",
     ),
     ("portcullis_open_connections", MetricType::GAUGE, &[], "Client connections open now."),
+    (
+        "portcullis_resting_connections",
+        MetricType::GAUGE,
+        &[],
+        "Client connections of HTTP/1.1 that wait for their next request, and hold no buffers meanwhile.",
+    ),
     ("portcullis_open_exchanges", MetricType::GAUGE, &[], "Requests under way now."),
     (
         "portcullis_revoked_exchanges_total",
@@ -252,6 +258,7 @@ impl DataPlane {
             "portcullis_connections_over_limit_total" => sum(|stripe| &stripe.over_limit),
             "portcullis_auth_throttled_total" => sum(|stripe| &stripe.throttled),
             "portcullis_open_connections" => level(|stripe| &stripe.open_connections),
+            "portcullis_resting_connections" => level(|stripe| &stripe.resting_connections),
             "portcullis_open_exchanges" => level(|stripe| &stripe.open_exchanges),
             "portcullis_panics_total" => sum(|stripe| &stripe.panics),
             "portcullis_snapshot_revision" => load(&directory.revision),
