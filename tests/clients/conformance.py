@@ -117,6 +117,9 @@ def fit(case, name):
         body.update(username=f"colleague.{calls[name]}@example.com")
     if name == "createOrganization":
         body.setdefault("apiKey", {"desc": "the key that a calling credential has to ask for"})
+    if name in ("createNetworkSet", "replaceNetworkSet"):
+        # From where a set may take its networks is the configuration's to say.
+        body.update(networks=["198.51.100.0/24"], source={"file": "list.txt"} if calls[name] % 2 else None)
     if name in ("createServiceAccount", "createProjectServiceAccount"):
         body.update(secretExpiresAfterHours=8, token=None)
     if body.get("roles"):

@@ -11,9 +11,10 @@ use crate::programs::{output, package, program, succeed};
 
 const PASSWORD: &str = "a password of the test 4711";
 
-/// What nobody can do in such a run: the first owner has signed up, and a credential deletes no organization but its own.
-const BEYOND_A_SESSION: [&str; 1] = ["signUp"];
-const BEYOND_A_CREDENTIAL: [&str; 2] = ["signUp", "deleteOrganization"];
+/// What nobody can do in such a run: the first owner has signed up, no list is held, and a credential deletes no organization
+/// but its own.
+const BEYOND_A_SESSION: [&str; 2] = ["signUp", "confirmHeldNetworks"];
+const BEYOND_A_CREDENTIAL: [&str; 3] = ["signUp", "confirmHeldNetworks", "deleteOrganization"];
 
 fn office() -> Office {
     Office::open_with(
@@ -25,6 +26,7 @@ fn office() -> Office {
   limits: { failed_attempts: off }
 directory: { sqlite: store.db }
 admin: { listen: \"127.0.0.1:0\" }
+feeds: { allow_files: . }
 telemetry: { listen: \"127.0.0.1:0\", access_log: { to: file, file: access.log } }
 ",
     )
