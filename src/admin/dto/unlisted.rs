@@ -1,5 +1,7 @@
 //! Credentials without a list, and the lists that they get when the switch is turned.
 
+use std::collections::HashSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +69,7 @@ pub(in crate::admin) struct Addition {
 
 /// The additions as the control plane takes them.
 pub(in crate::admin) fn additions(asked: Vec<Addition>) -> Result<Vec<(CredentialName, Vec<NewEntry>)>, Fault> {
+    let mut known = HashSet::new();
     let read = |(at, one): (usize, Addition)| {
         let within = format!("accessListAdditions[{at}]");
         let wrong = |field: &str, wrong: String| {
@@ -83,6 +86,16 @@ pub(in crate::admin) fn additions(asked: Vec<Addition>) -> Result<Vec<(Credentia
             }
             _ => return Err(wrong("apiKeyId", "name the credential by `apiKeyId` or by `clientId`".to_owned())),
         };
+        // What each of them makes of a list is judged by itself: half of it would be judged for the whole.
+        if !known.insert(name.to_string()) {
+            return Err(wrong(
+                "entries",
+                "all entries of a credential belong together, and it is named before".to_owned(),
+            ));
+        }
+        if one.entries.is_empty() {
+            return Err(wrong("entries", "name at least one entry, or leave the credential out".to_owned()));
+        }
         Ok((name, entries(&format!("{within}.entries"), one.entries)?))
     };
     asked.into_iter().enumerate().map(read).collect()

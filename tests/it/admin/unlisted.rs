@@ -44,6 +44,9 @@ fn the_switch_is_turned_together_with_the_lists_that_it_needs() {
         (json!([own]), "CHANGE_EXCLUDES_RECENT_USE"),
         (json!([own, addition(&used.id, "203.0.113.0/24")]), "INVALID_ATTRIBUTE"),
         (json!([own, {"entries": []}]), "INVALID_ATTRIBUTE"),
+        (json!([own, {"apiKeyId": used.id, "entries": []}]), "INVALID_ATTRIBUTE"),
+        // Judged one after the other, the first half would exclude what the second admits.
+        (json!([own, addition(&used.id, "192.0.2.7"), addition(&used.id, "203.0.113.9")]), "INVALID_ATTRIBUTE"),
         (json!([own, {"apiKeyId": "x", "entries": []}]), "INVALID_ATTRIBUTE"),
         (json!([own, addition(&"0".repeat(24), "203.0.113.9")]), "API_KEY_NOT_FOUND"),
     ] {
