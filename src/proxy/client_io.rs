@@ -78,8 +78,12 @@ impl ClientIo {
         Self { ahead: Bytes::new(), transport, context }
     }
 
-    /// Has these bytes read first.
-    pub(super) fn rewind(&mut self, ahead: Bytes) {
+    /// Has these bytes read first, but for empty lines: what is before a request line is skipped in any case, and begins
+    /// no head (RFC 9112 §2.2).
+    pub(super) fn rewind(&mut self, mut ahead: Bytes) {
+        while let Some(length) = empty_line(&ahead) {
+            ahead.advance(length);
+        }
         // None of them may still hold on to the room that they were read into.
         self.ahead = if ahead.is_empty() { Bytes::new() } else { ahead };
     }
@@ -116,6 +120,15 @@ impl ClientIo {
             Poll::Pending => self.context.stalls(),
         }
         polled
+    }
+}
+
+/// The length of the empty line that this begins with.
+fn empty_line(bytes: &[u8]) -> Option<usize> {
+    match bytes {
+        [b'\r', b'\n', ..] => Some(2),
+        [b'\n', ..] => Some(1),
+        _ => None,
     }
 }
 

@@ -240,7 +240,11 @@ async fn requests(context: &Rc<Context>, io: ClientIo, limits: Limits) -> Option
             Poll::Pending if watch.rest.has_passed(now) && !told => match context.may_rest() {
                 true => Poll::Ready(Ended::Idle),
                 false => {
+                    // The reader of the last answer may only be slow.
                     watch.rest.clear();
+                    if watch.write.is_set() && context.is_between_exchanges() {
+                        context.idles();
+                    }
                     Poll::Pending
                 }
             },

@@ -65,7 +65,10 @@ pub(super) async fn answer(
     };
     let read = tokio::time::timeout(BODY, Limited::new(body, LARGEST_BODY).collect()).await;
     let body = match read {
-        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Ok(body)) => {
+            ledger.context().has_whole_request();
+            body.to_bytes()
+        }
         fault => {
             let code = match fault {
                 Ok(Err(fault)) if fault.is::<LengthLimitError>() => Code::ContentTooLarge,

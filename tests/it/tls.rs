@@ -103,6 +103,12 @@ fn a_connection_rests_and_is_served_again() {
         drop(tls);
         wait_for("the end", || stage.metric("portcullis_open_connections") == 0.0);
     }
+    // A drain says good-bye to who rests.
+    let mut tls = connect(&stage, &Arc::new(client(&made, &[&rustls::version::TLS13])));
+    assert!(ask(&mut tls).starts_with("HTTP/1.1 200 OK\r\n"));
+    wait_for("rest", || stage.metric("portcullis_resting_connections") == 1.0);
+    drop(stage);
+    assert_eq!(tls.read(&mut [0]).unwrap(), 0, "a cut would be an error");
 }
 
 #[test]

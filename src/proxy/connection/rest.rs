@@ -27,8 +27,8 @@ impl Drop for Resting<'_> {
     }
 }
 
-/// Waits until there is something to read on an idle connection, or its end; `None` where nobody asks in time, or the
-/// worker waits for idle connections no longer.
+/// Waits until there is something to read on an idle connection, or its end, or the worker waits for idle connections no
+/// longer; `None` where nobody asks in time.
 pub(super) async fn until_asked(context: &Rc<Context>, io: ClientIo) -> Option<ClientIo> {
     if io.has_ahead() {
         return Some(io);
@@ -36,7 +36,11 @@ pub(super) async fn until_asked(context: &Rc<Context>, io: ClientIo) -> Option<C
     let resting = Resting::new(context);
     let asked = poll_fn(|cx| {
         context.watch.register(cx.waker());
-        if context.worker.is_hurrying() || context.watch.head.has_passed(context.worker.ticks.now()) {
+        // Who serves requests closes it in order, as it does others.
+        if context.worker.is_hurrying() {
+            return Poll::Ready(true);
+        }
+        if context.watch.head.has_passed(context.worker.ticks.now()) {
             return Poll::Ready(false);
         }
         io.poll_arrival(cx).map(|()| true)
