@@ -62,7 +62,8 @@ impl Rows<'_> {
         Ok(statement.query_row([set], feed).optional()?)
     }
 
-    /// Up to so many sources that are due, the longest due first, with organization and name of their sets.
+    /// Up to so many sources that are due, the longest due first, with organization and name of their sets. One that is due
+    /// later than it ever is was written by a clock that was ahead.
     ///
     /// # Errors
     /// A [`StoreFault`].
@@ -71,21 +72,23 @@ impl Rows<'_> {
             "SELECT {COLUMNS}, organization.id, network_set.name FROM network_feed
              JOIN network_set ON network_set.pk = network_feed.network_set
              JOIN organization ON organization.pk = network_set.organization
-             WHERE due_at <= ? ORDER BY due_at, network_set.pk LIMIT ?"
+             WHERE due_at <= ?1 OR due_at > ?1 + every ORDER BY due_at, network_set.pk LIMIT ?2"
         ))?;
         let one = |row: &Row<'_>| Ok((parsed(row, 16)?, row.get_ref(17)?.as_str()?.into(), feed(row)?));
         let rows = statement.query_map(params![now.unix_seconds(), most as u64], one)?.collect::<Result<_, _>>()?;
         Ok(rows)
     }
 
-    /// All sources at a glance. One that has given nothing for three times as long as it should, and five minutes, is overdue.
+    /// All sources at a glance. One that has given nothing for three times as long as it should, and five minutes, is overdue;
+    /// and so is one of which that can't be told, since its last list is of a time to come.
     ///
     /// # Errors
     /// A [`StoreFault`].
     pub fn feed_sums(&self, now: Timestamp) -> Result<FeedSums, StoreFault> {
         let mut statement = self.0.prepare_cached(
             "SELECT count(*), coalesce(sum(held IS NOT NULL), 0),
-                coalesce(sum(coalesce(good_at, made_at) + 3 * every + 300 < ?), 0), min(coalesce(good_at, made_at))
+                coalesce(sum(coalesce(good_at, made_at) + 3 * every + 300 < ?1 OR coalesce(good_at, made_at) > ?1), 0),
+                min(coalesce(good_at, made_at))
              FROM network_feed",
         )?;
         let sums = |row: &Row<'_>| {
