@@ -141,7 +141,8 @@ pub(super) fn network_set(
     organization: &OrganizationRecord,
     (set, after): (&NetworkSetRecord, &[Network]),
 ) -> Result<(), Fault> {
-    let grows = after.iter().any(|network| !set.networks.contains(network));
+    // Both are in order.
+    let grows = after.iter().any(|network| set.networks.binary_search(network).is_err());
     tell_of_wide_set(change, organization, &set.name, (&set.networks, after))?;
     if organization.mode == AccessListMode::Required && grows {
         let rows = change.rows();

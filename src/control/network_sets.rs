@@ -292,8 +292,8 @@ fn told(difference: String, source: Option<String>) -> String {
 /// What came and went, for people.
 pub(super) fn difference(before: &[Network], after: &[Network]) -> String {
     let lacking = |these: &[Network], others: &[Network]| -> Vec<Network> {
-        let others: BTreeSet<&Network> = others.iter().collect();
-        these.iter().filter(|one| !others.contains(one)).copied().collect()
+        // Both are in order.
+        these.iter().filter(|one| others.binary_search(one).is_err()).copied().collect()
     };
     let came = lacking(after, before).into_iter().map(|network| ('+', network));
     let went = lacking(before, after).into_iter().map(|network| ('-', network));
@@ -311,13 +311,12 @@ pub(super) fn difference(before: &[Network], after: &[Network]) -> String {
 
 /// The content of a request, each network once and in order, and no more of them than are allowed.
 pub(super) fn check(change: &Change<'_>, edit: NetworkSetEdit, before: usize) -> Result<NetworkSetEdit, Fault> {
-    let edit = check_content(edit)?;
     let (count, most) = (edit.networks.as_ref().map_or(0, Vec::len), change.limits().entries_per_list);
     if count > most && count > before {
         let detail = format!("The set would have {count} networks; {most} are allowed.");
         return Err(Refusal::new(Code::LimitReached, detail).with(most).into());
     }
-    Ok(edit)
+    check_content(edit)
 }
 
 /// The same, however many they are.

@@ -89,7 +89,8 @@ pub(super) fn network_set(
     organization: &OrganizationRecord,
     (set, after): (&NetworkSetRecord, &[Network]),
 ) -> Result<(), Fault> {
-    if set.networks.iter().all(|network| after.contains(network)) {
+    // Both are in order.
+    if set.networks.iter().all(|network| after.binary_search(network).is_ok()) {
         return Ok(());
     }
     for pk in change.rows().credentials_of_set(set.pk, u64::MAX >> 1)? {
