@@ -119,7 +119,7 @@ impl fmt::Display for Source {
 /// A list that waits for a person, because too much of the set would change by it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
-    /// Since when.
+    /// Since when it is, or one is in whose place it came within the hour.
     pub since: Timestamp,
     /// What of it was too much, for people.
     pub why: String,
@@ -159,7 +159,7 @@ pub struct NetworkFeed {
     pub is_asked: bool,
     /// When it last gave what the set holds.
     pub good_at: Option<Timestamp>,
-    /// Failures since then.
+    /// Failures since then; what is being asked counts as one until something has come of it.
     pub failures: u32,
     /// Why the last one failed.
     pub fault: Option<String>,
@@ -172,6 +172,11 @@ impl NetworkFeed {
     pub fn new(set: i64, source: Source, now: Timestamp) -> Self {
         let (is_asked, failures) = (false, 0);
         Self { set, source, made_at: now, due_at: now, is_asked, good_at: None, failures, fault: None, held: None }
+    }
+
+    /// Failures since the last good list, without what is under way.
+    pub fn failed(&self) -> u32 {
+        self.failures.saturating_sub(u32::from(self.is_asked))
     }
 }
 

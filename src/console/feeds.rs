@@ -106,7 +106,7 @@ impl Told {
             source: feed.source.to_string(),
             last_good: feed.good_at.map(|at| ago(at, now)).unwrap_or_default(),
             fault: feed.fault.clone().unwrap_or_default(),
-            failures: feed.failures,
+            failures: feed.failed(),
             held,
         })
     }

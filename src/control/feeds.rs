@@ -27,12 +27,14 @@ pub use asked::{AskedSource, NO_FILES};
 
 /// Who writes what a source gave.
 const ACTOR: &str = "network feed";
-/// How much of the addresses of a set may come or go by a list, in hundredths; more is held.
+/// How much of the addresses and of the networks of a set may come or go by a list, in hundredths; more is held.
 const MOST_CHANGE: u64 = 30;
 /// Seconds until a source is asked again that has failed once; each further time it is twice that, up to its own time.
 const FIRST_RETRY: i64 = 60;
 /// Longest fault that is kept, in characters.
 const LONGEST_FAULT: usize = 500;
+/// Seconds until another list that is held in the place of one that was told is told as well.
+const TOLD_AGAIN: i64 = 3600;
 
 /// What becomes of the source of a set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,7 +99,7 @@ pub enum Settled {
     Changed(u64),
     /// It waits for a person, since now or before.
     Held {
-        /// Whether it did not before.
+        /// Whether none did before, or none that was told in the last hour.
         is_new: bool,
         /// What of it is too much.
         why: String,
@@ -117,21 +119,6 @@ pub struct FeedFailed {
     pub told: String,
     /// The how many-th since the last good list.
     pub failures: u32,
-}
-
-/// How much is too much, for people; `None` where it is not.
-fn too_much(drift: Drift) -> Option<String> {
-    let more = |hundredths: u64| hundredths > MOST_CHANGE;
-    let mut parts = Vec::new();
-    match drift.added {
-        u64::MAX => parts.push("a family of addresses would come that the set does not hold yet".to_owned()),
-        added if more(added) => parts.push(format!("{added} % of its addresses would come")),
-        _ => {}
-    }
-    if more(drift.removed) {
-        parts.push(format!("{} % of its addresses would go", drift.removed));
-    }
-    (!parts.is_empty()).then(|| parts.join(", and "))
 }
 
 /// When a source is asked next.
@@ -167,7 +154,9 @@ impl Control {
         let begun = self.change(&actor, move |change| {
             let mut begun = Vec::new();
             for (organization, name, mut feed) in change.rows().due_feeds(change.now(), most)? {
-                feed.due_at = next(&feed.source, feed.failures + 1, change.now());
+                // Counted before it is read: what ends the process is not begun again at once.
+                feed.failures = feed.failures.saturating_add(1);
+                feed.due_at = next(&feed.source, feed.failures, change.now());
                 feed.is_asked = true;
                 change.store().write_feed(&feed)?;
                 begun.push(DueFeed { organization, name, again: feed.due_at, source: feed.source });
@@ -222,7 +211,8 @@ impl Control {
             let Some((_, _, mut feed)) = present(change, &due)? else { return Ok(Settled::Gone) };
             let FeedFault { reason, told } = fault;
             let told: String = told.chars().take(LONGEST_FAULT).collect();
-            feed.failures = feed.failures.saturating_add(1);
+            // It was counted when it was begun, unless the source was made anew since.
+            feed.failures = feed.failures.max(1);
             feed.fault = Some(told.clone());
             settle(change, &due, feed.clone())?;
             Ok(Settled::Failed(FeedFailed { reason, told, failures: feed.failures }))
@@ -312,7 +302,7 @@ impl NetworkSet {
     pub fn held(&self) -> Option<(&Held, HeldCounts)> {
         let held = self.feed.as_ref()?.held.as_ref()?;
         let (before, after) = (&self.row.networks, &held.networks);
-        let Drift { added, removed } = provider_list::drift(before, after);
+        let Drift { added, removed, .. } = provider_list::drift(before, after);
         // Both are in order.
         let lacking = |these: &[Network], others: &[Network]| {
             these.iter().filter(|one| others.binary_search(one).is_err()).count() as u64
@@ -356,7 +346,10 @@ fn take(change: &mut Change<'_>, due: &DueFeed, networks: Vec<Network>) -> Resul
     // What a set is filled with at first, its owner has just asked for.
     let is_first = feed.good_at.is_none() && set.networks.is_empty();
     let drift = provider_list::drift(&set.networks, &networks);
-    if let Some(why) = too_much(drift).filter(|_| !is_first) {
+    let why = if is_first { drift.half() } else { drift.too_much(MOST_CHANGE) };
+    // Whoever was quiet meanwhile has confirmed nothing: what is held is held until somebody does.
+    let held = feed.held.as_ref().filter(|held| held.networks == networks && !drift.is_none());
+    if let Some(why) = why.or_else(|| held.map(|held| held.why.clone())) {
         return hold(change, due, (&set, feed), networks, why);
     }
     let before = set.networks.clone();
@@ -367,7 +360,7 @@ fn take(change: &mut Change<'_>, due: &DueFeed, networks: Vec<Network>) -> Resul
     Ok(if after.networks == before { Settled::Same } else { Settled::Changed(change.revision()) })
 }
 
-/// Keeps a list for a person to look at. It is told once, however often it comes.
+/// Keeps a list for a person to look at. It is told once, however often it comes, and so are those that take turns with it.
 fn hold(
     change: &mut Change<'_>,
     due: &DueFeed,
@@ -375,8 +368,12 @@ fn hold(
     networks: Vec<Network>,
     why: String,
 ) -> Result<Settled, Fault> {
-    let is_new = feed.held.as_ref().is_none_or(|held| held.networks != networks);
-    let since = feed.held.as_ref().filter(|_| !is_new).map_or(change.now(), |held| held.since);
+    let now = change.now();
+    let told = feed.held.as_ref().filter(|held| {
+        let ago = now.unix_seconds().saturating_sub(held.since.unix_seconds());
+        held.networks == networks || (0..TOLD_AGAIN).contains(&ago)
+    });
+    let (is_new, since) = (told.is_none(), told.map_or(now, |held| held.since));
     if is_new {
         let event = Event::new(EventType::NetworkSetHeld, set.organization).entry(&Target::Set(Arc::clone(&set.name)));
         change.note(event.detail(format!("{why}: {}", network_sets::difference(&set.networks, &networks))))?;
@@ -397,3 +394,6 @@ fn settle(change: &mut Change<'_>, due: &DueFeed, mut feed: NetworkFeed) -> Resu
     change.keep_aside();
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

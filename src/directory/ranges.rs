@@ -59,6 +59,23 @@ impl Addresses {
         [size(&self.v4), size(&self.v6)]
     }
 
+    /// How many of some networks are in this set with more than half of their addresses.
+    pub(super) fn count_within(&self, networks: &[Network]) -> usize {
+        let is_most = |ranges: &[(u128, u128)], first: u128, last: u128| {
+            let size = |first: u128, last: u128| (last - first) as f64 + 1.0;
+            let from = ranges.partition_point(|(_, end)| *end < first);
+            let common = ranges[from..].iter().take_while(|(begin, _)| *begin <= last);
+            let common: f64 = common.map(|(begin, end)| size(first.max(*begin), last.min(*end))).sum();
+            common > size(first, last) / 2.0
+        };
+        let is_within = |network: &&Network| match (network.address(), network.last()) {
+            (IpAddr::V4(first), IpAddr::V4(last)) => is_most(&self.v4, first.to_bits().into(), last.to_bits().into()),
+            (IpAddr::V6(first), IpAddr::V6(last)) => is_most(&self.v6, first.to_bits(), last.to_bits()),
+            _ => false,
+        };
+        networks.iter().filter(is_within).count()
+    }
+
     /// The fewest networks that hold exactly this set.
     pub(super) fn networks(&self) -> Vec<Network> {
         let v4 = self.v4.iter().flat_map(|range| blocks(*range, 32));

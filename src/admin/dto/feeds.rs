@@ -76,7 +76,7 @@ impl Refresh {
             last_good: feed.good_at.map(|at| at.to_string()),
             due: feed.due_at.to_string(),
             asked: feed.is_asked,
-            failures: feed.failures,
+            failures: feed.failed(),
             fault: feed.fault.clone(),
         }
     }

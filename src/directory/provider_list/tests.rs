@@ -98,7 +98,7 @@ fn what_is_chosen_has_to_be_there() {
 fn drift_is_told_by_addresses() {
     let networks = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<Network>>();
     let check = |before: &[&str], after: &[&str], expected: (u64, u64)| {
-        let Drift { added, removed } = drift(&networks(before), &networks(after));
+        let Drift { added, removed, .. } = drift(&networks(before), &networks(after));
         assert_eq!((added, removed), expected, "{before:?} {after:?}");
     };
     check(&["192.0.2.0/24"], &["192.0.2.0/25", "192.0.2.128/25"], (0, 0));
@@ -111,4 +111,79 @@ fn drift_is_told_by_addresses() {
     check(&["192.0.2.0/24"], &["192.0.2.0/24", "2001:db8::/64"], (u64::MAX, 0));
     check(&[], &["192.0.2.0/24"], (u64::MAX, 0));
     check(&["::/1"], &["::/2"], (0, 50));
+}
+
+#[test]
+fn s3_what_is_many_networks_or_half_of_a_family_is_too_much() {
+    let many = |count: u32| (0..count).map(|number| format!("192.0.{}.{}", number / 100, 2 * (number % 100)));
+    let of = |count: u32| {
+        let all = many(count).chain(["10.0.0.0/8".to_owned()]);
+        all.map(|text| text.parse().unwrap()).collect::<Vec<Network>>()
+    };
+    let check = |before: &[Network], after: &[Network], expected: Option<&str>| {
+        assert_eq!(drift(before, after).too_much(30).as_deref(), expected);
+    };
+    // None of this is a hundredth of the addresses.
+    check(&of(300), &of(0), Some("100 % of its networks would go"));
+    check(&of(300), &of(200), Some("34 % of its networks would go"));
+    check(&of(300), &of(220), None);
+    check(&of(200), &of(300), Some("50 % of its networks would come"));
+    check(&of(0), &of(5), None);
+    check(&of(0), &of(6), Some("600 % of its networks would come"));
+    check(&of(6), &of(0), Some("86 % of its networks would go"));
+    check(&of(5), &of(0), None);
+    // One that is split is the same one.
+    let networks = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<Network>>();
+    let [whole, hole] = [&["10.0.0.0/8"], &["10.3.2.1"]].map(|texts| Addresses::of(networks(texts).into_iter()));
+    let split = whole.without(&hole).networks();
+    assert!(split.len() > HANDFUL);
+    check(&networks(&["10.0.0.0/8"]), &split, None);
+    // Half of a family is looked at once.
+    let (less, half) = (networks(&["128.0.0.0/2", "192.0.0.0/3", "224.0.0.0/4"]), networks(&["128.0.0.0/1"]));
+    check(&less, &half, Some("it would hold half of all addresses of a family or more"));
+    check(&half, &half, None);
+    assert!(drift(&[], &networks(&["8000::/1"])).is_half);
+    assert!(!drift(&[], &networks(&["2000::/3", "64.0.0.0/2"])).is_half);
+}
+
+#[test]
+fn s3_what_would_take_much_memory_is_refused_before_anything_is_made_of_it() {
+    let github = |member: &str, count: usize| {
+        let members = vec![member; count].join(",");
+        format!("{{\"hooks\": [{members}], \"web\": []}}")
+    };
+    let told = "more than 500000 values, or 50000 objects and lists";
+    refused(&github("\"\"", MOST_VALUES + 1), None, &["hooks"], &[], told);
+    refused(&github("{}", MOST_NESTED), None, &["hooks"], &[], told);
+    refused(&github("[]", MOST_NESTED), None, &["hooks"], &[], told);
+    refused(&"::1\n".repeat(MOST_VALUES + 1), None, &[], &[], told);
+    check(&github("\"192.0.2.1\"", 100_000), &["hooks"], &[], &["192.0.2.1/32"]);
+    // What a text holds is none of it.
+    let text = "{[,\\\\\\\"".repeat(MOST_VALUES);
+    check(
+        &format!("{{\"hooks\": [\"192.0.2.1\"], \"web\": [], \"note\": \"{text}\"}}"),
+        &["hooks"],
+        &[],
+        &["192.0.2.1/32"],
+    );
+}
+
+#[test]
+fn s2_a_fault_for_others_names_nothing_that_a_document_holds() {
+    let secret = |services: &[&str], document: &str| {
+        let fault = read(document, Some(Form::GitHub), &wanted(services, &[])).unwrap_err();
+        (fault.to_string(), fault.without_content())
+    };
+    for (services, document) in [
+        (&[][..], r#"{"hunter2": ["a"]}"#),
+        (&["hooks"], r#"{"hunter2": ["a"]}"#),
+        (&["hunter2"], r#"{"hunter2": [5]}"#),
+        (&["HUNTER2"], r#"{"hunter2": ["a"]}"#),
+    ] {
+        let (told, others) = secret(services, document);
+        assert!(told.contains("hunter2"), "{told}");
+        assert!(!others.contains("hunter2"), "{others}");
+    }
+    let fault = read("192.0.2.1\nhunter2\n", None, &Wanted::default()).unwrap_err();
+    assert_eq!(fault.without_content(), "line 2 is no network");
 }
