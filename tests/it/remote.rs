@@ -442,9 +442,23 @@ fn sources_of_network_sets_are_managed() {
     list(&of("198.51.100.0/24"));
     let set = remote.json("network-sets refresh edge");
     assert_eq!(set["held"]["networks"], serde_json::json!(["198.51.100.0/24"]), "{set:#}");
-    assert!(remote.run("network-sets show edge").code(0).1.contains("100 % of its addresses would come"));
-    assert_eq!(remote.json("network-sets confirm edge")["networks"], set["held"]["networks"]);
-    remote.run("network-sets confirm edge").refused(1, &["holds no list back"]);
+    let id = set["held"]["id"].as_str().unwrap().to_owned();
+    let told = remote.run("network-sets show edge").code(0).1;
+    assert!(told.contains("100 % of its addresses would come") && told.contains(&id), "{told}");
+    // Only what was looked at, and never whatever there is.
+    remote.run("network-sets confirm edge").refused(64, &["<ID>"]);
+    list(&of("203.0.113.0/24"));
+    let set = remote.json("network-sets refresh edge");
+    remote.run(&format!("network-sets confirm edge {id}")).refused(1, &["VERSION_MISMATCH", "look at it first"]);
+    assert_eq!(remote.json("network-sets show edge")["networks"], serde_json::json!(["192.0.2.0/24"]));
+    list(&of("198.51.100.0/24"));
+    remote.json("network-sets refresh edge");
+    assert_ne!(set["held"]["id"], id.as_str());
+    assert_eq!(
+        remote.json(&format!("network-sets confirm edge {id}"))["networks"],
+        serde_json::json!(["198.51.100.0/24"])
+    );
+    remote.run(&format!("network-sets confirm edge {id}")).refused(1, &["holds no list back"]);
     // A directory file leaves the source alone, and does not write what it would undo.
     let file = |network: &str| {
         let text = format!(

@@ -68,7 +68,7 @@ pub enum NetworkSets {
         /// Take a list by which more of the set comes or goes than `--most-change` says.
         #[arg(long, requires = "from")]
         confirm: bool,
-        /// How much of the addresses that the set holds may come or go by a list, in hundredths; more is held.
+        /// How much of the addresses or networks that the set holds may come or go by a list, in hundredths; more is held.
         #[arg(long, value_name = "PERCENT", default_value_t = 30, requires = "from")]
         most_change: u64,
         /// Who answers for it; an empty one is nobody.
@@ -89,10 +89,12 @@ pub enum NetworkSets {
         #[command(flatten)]
         organization: Organization,
     },
-    /// Make a network set what the list of its source says that is held. `show` tells of it.
+    /// Make a network set what the list of its source says that is held, and that you have looked at.
     Confirm {
         /// Which one.
         name: String,
+        /// The id of the list, from where it was looked at: `show` and `refresh` print it with the networks.
+        id: String,
         #[command(flatten)]
         force: Force,
         #[command(flatten)]
@@ -171,20 +173,13 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 /// Holds a list back by which too much of a set would change: a provider's mistake opens no door and closes none.
 fn hold(name: &str, set: &Value, after: &[Network], most: u64) -> Result<(), Fault> {
     let held = set["networks"].as_array().into_iter().flatten().filter_map(|one| one.as_str()?.parse().ok());
-    let drift = provider_list::drift(&held.collect::<Vec<Network>>(), after);
-    if drift.added.max(drift.removed) <= most {
-        return Ok(());
+    match provider_list::drift(&held.collect::<Vec<Network>>(), after).too_much(most) {
+        None => Ok(()),
+        Some(why) => Err(Fault::Held(format!(
+            "by this list too much of network set `{name}` would change: {why}; look at the list, and repeat the command with \
+             `--confirm` if it is right"
+        ))),
     }
-    let share = |hundredths: u64| match hundredths {
-        u64::MAX => "a family of addresses that it does not hold yet".to_owned(),
-        hundredths => format!("{hundredths} %"),
-    };
-    Err(Fault::Held(format!(
-        "by this list {} would come to network set `{name}` and {} of it would go, and more than {most} % is held; \
-         look at the list, and repeat the command with `--confirm` if it is right",
-        share(drift.added),
-        share(drift.removed)
-    )))
 }
 
 const COLUMNS: &[Column] = &[
@@ -208,6 +203,7 @@ const SOURCED: &[Column] = &[
     Column::new("last good", |one| text(&one["refresh"], "lastGood")),
     Column::new("fault", |one| text(&one["refresh"], "fault")),
     Column::new("held", |one| text(&one["held"], "reason")),
+    Column::new("held id", |one| text(&one["held"], "id")),
     Column::new("held networks", |one| networks(&one["held"])),
     COLUMNS[2],
     COLUMNS[3],
@@ -336,13 +332,8 @@ impl Remote for NetworkSets {
                     "nothing has come of the source of network set `{name}` yet; `portcullis network-sets show {name}` tells of it later"
                 )))
             }
-            Self::Confirm { name, force, organization } => {
-                let path = one(api, &organization, &name).await?;
-                let set = api.get(&path).await?;
-                let Some(id) = set["held"]["id"].as_str() else {
-                    return Err(Fault::Held(format!("network set `{name}` holds no list back")));
-                };
-                let path = format!("{path}/held{}", force.query());
+            Self::Confirm { name, id, force, organization } => {
+                let path = format!("{}/held{}", one(api, &organization, &name).await?, force.query());
                 Ok(shown(api.post(&path, &json!({"id": id})).await?))
             }
             Self::Delete { name, organization } => {
