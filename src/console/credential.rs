@@ -73,8 +73,9 @@ struct SecretPage {
     is_account: bool,
 }
 
-/// A role on a project.
+/// The roles on a project.
 struct OnProject {
+    /// All of them: they are taken off together.
     called: String,
     project: Id,
     at: String,
@@ -226,15 +227,16 @@ async fn project_roles(
     }
     let projects = visit.control.projects(&visit.actor, Some(organization.id)).await?;
     let mut found = Vec::new();
-    for role in roles {
-        let Some(project) = projects.iter().find(|project| Some(project.id) == role.project()) else { continue };
-        let may = visit.may(Deed::Administer(project.id)).await?;
-        found.push(OnProject {
-            called: said::called(role).to_owned(),
-            project: project.id,
-            at: project.name.clone(),
-            may: may && visit.may_grant(organization.id, None, vec![role.clone()]).await? == [true],
-        });
+    for project in &projects {
+        let there: Vec<Role> = roles.iter().filter(|role| role.project() == Some(project.id)).cloned().collect();
+        if there.is_empty() {
+            continue;
+        }
+        let called: Vec<_> = there.iter().map(said::called).collect();
+        let called = called.join(", ");
+        let may = visit.may(Deed::Administer(project.id)).await?
+            && visit.may_grant(organization.id, None, there).await?.iter().all(|may| *may);
+        found.push(OnProject { called, project: project.id, at: project.name.clone(), may });
     }
     Ok(found)
 }
