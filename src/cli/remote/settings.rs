@@ -1,11 +1,14 @@
 //! `portcullis settings`: the switch of an organization, and how long secrets of service accounts last at most.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 
 use super::api::Api;
 use super::arguments::{Force, Mode, Organization, hours};
 use super::shown::{Column, Shown, recent, text};
 use super::{Fault, Remote};
+use crate::access::id::Id;
 
 /// What is done with the settings of an organization.
 #[derive(clap::Subcommand)]
@@ -39,6 +42,9 @@ const COLUMNS: &[Column] = &[
     Column::new("secret hours", |one| text(one, "maxServiceAccountSecretValidityInHours")),
 ];
 
+/// How often credentials without a list are read before it is given up.
+const ATTEMPTS: usize = 3;
+
 const UNLISTED: &[Column] = &[
     Column::new("id", |one| [text(one, "apiKeyId"), text(one, "clientId")].concat()),
     Column::new("name", |one| text(one, "name")),
@@ -58,6 +64,27 @@ fn additions(found: &Value) -> Value {
     found["results"].as_array().into_iter().flatten().filter_map(addition).collect()
 }
 
+/// The credentials without a list. They are listed by their last use, so that one that is used meanwhile may change places
+/// with one of another page: what has not been read whole is read again.
+async fn unlisted(api: &Api, id: Id) -> Result<Value, Fault> {
+    for _ in 0..ATTEMPTS {
+        let found = api.all(&format!("/orgs/{id}/unlisted"), "", None).await?;
+        if is_whole(&found) {
+            return Ok(found);
+        }
+    }
+    let why = "the credentials without a list are used faster than they are read; run it again in a quieter moment, or put \
+               their addresses on lists one by one";
+    Err(Fault::Held(why.to_owned()))
+}
+
+/// Whether each of them is there once.
+fn is_whole(found: &Value) -> bool {
+    let names = |one: &Value| [text(one, "apiKeyId"), text(one, "clientId")].concat();
+    let distinct: HashSet<String> = found["results"].as_array().into_iter().flatten().map(names).collect();
+    found["totalCount"].as_u64() == Some(distinct.len() as u64)
+}
+
 impl Remote for Settings {
     async fn ask(self, api: &Api) -> Result<Shown, Fault> {
         match self {
@@ -67,7 +94,7 @@ impl Remote for Settings {
             }
             Self::Preview(organization) => {
                 let id = api.organization(organization.org).await?;
-                Ok(Shown::Many(api.all(&format!("/orgs/{id}/unlisted"), "", None).await?, UNLISTED))
+                Ok(Shown::Many(unlisted(api, id).await?, UNLISTED))
             }
             Self::Update { organization, access_lists, add_recent, secret_hours, force } => {
                 let id = api.organization(organization.org).await?;
@@ -77,11 +104,27 @@ impl Remote for Settings {
                 let most = "maxServiceAccountSecretValidityInHours";
                 body.extend(secret_hours.map(|hours| (most.to_owned(), json!(hours))));
                 if add_recent {
-                    let found = api.all(&format!("/orgs/{id}/unlisted"), "", None).await?;
+                    let found = unlisted(api, id).await?;
                     body.insert("accessListAdditions".to_owned(), additions(&found));
                 }
                 Ok(Shown::One(api.patch(&path, &Value::Object(body)).await?, COLUMNS))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::is_whole;
+
+    #[test]
+    fn what_changed_places_while_it_was_read_is_not_whole() {
+        let (key, account) = (json!({"apiKeyId": "1"}), json!({"clientId": "2"}));
+        assert!(is_whole(&json!({"totalCount": 2, "results": [key, account]})));
+        assert!(is_whole(&json!({"totalCount": 0, "results": []})));
+        assert!(!is_whole(&json!({"totalCount": 2, "results": [key, key]})));
+        assert!(!is_whole(&json!({"totalCount": 2, "results": [key]})));
     }
 }
