@@ -10,6 +10,7 @@ mod events;
 mod explanation;
 mod feeds;
 mod keys;
+mod named;
 mod network_sets;
 mod people;
 mod reporting;

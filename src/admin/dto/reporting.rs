@@ -3,25 +3,16 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::named::Named;
 use super::sightings::Seen;
-use crate::access::credential::CredentialKind;
 use crate::control;
 
 /// A credential whose list only reports.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::admin) struct Reporting {
-    /// The id of an API key.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    api_key_id: Option<String>,
-    /// The client id of a service account.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_id: Option<String>,
-    /// The part of a key that is no secret.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    public_key: Option<String>,
-    /// A key's description or an account's name.
-    name: String,
+    #[serde(flatten)]
+    named: Named,
     /// Entries of its list. An empty one refuses nothing.
     entry_count: usize,
     /// Requests that passed, of those that are remembered.
@@ -39,16 +30,8 @@ pub(in crate::admin) struct Reporting {
 
 impl From<&control::Reporting> for Reporting {
     fn from(one: &control::Reporting) -> Self {
-        let name = one.row.credential().to_string();
-        let (api_key_id, client_id) = match one.row.kind {
-            CredentialKind::ApiKey => (Some(name), None),
-            CredentialKind::ServiceAccount => (None, Some(name)),
-        };
         Self {
-            api_key_id,
-            client_id,
-            public_key: one.row.public_key.clone(),
-            name: one.row.name.clone(),
+            named: Named::from(&one.row),
             entry_count: one.entries,
             request_count: one.requests,
             quiet_since: one.quiet_since.map(|at| at.to_string()),

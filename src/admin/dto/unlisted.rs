@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::named::Named;
 use super::usage::{Remembered, Used};
 use super::{AskedEntry, entries};
 use crate::access::client_id::ClientId;
-use crate::access::credential::CredentialKind;
 use crate::access::id::Id;
 use crate::access::record::CredentialName;
 use crate::control::{Credential, Fault, NewEntry};
@@ -18,17 +18,8 @@ use crate::problem::{Code, Refusal};
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::admin) struct Unlisted {
-    /// The id of an API key.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    api_key_id: Option<String>,
-    /// The client id of a service account.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_id: Option<String>,
-    /// The part of a key that is no secret.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    public_key: Option<String>,
-    /// A key's description or an account's name.
-    name: String,
+    #[serde(flatten)]
+    named: Named,
     #[serde(flatten)]
     last: Used,
     #[serde(flatten)]
@@ -37,19 +28,8 @@ pub(in crate::admin) struct Unlisted {
 
 impl From<&Credential> for Unlisted {
     fn from(one: &Credential) -> Self {
-        let name = one.row.credential().to_string();
-        let (api_key_id, client_id) = match one.row.kind {
-            CredentialKind::ApiKey => (Some(name), None),
-            CredentialKind::ServiceAccount => (None, Some(name)),
-        };
-        Self {
-            api_key_id,
-            client_id,
-            public_key: one.row.public_key.clone(),
-            name: one.row.name.clone(),
-            last: Used::new(one.usage.last),
-            usage: (&one.usage).into(),
-        }
+        let (last, usage) = (Used::new(one.usage.last), (&one.usage).into());
+        Self { named: Named::from(&one.row), last, usage }
     }
 }
 
