@@ -9,6 +9,7 @@ pub mod compare;
 mod demonstration;
 pub mod difference;
 pub mod export;
+pub mod feed_source;
 pub mod foreign;
 pub mod model;
 pub mod provider_list;
@@ -28,7 +29,7 @@ pub use model::Directory;
 pub use written::{UnwritableRole, document};
 
 use crate::access::id::Id;
-use crate::config::diagnostic::Problems;
+use crate::config::diagnostic::{Place, Problem, Problems, Severity};
 
 /// How much is read at most.
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +61,7 @@ pub struct Loaded {
 /// # Errors
 /// Every fault of every file, each with its place. Nothing of a faulty directory is returned.
 pub fn load(path: &Path, options: &LoadOptions) -> Result<Loaded, Problems> {
-    examine(path, options).loaded
+    judged(path, options, |_| Problems::default()).loaded
 }
 
 /// A directory that was judged, good or not.
@@ -74,11 +75,36 @@ pub struct Examined {
     pub files: Vec<PathBuf>,
 }
 
-/// As [`load`], with what a faulty directory still tells.
+/// As [`load`], with what a faulty directory still tells, and with warnings of what would stand still where it is served.
 pub fn examine(path: &Path, options: &LoadOptions) -> Examined {
+    judged(path, options, |(judged, files)| {
+        let sets =
+            judged.directory.organizations.iter().flat_map(|of| of.network_sets.iter().map(move |set| (of, set)));
+        let fed = sets.filter(|(_, set)| set.source.is_some());
+        let warning = fed.map(|(of, set)| {
+            let place = judged.places.of_set(of.id, &set.name, files);
+            let message = format!(
+                "network set `{}` has a `source`, which a store asks and a file that is served does not: it holds what is \
+                 written here; take its networks `from` a file that something else keeps current, or serve a store",
+                set.name
+            );
+            let place = place.unwrap_or_else(|| Place::file(path.display().to_string()));
+            Problem { severity: Severity::Warning, ..Problem::error(place, message) }
+        });
+        warning.collect()
+    })
+}
+
+fn judged(
+    path: &Path,
+    options: &LoadOptions,
+    more: impl FnOnce((&resolve::Judged, &[source::SourceFile])) -> Problems,
+) -> Examined {
     let mut reader = source::Reader::new(options.largest);
     let (sources, problems) = reader.files(path);
-    let judged = resolve::resolve(&sources, &mut reader, problems);
+    let mut judged = resolve::resolve(&sources, &mut reader, problems);
+    let more = more((&judged, &sources));
+    judged.problems.append(more);
     let (files, digest) = reader.finish();
     let organizations = judged.complete.then(|| judged.directory.organizations.iter().map(|one| one.id).collect());
     let loaded = judged.problems.unless_refused(Some(judged.directory));

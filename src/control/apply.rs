@@ -16,6 +16,7 @@ use super::{Actor, Committed, Control, Fault, Guards, brought, people};
 use crate::access::credential::{AccessListMode, CredentialKind};
 use crate::access::id::Id;
 use crate::access::record::OrganizationRecord;
+use crate::config::settings::Feeds;
 use crate::directory::Directory;
 use crate::directory::difference::{Action, Difference, Step, Subject, difference};
 use crate::directory::model::Organization;
@@ -96,10 +97,11 @@ impl Control {
     ) -> Result<Committed<Vec<Applied>>, Fault> {
         let reading = tokio::task::spawn_blocking(move || read(&document));
         let directory = reading.await.unwrap_or(Err(Fault::Stopping))?;
-        let apply = move |change: &mut Change<'_>| all(change, &directory, how);
+        let settings = Arc::clone(&self.published.current().settings);
+        let apply = move |change: &mut Change<'_>| all(change, &directory, how, &settings.feeds);
         match how.rehearsal {
             true => self.rehearse(actor, apply).await,
-            false => self.change(actor, apply).await,
+            false => self.change(actor, apply).await.inspect(|_| self.wish_feeds()),
         }
     }
 }
@@ -124,18 +126,20 @@ fn read(document: &str) -> Result<Directory, Fault> {
 /// Steps that were taken, and refusals of others.
 struct Applying<'n> {
     how: Application,
+    /// From where network sets may take their networks.
+    feeds: &'n Feeds,
     rights: Rights,
     new: &'n Organization,
     applied: Vec<Applied>,
     refused: Vec<(String, Refusal)>,
 }
 
-fn all(change: &mut Change<'_>, directory: &Directory, how: Application) -> Result<Vec<Applied>, Fault> {
+fn all(change: &mut Change<'_>, directory: &Directory, how: Application, feeds: &Feeds) -> Result<Vec<Applied>, Fault> {
     let rights = Rights::of(change.rows(), change.actor())?;
     rights.make_organizations()?;
     let (mut applied, mut refused) = (Vec::new(), Vec::new());
     for new in &directory.organizations {
-        let mut applying = Applying { how, rights: rights.clone(), new, applied, refused };
+        let mut applying = Applying { how, feeds, rights: rights.clone(), new, applied, refused };
         if let Err(fault) = applying.organization(change) {
             applying.refuse(&Subject::Organization, fault)?;
         }
@@ -249,7 +253,7 @@ impl Applying<'_> {
             }
             (Subject::Project(id), action) => steps::project(change, &self.rights, row, (self.new, *id), action),
             (Subject::NetworkSet(name), action) => {
-                steps::network_set(change, self.how.guards, row, (self.new, name), action)
+                steps::network_set(change, (self.how.guards, self.feeds), row, (self.new, name), action)
             }
             (Subject::Credential(kind, id), Action::Create) => {
                 steps::create_credential(change, &self.rights, row, (self.new, *kind, *id))

@@ -77,14 +77,20 @@ pub(super) fn entry(of: &Organization, one: &Entry, now: Timestamp) -> EntryReco
     }
 }
 
-/// What a network set is to be.
+/// What a new network set is to be.
 pub(super) fn content(set: &NetworkSet) -> NetworkSetEdit {
     NetworkSetEdit {
         networks: Some(set.networks.clone()),
         owner: set.owner.as_deref().map(str::to_owned),
         comment: set.comment.as_deref().map(str::to_owned),
-        source: SourceEdit::Stays,
+        source: SourceEdit::Becomes(set.source.clone()),
     }
+}
+
+/// What a network set is to be that is there: one with a source holds what it does, since no file knows what that gives.
+pub(super) fn content_of_known(set: &NetworkSet) -> NetworkSetEdit {
+    let content = content(set);
+    NetworkSetEdit { networks: content.networks.filter(|_| set.source.is_none()), ..content }
 }
 
 /// Refuses secrets of a service account that would last longer than its organization allows.

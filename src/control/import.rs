@@ -16,7 +16,7 @@ use super::rights::Rights;
 use super::{Actor, Committed, Control, Fault, Limits, OpenFault, Rules};
 use crate::access::id::Id;
 use crate::clock::Clock;
-use crate::config::diagnostic::{Problems, Severity};
+use crate::config::diagnostic::{Problem, Problems, Severity};
 use crate::directory::bulk::{Bulk, ReceiveFault, receive};
 use crate::directory::sqlite::{self, Rows, Store};
 use crate::problem::{Code, Refusal};
@@ -87,8 +87,20 @@ impl Imported {
 pub struct Conflict {
     /// The organization or key.
     pub id: Id,
+    /// The network set of that organization, where it is about one.
+    pub network_set: Option<Arc<str>>,
     /// What is wrong.
     pub message: String,
+}
+
+impl Conflict {
+    /// With the place in what came.
+    fn problem(&self, bulk: &Bulk) -> Problem {
+        match &self.network_set {
+            None => bulk.problem(self.id, &self.message),
+            Some(name) => bulk.problem_of_set(self.id, name, &self.message),
+        }
+    }
 }
 
 /// Hears how many keys were written.
@@ -128,12 +140,13 @@ impl Control {
         let (received, turn) = receiving.await.map_err(|_| Fault::Stopping)?;
         let bulk = received.map_err(refused)?;
         let (actor, rules) = (actor.clone(), Arc::clone(&self.rules));
+        let settings = Arc::clone(&self.published.current().settings);
         if is_rehearsal {
             let now = self.clock.now();
             return self
                 .read(move |rows| {
                     let _turn = turn;
-                    let plan = compared::plan(rows, &actor, &rules, &bulk, now)?;
+                    let plan = compared::plan(rows, &actor, (&rules, Some(&settings.feeds)), &bulk, now)?;
                     let plan = plan.map_err(|conflicts| told(&bulk, &conflicts))?;
                     Ok(Committed { value: plan.imported, revision: rows.revision()? })
                 })
@@ -142,12 +155,14 @@ impl Control {
         self.at_desk(move |desk| {
             let _turn = turn;
             desk.bulk_commit(actor, &rules, |change| {
-                let plan = compared::plan(change.rows(), change.actor(), change.rules(), &bulk, change.now())?;
+                let terms = (change.rules(), Some(&settings.feeds));
+                let plan = compared::plan(change.rows(), change.actor(), terms, &bulk, change.now())?;
                 let plan = plan.map_err(|conflicts| told(&bulk, &conflicts))?;
                 written::write(change, &bulk, plan, &mut |_| {})
             })
         })
         .await
+        .inspect(|_| self.wish_feeds())
     }
 }
 
@@ -173,7 +188,8 @@ pub enum ImportFault {
 }
 
 /// Adds to a store that nobody serves, making it where there is none, or only tells what would be added. The limits of the
-/// configuration are not asked: who may write the file may do more than that.
+/// configuration are not asked, nor what its sets may be fed from: who may write the file may do more than that, and no list is
+/// read but from where the configuration of whoever serves the store allows.
 ///
 /// # Errors
 /// An [`ImportFault`]; then the store is as it was.
@@ -193,11 +209,11 @@ pub fn import_into(
     let rules = Rules { limits, ..Rules::default() };
     let actor = Actor::system("import");
     let refused = |conflicts: Vec<Conflict>| {
-        let problems = conflicts.into_iter().map(|one| bulk.problem(one.id, one.message));
+        let problems = conflicts.iter().map(|one| one.problem(bulk));
         ImportFault::Refused(problems.collect::<Problems>().sorted())
     };
     let look = |rows: Rows<'_>| -> Result<_, Fault> {
-        Ok((compared::plan(rows, &actor, &rules, bulk, clock.now())?, rows.revision()?))
+        Ok((compared::plan(rows, &actor, (&rules, None), bulk, clock.now())?, rows.revision()?))
     };
     let is_there = path.exists();
     // Neither a look nor what is refused makes a file.
@@ -214,7 +230,7 @@ pub fn import_into(
     let store = Store::open(path, clock.now()).map_err(OpenFault::from)?;
     let mut desk = Desk::new(store, clock.clone())?;
     // Nobody else writes: this process holds the store's lock.
-    let plan = compared::plan(desk.rows(), &actor, &rules, bulk, clock.now())?.map_err(refused)?;
+    let plan = compared::plan(desk.rows(), &actor, (&rules, None), bulk, clock.now())?.map_err(refused)?;
     Ok(desk.bulk_commit(actor.clone(), &rules, |change| written::write(change, bulk, plan, progress))?)
 }
 
@@ -226,21 +242,27 @@ fn refused(fault: ReceiveFault) -> Fault {
         },
         ReceiveFault::Faulty { problems, more } => {
             let errors = problems.iter().filter(|one| one.severity == Severity::Error);
-            faults_in_lines(errors.map(|one| (one.place.line, one.message.clone())).collect(), more).into()
+            faults_in_lines(errors.map(|one| (one.place.line, None, one.message.clone())).collect(), more).into()
         }
     }
 }
 
 fn told(bulk: &Bulk, conflicts: &[Conflict]) -> Fault {
-    let lines = conflicts.iter().map(|one| (bulk.problem(one.id, "").place.line, one.message.clone()));
+    let lines = conflicts.iter().map(|one| {
+        let line = bulk.problem(one.id, "").place.line;
+        (line, one.network_set.clone(), one.message.clone())
+    });
     faults_in_lines(lines.collect(), 0).into()
 }
 
+/// Something that is wrong with a line, or with one of the network sets of the organization in it.
+type LineFault = (usize, Option<Arc<str>>, String);
+
 /// Each line that is at fault, as far as an answer holds them; `more` of them nobody kept. How many they are is the parameter.
-fn faults_in_lines(mut faults: Vec<(usize, String)>, more: usize) -> Refusal {
+fn faults_in_lines(mut faults: Vec<LineFault>, more: usize) -> Refusal {
     faults.sort();
     faults.dedup();
-    let lines = |faults: &[(usize, String)]| faults.chunk_by(|one, other| one.0 == other.0).count();
+    let lines = |faults: &[LineFault]| faults.chunk_by(|one, other| one.0 == other.0).count();
     let count = lines(&faults) + more;
     let is_cut = more > 0 || faults.len() > MOST_TOLD;
     faults.truncate(MOST_TOLD);
@@ -254,7 +276,11 @@ fn faults_in_lines(mut faults: Vec<(usize, String)>, more: usize) -> Refusal {
         }
         (count, false) => format!("{count} lines of the import are at fault; nothing was imported."),
     };
-    let fields = faults.into_iter().map(|(line, message)| (format!("line {line}"), message));
+    let place = |line, set: Option<Arc<str>>| match set {
+        None => format!("line {line}"),
+        Some(name) => format!("line {line} network_sets[{name}]"),
+    };
+    let fields = faults.into_iter().map(|(line, set, message)| (place(line, set), message));
     Refusal { fields: fields.collect(), ..Refusal::new(Code::ImportRefused, detail).with(count) }
 }
 

@@ -11,6 +11,7 @@ mod tests;
 use std::collections::HashSet;
 use std::path::Path;
 
+use super::feed_source::FeedSource;
 use super::model::{Credential, Directory, NetworkSet, Organization};
 use super::resolve::{Judged, Places, resolve};
 use super::source::{Reader, SourceFile};
@@ -93,6 +94,14 @@ impl Bulk {
         Problem::error(place, message)
     }
 
+    /// Something that is wrong with a network set of an organization, with its place.
+    pub fn problem_of_set(&self, organization: Id, name: &str, message: impl Into<String>) -> Problem {
+        match self.places.of_set(organization, name, &self.files) {
+            Some(place) => Problem::error(place, message),
+            None => self.problem(organization, message),
+        }
+    }
+
     /// The line that carries an organization to another process; the lines of its keys follow it.
     pub fn line_of_organization(&self, organization: &Organization) -> String {
         lines::of_organization(organization)
@@ -158,6 +167,7 @@ fn network_set(set: &NetworkSet) -> raw::NetworkSet {
         name: set.name.to_string(),
         networks: Some(set.networks.iter().map(|network| raw::NetworkText(Ok(*network))).collect()),
         from: None,
+        source: set.source.as_ref().map(FeedSource::of),
         owner: set.owner.as_deref().map(str::to_owned),
         comment: set.comment.as_deref().map(str::to_owned),
     }

@@ -164,17 +164,26 @@ fn network_sets(found: &mut Difference, old: &Organization, new: &Organization) 
     for set in &new.network_sets {
         let subject = Subject::NetworkSet(Arc::clone(&set.name));
         let Some(held) = known.get(&*set.name) else {
-            let networks = signs(&[], &set.networks);
-            found.step(Action::Create, subject, &set.name, changed("networks", &networks).into_iter().collect());
+            let mut changes: Vec<String> = changed("networks", &signs(&[], &set.networks)).into_iter().collect();
+            changes.extend(turned("source", None, source(set).as_deref()));
+            found.step(Action::Create, subject, &set.name, changes);
             continue;
         };
-        let mut changes: Vec<String> = changed("networks", &signs(&held.networks, &set.networks)).into_iter().collect();
+        // What a source gives, no file knows: networks beside one are what a new set begins with.
+        let networks = if set.source.is_some() { Vec::new() } else { signs(&held.networks, &set.networks) };
+        let mut changes: Vec<String> = changed("networks", &networks).into_iter().collect();
+        changes.extend(turned("source", source(held).as_deref(), source(set).as_deref()));
         changes.extend(turned("owner", held.owner.as_deref(), set.owner.as_deref()));
         changes.extend(turned("comment", held.comment.as_deref(), set.comment.as_deref()));
         if !changes.is_empty() {
             found.step(Action::Update, subject, &set.name, changes);
         }
     }
+}
+
+/// From where a set takes its networks by itself, for people.
+fn source(set: &NetworkSet) -> Option<String> {
+    set.source.as_ref().map(ToString::to_string)
 }
 
 /// Sets and projects that go.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::access::credential::{AccessListMode, CredentialKind, Enforcement, Fingerprint, Grants};
 use crate::access::digest_secret::{DigestSecret, DigestUser};
+use crate::access::feed::Source;
 use crate::access::id::Id;
 use crate::access::network::{Network, Networks};
 use crate::access::record::AccountRecord;
@@ -59,12 +60,14 @@ pub struct Project {
 pub struct NetworkSet {
     /// Unique in the organization.
     pub name: Arc<str>,
-    /// What it holds.
+    /// What it holds; of one with a source, what it begins with where it is new.
     pub networks: Vec<Network>,
     /// Who answers for it, for people.
     pub owner: Option<Box<str>>,
     /// For people.
     pub comment: Option<Box<str>>,
+    /// Where a store takes its networks from by itself.
+    pub source: Option<Source>,
 }
 
 /// An API key or a service account.

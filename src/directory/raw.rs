@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use super::feed_source::FeedSource;
 use crate::access::network::Network;
 
 /// A directory file: organizations, their credentials and access lists.
@@ -77,10 +78,12 @@ pub struct Project {
 pub struct NetworkSet {
     /// Unique within the organization.
     pub name: String,
-    /// Addresses and CIDR blocks. This or `from`.
+    /// Addresses and CIDR blocks. This or `from`. Where there is a `source`, what a new set begins with.
     pub networks: Option<Vec<NetworkText>>,
     /// A list that a provider publishes, in a file. This or `networks`.
     pub from: Option<PublishedList>,
+    /// From where a store takes its networks by itself. Goes with `networks`. Default: nobody but people changes it.
+    pub source: Option<FeedSource>,
     /// Who answers for it, for people, up to 250 characters. Default: nobody.
     pub owner: Option<String>,
     /// For people, up to 250 characters. Default: none.

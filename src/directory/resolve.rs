@@ -73,6 +73,7 @@ struct Resolve<'a> {
     problems: Problems,
     lists: HashMap<(usize, String), Option<Arc<[Network]>>>,
     ids: HashMap<Id, At>,
+    sets: HashMap<(Id, Arc<str>), At>,
     public_keys: HashMap<Box<str>, At>,
     fingerprints: HashMap<Fingerprint, At>,
     /// Something could not be read of which nobody can say what organization it belongs to.
@@ -89,13 +90,23 @@ pub(super) struct Judged {
     pub(super) complete: bool,
 }
 
-/// Where each thing stands that has an id.
-pub(super) struct Places(HashMap<Id, At>);
+/// Where each thing stands that has an id, and each network set.
+pub(super) struct Places {
+    ids: HashMap<Id, At>,
+    /// By organization and name.
+    sets: HashMap<(Id, Arc<str>), At>,
+}
 
 impl Places {
     /// The place of a thing in the files that were judged.
     pub(super) fn of(&self, id: Id, files: &[SourceFile]) -> Option<Place> {
-        let spot = self.0.get(&id)?.spot([]);
+        let spot = self.ids.get(&id)?.spot([]);
+        Some(files[spot.file].document.place_of(&spot.path))
+    }
+
+    /// The place of a network set.
+    pub(super) fn of_set(&self, organization: Id, name: &str, files: &[SourceFile]) -> Option<Place> {
+        let spot = self.sets.get(&(organization, name.into()))?.spot([]);
         Some(files[spot.file].document.place_of(&spot.path))
     }
 }
@@ -142,13 +153,14 @@ pub(super) fn resolve_raws(
         problems,
         lists: HashMap::new(),
         ids: HashMap::new(),
+        sets: HashMap::new(),
         public_keys: HashMap::new(),
         fingerprints: HashMap::new(),
         incomplete,
     };
     let directory = resolve.directory(&mut raws);
     let complete = !resolve.incomplete;
-    let places = Places(std::mem::take(&mut resolve.ids));
+    let places = Places { ids: std::mem::take(&mut resolve.ids), sets: std::mem::take(&mut resolve.sets) };
     Judged { directory, problems: resolve.located(), places, complete }
 }
 
@@ -329,11 +341,13 @@ impl Resolve<'_> {
             self.name(at.key("name"), &raw.name);
             let name: Arc<str> = raw.name.into();
             let place = if raw.from.is_some() { "from" } else { "networks" };
-            let networks = self.set_networks(at, raw.networks, raw.from);
+            let networks = self.set_networks(at, raw.networks, raw.from, raw.source.is_some());
+            let source = raw.source.and_then(|source| self.source(at, source));
             if networks.len() > self.entries_per_list && !self.limits_lost() {
                 let message = self.too_many(&format!("network set `{name}`"), networks.len());
                 self.fault(at.key(place), message);
             }
+            self.sets.entry((to.organization.id, Arc::clone(&name))).or_insert(at);
             let place = u32::try_from(to.organization.network_sets.len()).unwrap_or(u32::MAX);
             if to.sets.insert(Arc::clone(&name), place).is_some() {
                 self.fault(at.key("name"), format!("the organization has two network sets `{name}`; rename one"));
@@ -347,7 +361,7 @@ impl Resolve<'_> {
                 }
             }
             let (owner, comment) = (raw.owner.map(Into::into), raw.comment.map(Into::into));
-            to.organization.network_sets.push(NetworkSet { name, networks, owner, comment });
+            to.organization.network_sets.push(NetworkSet { name, networks, owner, comment, source });
         }
     }
 

@@ -26,21 +26,23 @@ pub fn whole(rows: Rows<'_>, row: &OrganizationRecord) -> Result<Organization, S
 /// A [`StoreFault`].
 pub fn organization(rows: Rows<'_>, row: &OrganizationRecord) -> Result<Organization, StoreFault> {
     let projects = rows.projects(row.id)?.into_iter();
-    let sets = rows.network_sets(row.pk)?.into_iter();
+    let mut network_sets = Vec::new();
+    for set in rows.network_sets(row.pk)? {
+        network_sets.push(NetworkSet {
+            source: rows.feed(set.pk)?.map(|feed| feed.source),
+            name: set.name,
+            networks: set.networks,
+            owner: set.owner.map(Into::into),
+            comment: set.comment.map(Into::into),
+        });
+    }
     Ok(Organization {
         id: row.id,
         name: row.name.as_str().into(),
         mode: row.mode,
         secret_hours: Some(row.secret_hours),
         projects: projects.map(|project| Project { id: project.id, name: project.name.into() }).collect(),
-        network_sets: sets
-            .map(|set| NetworkSet {
-                name: set.name,
-                networks: set.networks,
-                owner: set.owner.map(Into::into),
-                comment: set.comment.map(Into::into),
-            })
-            .collect(),
+        network_sets,
         credentials: Vec::new(),
     })
 }

@@ -360,6 +360,29 @@ fn a_network_set_takes_a_list_that_a_provider_publishes() {
         let problems = load().unwrap_err();
         assert!(problems.iter().any(|one| one.to_string().contains(part)), "{from}: {problems}");
     }
+    for (source, part) in [
+        ("source: {url: 'https://a.example/x'}", "write `networks: []`"),
+        ("networks: [], source: {url: 'http://a.example/x'}", "use https"),
+        ("networks: [], source: {url: 'https://a.example/x', file: x}", "keep one of both"),
+        ("networks: [], source: {file: ../x}", "such as partner/edge.txt"),
+        ("networks: [], source: {file: x, form: xml}", "it is none of aws, google"),
+        ("networks: [], source: {file: x, every: 1s}", "write 1m or more"),
+        ("networks: [], source: {every: 1h}", "a source has a `url` or a `file`"),
+        ("networks: [], source: {file: x, hourly: true}", "hourly"),
+        ("from: {file: lists/aws.json}, source: {file: x}", "and not `from`; take it out"),
+    ] {
+        set(source);
+        let problems = load().unwrap_err();
+        assert!(problems.len() == 1 && problems.to_string().contains(part), "{source}: {problems}");
+        assert!(problems.iter().all(|one| one.place.line == 6), "{problems}");
+    }
+    // Where it is served, it holds what is written, and whoever serves it is told.
+    set("networks: [10.0.0.0/8], source: {url: 'https://a.example/x'}");
+    assert!(load().unwrap().warnings.is_empty());
+    let served = examine(folder.path(), &LoadOptions::default()).loaded.unwrap();
+    assert_eq!(networks(&served), ["10.0.0.0/8".parse().unwrap()]);
+    let warning = served.warnings.iter().next().unwrap();
+    assert!(warning.place.line == 6 && warning.message.contains("network set `edge` has a `source`"), "{warning}");
     // What comes from elsewhere reads no file here.
     let alone = format!("{HEAD}    network_sets: [{{name: edge, from: {{file: lists/aws.json}}}}]\n");
     assert!(parse_alone("body", &alone).unwrap_err().to_string().contains("can't be named here"));

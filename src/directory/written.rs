@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
+use super::feed_source::FeedSource;
 use super::model::{Account, ClientSecret, Credential, Directory, Entry, NetworkSet, Organization};
 use crate::access::certificate_name::CertificateName;
 use crate::access::client_id::ClientId;
@@ -89,7 +90,7 @@ pub(super) fn projects(of: &Organization) -> impl Iterator<Item = Value> {
 
 /// The network sets of an organization.
 pub(super) fn network_sets(of: &Organization) -> impl Iterator<Item = Value> {
-    of.network_sets.iter().map(|NetworkSet { name, networks, owner, comment }| {
+    of.network_sets.iter().map(|NetworkSet { name, networks, owner, comment, source }| {
         let networks: Vec<String> = networks.iter().map(ToString::to_string).collect();
         let mut shown = json!({"name": &**name, "networks": networks});
         if let Some(owner) = owner {
@@ -97,6 +98,9 @@ pub(super) fn network_sets(of: &Organization) -> impl Iterator<Item = Value> {
         }
         if let Some(comment) = comment {
             shown["comment"] = json!(comment);
+        }
+        if let Some(source) = source {
+            shown["source"] = json!(FeedSource::of(source));
         }
         shown
     })

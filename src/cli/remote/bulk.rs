@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::Fault;
@@ -14,6 +15,7 @@ use crate::access::credential::AccessListMode;
 use crate::access::id::Id;
 use crate::config::diagnostic::{Place, Problem, Problems};
 use crate::directory::bulk::Bulk;
+use crate::directory::feed_source::FeedSource;
 use crate::directory::model::{NetworkSet, Organization, Project};
 use crate::net::fetch::Upload;
 
@@ -105,14 +107,24 @@ fn network_set(shown: &Value) -> Option<NetworkSet> {
         networks: networks.map(|one| one.as_str()?.parse().ok()).collect::<Option<_>>()?,
         owner: text("owner"),
         comment: text("comment"),
+        source: match &shown["source"] {
+            Value::Null => None,
+            source => Some(FeedSource::deserialize(source).ok()?.judged().ok()?),
+        },
     })
+}
+
+/// The line that a fault is in.
+fn line_of(field: &Value) -> Option<&str> {
+    let place = field["field"].as_str()?.strip_prefix("line ")?;
+    place.split(' ').next()
 }
 
 /// How many lines are at fault of which the answer tells nothing.
 fn untold(body: &Value) -> usize {
     let all: Option<usize> = body["parameters"][0].as_str().and_then(|count| count.parse().ok());
     let fields = body["badRequestDetail"]["fields"].as_array().into_iter().flatten();
-    let told: HashSet<&str> = fields.filter_map(|field| field["field"].as_str()).collect();
+    let told: HashSet<&str> = fields.filter_map(line_of).collect();
     all.unwrap_or(0).saturating_sub(told.len())
 }
 
@@ -120,15 +132,17 @@ fn untold(body: &Value) -> usize {
 fn located(bulk: &Bulk, body: &Value) -> Problems {
     let ids: Vec<Id> = bulk.in_order().collect();
     let fields = body["badRequestDetail"]["fields"].as_array().into_iter().flatten();
-    let id_of = |field: &Value| {
-        let line = field["field"].as_str()?.strip_prefix("line ")?.parse::<usize>().ok()?;
-        ids.get(line.checked_sub(1)?).copied()
+    let id_of = |field: &Value| ids.get(line_of(field)?.parse::<usize>().ok()?.checked_sub(1)?).copied();
+    let set_of = |field: &Value| {
+        let (_, set) = field["field"].as_str()?.split_once(" network_sets[")?;
+        set.strip_suffix(']').map(str::to_owned)
     };
     let problem = |field: &Value| {
         let message = super::shown::plain(field["description"].as_str().unwrap_or_default());
-        match id_of(field) {
-            Some(id) => bulk.problem(id, message),
-            None => Problem::error(Place::file("the import"), message),
+        match (id_of(field), set_of(field)) {
+            (Some(id), None) => bulk.problem(id, message),
+            (Some(id), Some(set)) => bulk.problem_of_set(id, &set, message),
+            (None, _) => Problem::error(Place::file("the import"), message),
         }
     };
     fields.map(problem).collect::<Problems>().sorted()

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::super::audit::{Event, EventType};
 use super::super::commit::Change;
 use super::super::credentials::{self, KeyEdit, apply, check_description};
+use super::super::feeds::check_allowed;
 use super::super::network_sets::{self, NewNetworkSet};
 use super::super::organizations::check_name;
 use super::super::rights::Rights;
@@ -12,11 +13,11 @@ use super::super::{Fault, Guards, access_lists, api_keys, brought, projects, rec
 use crate::access::credential::CredentialKind;
 use crate::access::digest_secret::DigestSecret;
 use crate::access::id::Id;
-use crate::access::network::Network;
 use crate::access::record::{
     AccountRecord, ClientSecretRecord, CredentialName, CredentialRecord, EntryRecord, OrganizationRecord,
     ProjectRecord, SecretRecord,
 };
+use crate::config::settings::Feeds;
 use crate::directory::difference::Action;
 use crate::directory::model::{Account, ClientSecret, Credential, Organization};
 use crate::problem::{Code, Refusal};
@@ -55,15 +56,9 @@ pub(super) fn project(
     projects::add(change, row, record).map(drop)
 }
 
-fn sorted(networks: Option<&[Network]>) -> Vec<Network> {
-    let mut networks = networks.unwrap_or_default().to_vec();
-    networks.sort_unstable();
-    networks
-}
-
 pub(super) fn network_set(
     change: &mut Change<'_>,
-    guards: Guards,
+    (guards, feeds): (Guards, &Feeds),
     row: &OrganizationRecord,
     (new, name): (&Organization, &Arc<str>),
     action: Action,
@@ -73,20 +68,13 @@ pub(super) fn network_set(
     match (action, held) {
         (Action::Delete, held) => network_sets::remove(change, &found(held)?),
         (_, Some(held)) => {
-            let content = brought::content(set()?);
-            let is_other = sorted(content.networks.as_deref()) != sorted(Some(&held.networks));
-            if let Some(feed) = change.rows().feed(held.pk)?.filter(|_| is_other) {
-                let wrong = format!(
-                    "network set `{name}` takes its networks from {}, which would undo this; write those that it holds, leave it \
-                     out, or take its source away by `portcullis network-sets update {name} --no-source`",
-                    feed.source
-                );
-                return Err(Refusal::new(Code::InvalidAttribute, wrong).into());
-            }
+            let content = brought::content_of_known(set()?);
+            check_allowed(change.rows(), feeds, Some(&held), &content.source)?;
             network_sets::replace(change, guards, row, held, content).map(drop)
         }
         (_, None) => {
             let new = NewNetworkSet { name: name.to_string(), content: brought::content(set()?) };
+            check_allowed(change.rows(), feeds, None, &new.content.source)?;
             network_sets::add(change, row, new).map(drop)
         }
     }

@@ -1,7 +1,10 @@
 //! What an import would add to a store, or everything that keeps it from being added. Reads, and writes nothing.
 
+use std::sync::Arc;
+
 use super::super::access_lists::check_comment;
 use super::super::actor::{Actor, ActorKind};
+use super::super::feeds::check_allowed;
 use super::super::rights::Rights;
 use super::super::service_accounts::{LONGEST_SECRET, check_subject};
 use super::super::{Fault, Rules, brought, network_sets};
@@ -15,6 +18,7 @@ use crate::access::record::{CredentialName, CredentialRecord, OrganizationRecord
 use crate::access::role::Role;
 use crate::access::target::Target;
 use crate::clock::Timestamp;
+use crate::config::settings::Feeds;
 use crate::directory::bulk::Bulk;
 use crate::directory::model::{Account, Credential, NetworkSet, Organization};
 use crate::directory::sqlite::Rows;
@@ -45,6 +49,8 @@ struct Comparing<'r> {
     rights: Rights,
     actor: &'r Actor,
     rules: &'r Rules,
+    /// From where network sets may take their networks; `None`: whoever asks may say so.
+    feeds: Option<&'r Feeds>,
     bulk: &'r Bulk,
     now: Timestamp,
     has_keys: bool,
@@ -59,7 +65,7 @@ struct Comparing<'r> {
 pub(super) fn plan(
     rows: Rows<'_>,
     actor: &Actor,
-    rules: &Rules,
+    (rules, feeds): (&Rules, Option<&Feeds>),
     bulk: &Bulk,
     now: Timestamp,
 ) -> Result<Result<Plan, Vec<Conflict>>, Fault> {
@@ -67,7 +73,7 @@ pub(super) fn plan(
     rights.make_organizations()?;
     let has_keys = rows.has_credentials()?;
     let (conflicts, imported) = (Vec::new(), Imported::default());
-    let mut comparing = Comparing { rows, rights, actor, rules, bulk, now, has_keys, conflicts, imported };
+    let mut comparing = Comparing { rows, rights, actor, rules, feeds, bulk, now, has_keys, conflicts, imported };
     let mut organizations = Vec::with_capacity(bulk.directory.organizations.len());
     for organization in &bulk.directory.organizations {
         organizations.push(comparing.organization(organization)?);
@@ -78,7 +84,12 @@ pub(super) fn plan(
 
 impl Comparing<'_> {
     fn conflict(&mut self, id: Id, message: impl Into<String>) {
-        self.conflicts.push(Conflict { id, message: message.into() });
+        self.conflicts.push(Conflict { id, network_set: None, message: message.into() });
+    }
+
+    /// A conflict of one network set of an organization.
+    fn conflict_of_set(&mut self, id: Id, set: &NetworkSet, message: String) {
+        self.conflicts.push(Conflict { id, network_set: Some(Arc::clone(&set.name)), message });
     }
 
     /// What a single call would be refused for is a conflict.
@@ -208,14 +219,17 @@ impl Comparing<'_> {
             self.imported.network_sets.tell(found.is_none());
             match found {
                 Some(found) => {
+                    // What a source has given since, no file knows.
+                    let is_fed = set.source.is_some() && found.source == set.source;
                     let different = [
-                        ("networks", sorted_networks(found) != sorted_networks(set)),
+                        ("networks", !is_fed && sorted_networks(found) != sorted_networks(set)),
                         ("owner", found.owner != set.owner),
                         ("comment", found.comment != set.comment),
+                        ("source", found.source != set.source),
                     ];
                     if let Some(names) = named(&different) {
                         let message = format!("network set `{}` is there with another {names}; {WAY_OUT}", set.name);
-                        self.conflict(new.id, message);
+                        self.conflict_of_set(new.id, set, message);
                     }
                 }
                 None => {
@@ -225,10 +239,20 @@ impl Comparing<'_> {
                             "network set `{}` has {has} networks, more than the {most} that `admin.entries_per_list` allows",
                             set.name
                         );
-                        self.conflict(new.id, message);
+                        self.conflict_of_set(new.id, set, message);
                     }
-                    let checked = network_sets::check_content(brought::content(set));
-                    self.expect(new.id, || format!("network set `{}`: ", set.name), checked)?;
+                    let content = brought::content(set);
+                    let allowed =
+                        self.feeds.map_or(Ok(()), |feeds| check_allowed(self.rows, feeds, None, &content.source));
+                    for checked in [allowed, network_sets::check_content(content).map(drop)] {
+                        match checked {
+                            Err(Fault::Refused(refusal)) => {
+                                let why = refusal.detail.trim_end_matches('.');
+                                self.conflict_of_set(new.id, set, format!("network set `{}`: {why}", set.name));
+                            }
+                            other => other?,
+                        }
+                    }
                     added.push(at);
                     self.imported.comes("network_set", new.id, &set.name);
                 }

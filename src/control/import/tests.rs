@@ -24,8 +24,14 @@ fn file(keys: usize) -> String {
     for (at, mode) in ["true", "report"].iter().enumerate() {
         text += &format!("- id: 5f00000000000000000000{at:02x}\n  name: \"org {at}\"\n  require_access_list: {mode}\n");
         text += &format!("  projects: [{{ id: 6f00000000000000000000{at:02x}, name: \"a: b\" }}]\n");
-        let sets = "{ name: empty, networks: [] }, { name: 'of: fice', networks: [198.51.100.0/24, 10.9.0.0/16], owner: é, comment: c }";
-        text += &format!("  network_sets: [{sets}]\n  api_keys:\n");
+        let sets = "{ name: empty, networks: [] }, { name: fed, networks: [192.0.2.0/24], source: S }, { name: 'of: fice', networks: [198.51.100.0/24, 10.9.0.0/16], owner: é, comment: c }";
+        let source = match at {
+            0 => {
+                "{ url: 'https://lists.example.com/a?b=c', form: aws, services: [EC2, \"a: b\"], regions: [é], every: 90m }"
+            }
+            _ => "{ file: partner/edge.txt }",
+        };
+        text += &format!("  network_sets: [{}]\n  api_keys:\n", sets.replace("S }", &format!("{source} }}")));
         for key in 0..keys {
             let public: String =
                 format!("{:08}", at * 1_000 + key).bytes().map(|byte| char::from(byte - b'0' + b'a')).collect();
@@ -87,7 +93,7 @@ fn conflicts(actor: &Actor, text: &str) -> Vec<String> {
     run(&store, &write(folder.path(), "there.yaml", &file(1)), false).unwrap();
     let (bulk, _) = load(&write(folder.path(), "new.yaml", text)).unwrap();
     let desk = Desk::new(Store::open(&store, NOW).unwrap(), clock()).unwrap();
-    let plan = compared::plan(desk.rows(), actor, &Rules::default(), &bulk, NOW).unwrap();
+    let plan = compared::plan(desk.rows(), actor, (&Rules::default(), None), &bulk, NOW).unwrap();
     plan.err().unwrap_or_default().into_iter().map(|one| one.message).collect()
 }
 
@@ -110,11 +116,14 @@ fn what_is_exported_is_imported_without_loss_and_once_only() {
     let done = run(&first, &given, false).unwrap();
     assert_eq!((done.value.organizations.added, done.value.projects.added), (2, 2));
     assert_eq!((done.value.keys.added, done.value.entries.added, done.value.accounts.added), (24, 72, 2));
-    assert_eq!(done.value.network_sets, Count { added: 4, unchanged: 0 });
+    assert_eq!(done.value.network_sets, Count { added: 6, unchanged: 0 });
     let exported = export(&first).unwrap().unwrap();
     let given = write(folder.path(), "exported.yaml", &exported);
     run(&second, &given, false).unwrap();
     assert_eq!(export(&second).unwrap().unwrap(), exported);
+    let url = r#""source":{"every":"90m","form":"aws","regions":["é"],"services":["EC2","a: b"],"url":"https://lists.example.com/a?b=c"}"#;
+    let file = r#""source":{"every":"6h","file":"partner/edge.txt"}"#;
+    assert!(exported.contains(url) && exported.contains(file), "{exported}");
     let again = run(&second, &given, false).unwrap();
     let counts = (again.value.keys.added, again.value.keys.unchanged, again.value.organizations.unchanged);
     assert_eq!((counts, again.revision), ((0, 24, 2), done.revision), "an import of what is there is no change");
@@ -135,7 +144,7 @@ fn what_is_enforced_after_an_import_is_what_a_restart_enforces() {
     let rules = Rules::default();
     let mut add = |fails: bool| {
         desk.bulk_commit(Actor::system("test"), &rules, |change| {
-            let plan = compared::plan(change.rows(), change.actor(), &rules, &bulk, NOW)?.unwrap();
+            let plan = compared::plan(change.rows(), change.actor(), (&rules, None), &bulk, NOW)?.unwrap();
             let imported = written::write(change, &bulk, plan, &mut |_| {})?;
             if fails { Err(Fault::Stopping) } else { Ok(imported) }
         })
@@ -157,18 +166,22 @@ fn every_conflict_is_named_by_its_line_and_nothing_is_added() {
     let base = file(2);
     let changed = base
         .replacen("name: \"org 0\"", "name: renamed", 1)
+        .replacen(", { name: 'of: fice'", ",\n    { name: 'of: fice'", 1)
         .replacen("10.9.0.0/16], owner: é", "10.8.0.0/16], owner: e", 1)
+        .replacen("192.0.2.0/24], source: { url", "192.0.3.0/24], source: { every: 1h, url", 1)
+        .replacen(", every: 90m", "", 1)
         .replacen("set: 'of: fice', comment: c", "set: empty, comment: c", 1)
         .replacen("'key \"0\"'", "another", 1)
         .replacen("10.0.0.0/16", "10.99.0.0/16", 1)
         .replacen("id: 7f0100000000000000000000", "id: 7f01000000000000000000ff", 1);
     let told = refused(&store, &write(folder.path(), "changed.yaml", &changed));
     let expected = [
-        (2, "network set `of: fice` is there with another `networks`, `owner`"),
         (2, "organization 5f0000000000000000000000 is there with another `name`"),
-        (8, "API key 7f0000000000000000000000 is there with another `description`, `access_list`"),
-        (35, "its secret is another credential's already; make a new one"),
-        (35, "public key `aaaabaaa` is another key's"),
+        (6, "network set `fed` is there with another `networks`, `source`"),
+        (7, "network set `of: fice` is there with another `networks`, `owner`"),
+        (9, "API key 7f0000000000000000000000 is there with another `description`, `access_list`"),
+        (36, "its secret is another credential's already; make a new one"),
+        (36, "public key `aaaabaaa` is another key's"),
     ];
     assert_eq!(told.len(), expected.len(), "{told:#?}");
     for ((line, message), (at, begin)) in told.iter().zip(expected) {
@@ -196,20 +209,32 @@ fn limits_and_rights_hold_for_whoever_asks_the_api() {
     let strict = Rules { limits, digest_realm: Some("Other".into()), ..Rules::default() };
     let owner = owner();
     let conflicts = |actor: &Actor, rules: &Rules| -> Vec<String> {
-        let plan = compared::plan(desk.rows(), actor, rules, &bulk, NOW).unwrap();
+        let plan = compared::plan(desk.rows(), actor, (rules, None), &bulk, NOW).unwrap();
         plan.err().unwrap_or_default().into_iter().map(|one| one.message).collect()
     };
     let told = conflicts(&Actor::system("test"), &strict);
     let count = |part: &str| told.iter().filter(|message| message.contains(part)).count();
     assert_eq!(count("more than the 1 that `admin.entries_per_list` allows"), 4 + 2, "{told:#?}");
     assert_eq!(count("more than the 2 that `admin.api_keys_per_organization` allows"), 2, "{told:#?}");
-    assert_eq!(count("would have 3 network sets, more than the 2 that are allowed"), 2, "{told:#?}");
+    assert_eq!(count("would have 4 network sets, more than the 2 that are allowed"), 2, "{told:#?}");
     assert_eq!(count("another realm than `Other`"), 2, "{told:#?}");
+    // From where sets are fed, the configuration says; those that are there are as they were.
+    let feeds = crate::config::settings::Feeds::default();
+    let others = ["5f", "6f", "7f", "8f"]
+        .iter()
+        .fold(file(1), |text, id| text.replace(&format!("{id}0"), &format!("{}00", &id[..1])));
+    let (others, _) = load(&write(folder.path(), "others.yaml", &others)).unwrap();
+    for (bulk, count) in [(&bulk, 0), (&others, 2)] {
+        let plan = compared::plan(desk.rows(), &Actor::system("test"), (&Rules::default(), Some(&feeds)), bulk, NOW);
+        let told = plan.unwrap().err().unwrap_or_default();
+        let fed = told.iter().filter(|one| one.network_set.as_deref() == Some("fed"));
+        assert_eq!(fed.filter(|one| one.message.contains("`feeds.allow_")).count(), count, "{told:#?}");
+    }
     assert_eq!(conflicts(&Actor::system("test"), &Rules::default()), [""; 0]);
     let told = conflicts(&owner, &Rules::default());
     assert_eq!(told, ["There is no organization 5f0000000000000000000001 that you may see."]);
     let stranger = Actor { kind: super::super::ActorKind::Stranger, address: None };
-    assert!(compared::plan(desk.rows(), &stranger, &Rules::default(), &bulk, NOW).is_err());
+    assert!(compared::plan(desk.rows(), &stranger, (&Rules::default(), None), &bulk, NOW).is_err());
 }
 
 #[tokio::test]
@@ -424,7 +449,8 @@ fn what_is_refused_leaves_no_store() {
 #[test]
 fn lines_at_fault_are_counted_all() {
     let told = |faults: &[(usize, &str)], more: usize| {
-        let refusal = faults_in_lines(faults.iter().map(|(line, text)| (*line, (*text).to_owned())).collect(), more);
+        let refusal =
+            faults_in_lines(faults.iter().map(|(line, text)| (*line, None, (*text).to_owned())).collect(), more);
         (refusal.detail.split(" are at fault").next().unwrap().to_owned(), refusal.parameters, refusal.fields.len())
     };
     assert_eq!(told(&[(3, "b"), (1, "a"), (1, "c")], 0), ("2 lines of the import".into(), vec!["2".into()], 3));

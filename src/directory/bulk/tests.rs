@@ -10,7 +10,7 @@ const SECRET: &str = "0f00000000000000000000000000000000000000000000000000000000
 
 fn set(name: &str) -> NetworkSet {
     let networks = vec!["198.51.100.0/24".parse().unwrap()];
-    NetworkSet { name: name.into(), networks, owner: Some("net".into()), comment: None }
+    NetworkSet { name: name.into(), networks, owner: Some("net".into()), comment: None, source: None }
 }
 
 fn there() -> Vec<Organization> {

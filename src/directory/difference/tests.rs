@@ -111,6 +111,31 @@ fn a_named_thing_becomes_exactly_what_is_said() {
 }
 
 #[test]
+fn the_source_of_a_set_is_the_files_and_what_it_gives_is_not() {
+    let set = |networks: &str, source: &str| {
+        format!("{EMPTY}  network_sets: [{{ name: edge, networks: [{networks}]{source} }}]\n")
+    };
+    let hourly = set("192.0.2.0/24", ", source: { url: 'https://a.example/x', every: 1h }");
+    let made = "Create network_set edge [networks: +192.0.2.0/24; source: none → https://a.example/x every 1h]";
+    check(Some(EMPTY), &hourly, false, &[made]);
+    // What it has given since stays.
+    check(Some(&hourly.replace("192.0.2.0/24", "203.0.113.0/24")), &hourly, true, &[]);
+    let daily = set("", ", source: { url: 'https://a.example/x', every: 24h, form: plain }");
+    let turned =
+        "Update network_set edge [source: https://a.example/x every 1h → https://a.example/x as plain every 24h]";
+    check(Some(&hourly), &daily, false, &[turned]);
+    check(
+        Some(&set("10.0.0.0/8", "")),
+        &hourly,
+        false,
+        &["Update network_set edge [source: none → https://a.example/x every 1h]"],
+    );
+    let gone =
+        "Update network_set edge [networks: +10.0.0.0/8 -192.0.2.0/24; source: https://a.example/x every 1h → none]";
+    check(Some(&hourly), &set("10.0.0.0/8", ""), false, &[gone]);
+}
+
+#[test]
 fn the_switch_is_loosened_first_and_tightened_last() {
     let renamed = |mode: &str| FULL.replace("acme", "other").replace("list: false", &format!("list: {mode}"));
     let steps = ["Update organization other [name: acme → other]", "Create network_set x []"];
@@ -156,7 +181,8 @@ fn what_can_not_become_another_is_a_conflict() {
 
 #[test]
 fn what_is_rendered_is_read_as_the_same() {
-    for text in [EMPTY, FULL] {
+    let fed = "  network_sets: [{ name: edge, networks: [], source: { file: a/b.txt, form: aws, services: [x], regions: [y, z], every: 61s } }]\n";
+    for text in [EMPTY, FULL, &format!("{EMPTY}{fed}")] {
         let whole = directory(text);
         let sent = document(&whole).unwrap().to_string();
         let (read, _) = parse_alone("the body", &sent).unwrap_or_else(|problems| panic!("{}", problems.render(false)));

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use super::{At, Gathered, Resolve, raw};
 use crate::access::credential::AccessListMode;
-use crate::access::feed::{Form, Wanted};
+use crate::access::feed::{Form, Source, Wanted};
 use crate::access::network::Network;
 use crate::clock::Timestamp;
 use crate::config::diagnostic::{Place, Problem};
 use crate::config::document::Step;
+use crate::directory::feed_source::FeedSource;
 use crate::directory::model::{Admits, Entry};
 use crate::directory::provider_list;
 
@@ -124,8 +125,12 @@ impl Resolve<'_> {
         at: At,
         written: Option<Vec<raw::NetworkText>>,
         from: Option<raw::PublishedList>,
+        has_source: bool,
     ) -> Vec<Network> {
         match (written, from) {
+            (_, Some(_)) if has_source => {
+                self.fault(at.key("from"), "a network set with a `source` has `networks`, and not `from`; take it out");
+            }
             (Some(texts), None) => {
                 let mut networks = Vec::with_capacity(texts.len());
                 for (index, text) in texts.into_iter().enumerate() {
@@ -139,12 +144,31 @@ impl Resolve<'_> {
             (None, Some(list)) => return self.published(at, list).unwrap_or_default(),
             (Some(_), Some(_)) => self.fault(at.key("from"), "a network set has `networks` or `from`; take one out"),
             (None, None) if ["networks", "from"].iter().any(|key| self.lost_at(&at.key(key))) => {}
+            (None, None) if has_source => {
+                let message = "a network set with a `source` says besides what a new one begins with; write `networks: []` where that is nothing";
+                self.fault(at.key("source"), message);
+            }
             (None, None) => {
                 let message = "a network set has `networks`, or takes them `from` a list; `networks: []` admits nobody";
                 self.fault(at.spot(std::iter::empty()), message);
             }
         }
         Vec::new()
+    }
+
+    /// Where a store is to take the networks of a set from by itself.
+    pub(super) fn source(&mut self, at: At, source: FeedSource) -> Option<Source> {
+        let fault = match source.judged() {
+            Ok(source) => return Some(source),
+            Err(fault) => fault,
+        };
+        let spot = |key: &'static str| at.spot([Step::from("source"), Step::from(key)]);
+        match fault.attribute {
+            Some(attribute) => self.fault(spot(attribute), fault.why),
+            None if ["url", "file"].iter().any(|key| self.lost_at(&spot(key))) => {}
+            None => self.fault(at.key("source"), fault.why),
+        }
+        None
     }
 
     fn published(&mut self, at: At, list: raw::PublishedList) -> Option<Vec<Network>> {

@@ -227,3 +227,78 @@ fn the_secrets_of_an_account_are_the_files() {
     remote.run("diff -f directory.yaml").code(0);
     assert_eq!(remote.office.through(&export_key()).0, 200);
 }
+
+/// From where a set is fed goes along by every way that a directory file goes.
+#[test]
+fn the_source_of_a_set_is_exported_applied_and_imported() {
+    let lists = tempfile::tempdir().unwrap();
+    std::fs::write(lists.path().join("edge.txt"), "192.0.2.0/24\n203.0.113.0/24\n").unwrap();
+    let feeds = format!("feeds: {{ allow_files: \"{}\" }}\n", lists.path().display());
+    let remote = Remote::at(Office::open_with(&format!("{CONFIGURATION}{feeds}")));
+    let file = |source: &str| {
+        format!(
+            "  name: acme\n  require_access_list: false\n  network_sets:\n  - {{ name: edge, networks: [192.0.2.0/24]{source} }}\n"
+        )
+    };
+    let fed = file(", source: { file: edge.txt, every: 2h }");
+    remote.write(&fed);
+    let made = remote.json("apply -f directory.yaml");
+    let changes = serde_json::json!(["networks: +192.0.2.0/24", "source: none → file edge.txt every 2h"]);
+    assert_eq!(results(&made)[0]["changes"], changes);
+    // What the source gives is no difference to the file.
+    let held = |shown: Value| shown["held"]["networks"].as_array().map(Vec::len);
+    assert_eq!(held(remote.json("network-sets refresh edge")), Some(2), "twice as much is held");
+    std::fs::write(lists.path().join("edge.txt"), "192.0.2.0/24\n192.0.3.0/27\n").unwrap();
+    let taken = serde_json::json!(["192.0.2.0/24", "192.0.3.0/27"]);
+    assert_eq!(remote.json("network-sets refresh edge")["networks"], taken);
+    assert_eq!(remote.run("diff -f directory.yaml").code(0).1, "no difference\n");
+    // Another one is a change with its event, and only from where the configuration allows.
+    remote.write(&file(", source: { file: edge.txt, form: plain, every: 2h }"));
+    remote.run("diff -f directory.yaml").code(2);
+    remote.run("apply -f directory.yaml").code(0);
+    let events = remote.json("events list --type NETWORK_SET_CHANGED --limit 1");
+    assert_eq!(results(&events)[0]["detail"], "source: file edge.txt as plain every 2h");
+    assert_eq!(remote.json("network-sets show edge")["networks"], taken);
+    remote.write(&file(", source: { url: 'https://lists.example.com/', every: 2h }"));
+    let refused = ["network_sets[edge]: INVALID_ATTRIBUTE: `source.url`", "feeds.allow_hosts"];
+    for command in ["diff", "apply"] {
+        remote.run(&format!("{command} -f directory.yaml")).refused(1, &refused);
+    }
+    // An export, imported, is the same export.
+    let exported = |office: &Office| {
+        let store = office.path("store.db").display().to_string();
+        remote.plain(&format!("export {store}"), "").code(0).1
+    };
+    let text = exported(&remote.office);
+    let source = r#""source":{"every":"2h","file":"edge.txt","form":"plain"}"#;
+    assert!(text.contains(source), "{text}");
+    std::fs::write(remote.home.path().join("exported.yaml"), &text).unwrap();
+    remote.plain("import exported.yaml --store copy.db", "").code(0);
+    assert_eq!(remote.plain("export copy.db", "").code(0).1, text);
+    // Through the API it is the same again, and another is a conflict at the line of the set.
+    remote.run("import exported.yaml").code(0);
+    let line = 1 + text.lines().position(|line| line.contains(source)).unwrap();
+    let other = text.replace(source, r#""source":{"every":"2h","url":"https://lists.example.com/"}"#);
+    std::fs::write(remote.home.path().join("exported.yaml"), &other).unwrap();
+    let told = format!("exported.yaml:{line}:");
+    remote.run("import exported.yaml").refused(1, &[&told, "network set `edge` is there with another `source`"]);
+    let new = other.replace(&remote.office.organization, "5f00000000000000000000ff").replace("ownerkey", "otherkey");
+    let (id, hash) = (remote.owner_id(), sha256(&OWNER.replacen(':', ".", 1)));
+    let new = new.replace(&id, "5f00000000000000000000fe").replace(&hash, &"0f".repeat(32));
+    std::fs::write(remote.home.path().join("exported.yaml"), &new).unwrap();
+    remote.run("import exported.yaml").refused(1, &[&told, "network set `edge`: `source.url`", "feeds.allow_hosts"]);
+    // Served as it is, it holds what it held; `check` says that it stands still.
+    std::fs::write(remote.home.path().join("exported.yaml"), &text).unwrap();
+    let checked = remote.plain("check exported.yaml", "").code(0);
+    assert!(
+        format!("{}{}", checked.1, checked.2).contains("network set `edge` has a `source`"),
+        "{} {}",
+        checked.1,
+        checked.2
+    );
+    // A file without it takes it away.
+    remote.write(&file(""));
+    remote.run("apply -f directory.yaml").code(0);
+    let bare = remote.json("network-sets show edge");
+    assert_eq!((bare.get("source"), &bare["networks"]), (None, &serde_json::json!(["192.0.2.0/24"])));
+}
