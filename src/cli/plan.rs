@@ -4,7 +4,6 @@
 //! Each distinct credential, address and route of the logs is decided by the code that decides traffic. Nothing is changed
 //! and nobody is contacted; a value of a log is never repeated unless it is an address or names a credential of the directory.
 
-mod fate;
 mod lines;
 mod logs;
 mod proposal;
@@ -14,7 +13,7 @@ mod told;
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
-use std::net::IpAddr;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -26,11 +25,10 @@ use super::check::Output;
 use super::import::Progress;
 use crate::access::client_address::ClientAddress;
 use crate::access::network::Network;
-use crate::access::route::RouteMatch;
 use crate::access::snapshot::Snapshot;
 use crate::clock::{Clock, Timestamp};
 use crate::directory::document;
-use crate::gate::foresight::{Passing, Who, foresee};
+use crate::gate::foresight::{Passing, Who, addresses, fate, foresee};
 use crate::problem::Code;
 use logs::{Field, Form, Reading};
 use proposal::{Named, Proposal};
@@ -165,10 +163,19 @@ fn judged(tally: &Tally, proposal: &Proposal, snapshot: &Snapshot, now: Timestam
                 (None, Whose::Nobody) => Who::Nobody,
                 (None, _) => Who::Unknown,
             };
-            let decide = |address: IpAddr, route: RouteMatch<'_>| {
-                foresee(snapshot, who, ClientAddress::new(address), route, now)
+            let addresses = match key.address {
+                // None decides.
+                None => vec![Ipv4Addr::UNSPECIFIED.into()],
+                Some(network) => {
+                    let list = key.credential(proposal).into_iter().flat_map(|named| proposal.networks(named));
+                    addresses(network, list)
+                }
             };
-            (*key, *count, fate::of(key, proposal, decide))
+            let all = addresses.into_iter().flat_map(|address| {
+                let client = ClientAddress::new(address);
+                key.route.matches(proposal).map(move |route| foresee(snapshot, who, client, route, now))
+            });
+            (*key, *count, fate(key.passed, all))
         })
         .collect();
     judged.sort_unstable_by_key(|(key, ..)| *key);

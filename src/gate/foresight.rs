@@ -3,6 +3,8 @@
 //! Never a permit that could be forwarded: of what is decided only the outcome is told. What a request presented is not judged
 //! again; whoever was named is taken as proven.
 
+mod recorded;
+
 use crate::access::client_address::ClientAddress;
 use crate::access::credential::Fingerprint;
 use crate::access::decision::{NoTrace, Proof, Question, authorize};
@@ -10,6 +12,8 @@ use crate::access::route::RouteMatch;
 use crate::access::snapshot::Snapshot;
 use crate::clock::Timestamp;
 use crate::problem::Code;
+
+pub use recorded::{Turn, Way, addresses, fate, turn};
 
 /// Whose a request was.
 #[derive(Debug, Clone, Copy)]

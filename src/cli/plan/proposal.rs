@@ -160,10 +160,14 @@ fn of_store(path: &Path) -> anyhow::Result<Directory> {
 impl Proposal {
     /// What the routes make of a target.
     pub(super) fn way(&self, host: &str, method: &str, path: &str) -> Way {
-        let routes = &self.settings.routes;
-        match routes.find(host, method, path) {
+        self.place(self.settings.routes.find(host, method, path))
+    }
+
+    /// The same, of what one of the routes was found to be.
+    pub(super) fn place(&self, found: RouteMatch<'_>) -> Way {
+        match found {
             RouteMatch::Matched(route) => {
-                let at = routes.iter().position(|one| std::ptr::eq(one, route));
+                let at = self.settings.routes.iter().position(|one| std::ptr::eq(one, route));
                 at.and_then(|at| u32::try_from(at).ok()).map_or(Way::NotFound, Way::Route)
             }
             RouteMatch::NotFound => Way::NotFound,

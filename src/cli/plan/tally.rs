@@ -12,12 +12,12 @@ use super::logs::{Fields, Form, Reading, Stamps};
 use super::proposal::{Named, Proposal};
 use crate::access::network::Network;
 use crate::access::record::CredentialName;
-use crate::access::route::{HostPattern, Route, RouteMatch};
-use crate::access::traffic::{ADMIN_API, ANY_ROUTE, Met, RouteName, Sighting};
+use crate::access::route::RouteMatch;
+use crate::access::traffic::{Met, Sighting};
 use crate::cli::import::Progress;
 use crate::clock::Timestamp;
 use crate::directory::sqlite;
-use crate::gate::forwarded;
+use crate::gate::{foresight, forwarded};
 
 /// Whose requests a row counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -230,37 +230,29 @@ fn located<'t>(target: &'t str, host: &'t str) -> (&'t str, &'t str) {
 }
 
 impl Way {
-    pub(super) fn of(self, proposal: &Proposal) -> RouteMatch<'_> {
-        match self {
-            Self::Route(at) => match proposal.settings.routes.iter().nth(at as usize) {
+    /// Every route that it may be.
+    pub(super) fn matches(self, proposal: &Proposal) -> impl Iterator<Item = RouteMatch<'_>> {
+        let routes = &proposal.settings.routes;
+        let way = match self {
+            Self::Any => foresight::Way::Any(routes),
+            Self::Route(at) => foresight::Way::One(match routes.iter().nth(at as usize) {
                 Some(route) => RouteMatch::Matched(route),
                 None => RouteMatch::NotFound,
-            },
-            Self::NotFound => RouteMatch::NotFound,
-            Self::Admin => RouteMatch::Matched(&proposal.everything),
-            Self::Ambiguous => RouteMatch::Ambiguous,
-            Self::Any => RouteMatch::NotFound,
-        }
+            }),
+            Self::Admin => foresight::Way::One(RouteMatch::Matched(&proposal.everything)),
+            Self::NotFound => foresight::Way::One(RouteMatch::NotFound),
+            Self::Ambiguous => foresight::Way::One(RouteMatch::Ambiguous),
+        };
+        way.matches()
     }
 
     /// What the proposed routes make of a route that was recorded.
     fn recorded(text: &str, proposal: &Proposal) -> Self {
-        match text {
-            "" => return Self::NotFound,
-            ADMIN_API => return Self::Admin,
-            ANY_ROUTE => return Self::Any,
-            _ => {}
+        match foresight::Way::recorded(text, &proposal.settings.routes, &proposal.everything) {
+            foresight::Way::Any(_) => Self::Any,
+            foresight::Way::One(RouteMatch::Matched(route)) if std::ptr::eq(route, &proposal.everything) => Self::Admin,
+            foresight::Way::One(found) => proposal.place(found),
         }
-        let is_it = |route: &Route| RouteName::Of(route).is(text);
-        if let Some(at) = proposal.settings.routes.iter().position(is_it).and_then(|at| u32::try_from(at).ok()) {
-            return Self::Route(at);
-        }
-        let (host, path) = text.split_at(text.find('/').unwrap_or(text.len()));
-        let host = match HostPattern::parse(host) {
-            Ok(HostPattern::Below(suffix)) => format!("any{suffix}"),
-            Ok(HostPattern::Exact(_)) | Err(_) => host.to_owned(),
-        };
-        proposal.way(&host, "GET", path)
     }
 }
 
