@@ -11,6 +11,7 @@ mod apply;
 mod audit;
 mod bootstrap;
 mod brought;
+mod change;
 mod commit;
 mod credentials;
 mod deeds;
@@ -30,6 +31,7 @@ mod recent_use;
 mod recovery;
 mod refusals;
 mod refused_calls;
+mod rehearsal;
 mod reporting;
 mod revocations;
 mod rights;
@@ -76,6 +78,7 @@ pub use passwords::Password;
 pub use people::{Invite, User};
 pub use receipts::own_receipt_key;
 pub use recovery::{ResetFault, reset_owner};
+pub use rehearsal::{Fate, Foreseen, Group, Guarded};
 pub use reporting::Reporting;
 pub use revocations::EndedExchanges;
 pub use rights::GrantedRole;
@@ -231,6 +234,8 @@ pub struct Control {
     feed_wish: tokio::sync::Notify,
     /// Held by the one import that is received or made.
     importing: Arc<tokio::sync::Mutex<()>>,
+    /// Held by whoever has it foreseen what would come of a change.
+    foreseeing: Arc<tokio::sync::Semaphore>,
     /// Hangs up when the store is closed.
     closed: Mutex<Receiver<()>>,
 }
@@ -299,6 +304,7 @@ impl Opened {
             activity,
             feed_wish: tokio::sync::Notify::new(),
             importing: Arc::default(),
+            foreseeing: rehearsal::turns(),
             closed: Mutex::new(closed),
         }))
     }
@@ -337,11 +343,15 @@ impl Control {
     }
 
     /// Changes the directory; see `commit`. Once begun, a change goes through whether or not anybody waits for its answer.
+    /// Where the actor only rehearses, nothing is changed.
     async fn change<T: Send + 'static>(
         &self,
         actor: &Actor,
-        change: impl FnOnce(&mut commit::Change<'_>) -> Result<T, Fault> + Send + 'static,
+        change: impl FnOnce(&mut change::Change<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<Committed<T>, Fault> {
+        if actor.rehearses {
+            return self.rehearse(actor, change).await;
+        }
         let (actor, rules) = (actor.clone(), Arc::clone(&self.rules));
         self.at_desk(move |desk| desk.commit(actor, &rules, change)).await
     }
@@ -357,16 +367,6 @@ impl Control {
         });
         self.desk.send(job).map_err(|_| Fault::Stopping)?;
         answered.await.unwrap_or(Err(Fault::Stopping))
-    }
-
-    /// Does what a change would, and leaves nothing of it.
-    async fn rehearse<T: Send + 'static>(
-        &self,
-        actor: &Actor,
-        change: impl FnOnce(&mut commit::Change<'_>) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<Committed<T>, Fault> {
-        let (actor, rules) = (actor.clone(), Arc::clone(&self.rules));
-        self.at_desk(move |desk| desk.rehearse(actor, &rules, change)).await
     }
 }
 

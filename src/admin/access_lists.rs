@@ -7,7 +7,7 @@ use super::answer::Answer;
 use super::api_keys::{key_id, organization, project};
 use super::call::Call;
 use super::dto::{AccountEntry, AskedEntry, Entry, EntryEdit, entries};
-use super::operation::{FORCE, Kind, Operation, PAGED, Parameter, Verb};
+use super::operation::{DRY_RUN, FORCE, GUARDED, Kind, Operation, PAGED, Parameter, Verb};
 use crate::access::credential::CredentialKind;
 use crate::access::record::{CredentialName, EntryRecord, Place};
 use crate::access::target::Target;
@@ -21,7 +21,9 @@ const STRICT: Parameter = Parameter {
     about: "Refuse what is on the list already; otherwise adding it changes nothing.",
 };
 
-pub(super) const ADD_QUERY: [Parameter; 5] = [FORCE, STRICT, PAGED[0], PAGED[1], PAGED[2]];
+pub(super) const REPLACE_QUERY: [Parameter; 5] = [FORCE, DRY_RUN, PAGED[0], PAGED[1], PAGED[2]];
+
+pub(super) const ADD_QUERY: [Parameter; 6] = [FORCE, DRY_RUN, STRICT, PAGED[0], PAGED[1], PAGED[2]];
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
@@ -51,7 +53,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: "/orgs/{orgId}/apiKeys/{apiUserId}/accessList",
         id: "replaceAccessList",
         summary: "Makes the list exactly this; with `If-Match` only where nobody changed it since.",
-        query: &[FORCE, PAGED[0], PAGED[1], PAGED[2]],
+        query: &REPLACE_QUERY,
         body: Some(SchemaGenerator::subschema_for::<Vec<AskedEntry>>),
         status: 200,
         answer: Some(SchemaGenerator::subschema_for::<Vec<Entry>>),
@@ -73,7 +75,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: "/orgs/{orgId}/apiKeys/{apiUserId}/accessList/{entry}",
         id: "updateAccessListEntry",
         summary: "Changes comment or end of an entry; with `If-Match` only where nobody changed its list since.",
-        query: &[FORCE],
+        query: &GUARDED,
         body: Some(SchemaGenerator::subschema_for::<EntryEdit>),
         status: 200,
         answer: Some(SchemaGenerator::subschema_for::<Entry>),
@@ -84,7 +86,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: "/orgs/{orgId}/apiKeys/{apiUserId}/accessList/{entry}",
         id: "deleteAccessListEntry",
         summary: "Removes an entry.",
-        query: &[FORCE],
+        query: &GUARDED,
         body: None,
         status: 204,
         answer: None,
@@ -138,7 +140,7 @@ pub(super) async fn list(call: Call) -> Result<Answer, Fault> {
 
 /// The resulting list, as the page that was asked for shows it.
 fn changed(call: &Call, made: Committed<Listed>) -> Result<Answer, Fault> {
-    Ok(shown(&made.value, call)?.revision(made.revision))
+    Ok(shown(&made.value, call)?.made(&made))
 }
 
 pub(super) async fn add(call: Call) -> Result<Answer, Fault> {
@@ -173,13 +175,13 @@ pub(super) async fn edit(call: Call) -> Result<Answer, Fault> {
     let guards = call.guards();
     let edited = call.control.edit_access_list_entry(&call.actor, guards, here(&call)?, target, edit, expected).await?;
     let control::ListedEntry { entry: row, used, revision } = &edited.value;
-    Ok(Answer::of(entry(row, used.as_ref(), &call)?).version(*revision).revision(edited.revision))
+    Ok(Answer::of(entry(row, used.as_ref(), &call)?).version(*revision).made(&edited))
 }
 
 pub(super) async fn delete(call: Call) -> Result<Answer, Fault> {
     let target = target(&call)?;
     let gone = call.control.remove_from_access_list(&call.actor, call.guards(), here(&call)?, target).await?;
-    Ok(Answer::empty().revision(gone.revision))
+    Ok(Answer::empty().made(&gone))
 }
 
 /// The entry of the path: an address, a network, or a reference to a set.

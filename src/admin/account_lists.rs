@@ -3,9 +3,9 @@
 
 use schemars::SchemaGenerator;
 
-use super::access_lists::{ADD_QUERY, add, delete, edit, list, replace, show};
+use super::access_lists::{ADD_QUERY, REPLACE_QUERY, add, delete, edit, list, replace, show};
 use super::dto::{AccountEntry, AskedEntry, EntryEdit};
-use super::operation::{FORCE, Operation, PAGED, Verb};
+use super::operation::{GUARDED, Operation, PAGED, Verb};
 
 /// The operations of one list.
 macro_rules! of_list {
@@ -38,7 +38,7 @@ macro_rules! of_list {
                 path: concat!($path, "/accessList"),
                 id: $replace,
                 summary: "Makes the list exactly this; with `If-Match` only where nobody changed it since.",
-                query: &[FORCE, PAGED[0], PAGED[1], PAGED[2]],
+                query: &REPLACE_QUERY,
                 body: Some(SchemaGenerator::subschema_for::<Vec<AskedEntry>>),
                 status: 200,
                 answer: Some(SchemaGenerator::subschema_for::<Vec<AccountEntry>>),
@@ -60,7 +60,7 @@ macro_rules! of_list {
                 path: concat!($path, "/accessList/{entry}"),
                 id: $edit,
                 summary: "Changes comment or end of an entry; with `If-Match` only where nobody changed its list since.",
-                query: &[FORCE],
+                query: &GUARDED,
                 body: Some(SchemaGenerator::subschema_for::<EntryEdit>),
                 status: 200,
                 answer: Some(SchemaGenerator::subschema_for::<AccountEntry>),
@@ -71,7 +71,7 @@ macro_rules! of_list {
                 path: concat!($path, "/accessList/{entry}"),
                 id: $delete,
                 summary: "Removes an entry.",
-                query: &[FORCE],
+                query: &GUARDED,
                 body: None,
                 status: 204,
                 answer: None,

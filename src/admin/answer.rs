@@ -9,7 +9,9 @@ use axum::response::Response;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::dto::Rehearsal;
 use super::query::Query;
+use crate::control::Committed;
 use crate::problem::Refusal;
 
 /// The revision that was enforced when the answer was given.
@@ -27,6 +29,8 @@ pub(super) struct Answer {
     pub(super) revision: Option<u64>,
     /// What a page holds in all.
     total: Option<u64>,
+    /// What would come of the change, where it was not made: all that is answered then.
+    foreseen: Option<Value>,
 }
 
 impl Answer {
@@ -54,8 +58,20 @@ impl Answer {
         Self { revision: Some(revision), ..self }
     }
 
+    /// After a change, or after one that was only foreseen.
+    pub(super) fn made<T>(self, made: &Committed<T>) -> Self {
+        match &made.foreseen {
+            None => self.revision(made.revision),
+            Some(foreseen) => Self { foreseen: Some(json!(Rehearsal::from(&**foreseen))), ..self },
+        }
+    }
+
     /// The response. `here` is the address of what was asked for, without its query.
     pub(super) fn into_response(self, status: u16, query: &Query, here: &str, media_type: HeaderValue) -> Response {
+        if let Some(foreseen) = self.foreseen {
+            // Neither a version nor a revision: there is none with the change in it.
+            return written(200, Some(foreseen), query, media_type);
+        }
         let status = self.status.unwrap_or(status);
         let body = match (self.body, self.total) {
             (Some(results), Some(total)) => Some(page(results, total, query, here)),

@@ -5,7 +5,7 @@ use schemars::SchemaGenerator;
 use super::answer::Answer;
 use super::call::Call;
 use super::dto::{ApiKeyEdit, AskedRole, Assigned, Key, NewApiKey, Secret, Seen, entries, granted};
-use super::operation::{FORCE, Operation, PAGED, SEARCHED, Verb};
+use super::operation::{DRY_RUN, GUARDED, Operation, PAGED, SEARCHED, Verb};
 use crate::access::credential::{CredentialKind, Enforcement};
 use crate::access::id::Id;
 use crate::access::record::{CredentialName, Place};
@@ -52,7 +52,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: "/orgs/{orgId}/apiKeys/{apiUserId}",
         id: "updateApiKey",
         summary: "Changes an API key; `roles` are all its roles on the organization.",
-        query: &[FORCE],
+        query: &GUARDED,
         body: Some(SchemaGenerator::subschema_for::<ApiKeyEdit>),
         status: 200,
         answer: Some(SchemaGenerator::subschema_for::<Key>),
@@ -63,7 +63,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: "/orgs/{orgId}/apiKeys/{apiUserId}",
         id: "deleteApiKey",
         summary: "Deletes an API key; it is refused from then on.",
-        query: &[],
+        query: &[DRY_RUN],
         body: None,
         status: 204,
         answer: None,
@@ -140,7 +140,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: "/groups/{groupId}/apiKeys/{apiUserId}",
         id: "assignProjectApiKey",
         summary: "Gives a key of the organization roles on a project.",
-        query: &[],
+        query: &[DRY_RUN],
         body: Some(SchemaGenerator::subschema_for::<Assigned>),
         status: 204,
         answer: None,
@@ -151,7 +151,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: "/groups/{groupId}/apiKeys/{apiUserId}",
         id: "updateProjectApiKey",
         summary: "Changes an API key of a project; `roles` are all its roles on the project.",
-        query: &[FORCE],
+        query: &GUARDED,
         body: Some(SchemaGenerator::subschema_for::<ApiKeyEdit>),
         status: 200,
         answer: Some(SchemaGenerator::subschema_for::<Key>),
@@ -162,7 +162,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: "/groups/{groupId}/apiKeys/{apiUserId}",
         id: "unassignProjectApiKey",
         summary: "Takes every role on a project from a key.",
-        query: &[],
+        query: &[DRY_RUN],
         body: None,
         status: 204,
         answer: None,
@@ -231,7 +231,7 @@ async fn edit(call: Call, place: PlaceOf) -> Result<Answer, Fault> {
     let (place, id, expected) = (place(&call)?, key_id(&call)?, call.if_match()?);
     let edited = call.control.edit_api_key(&call.actor, call.guards(), (place, id), edit, expected).await?;
     let shown = Key::new(&edited.value, None, &call.base);
-    Ok(Answer::of(shown).version(edited.value.row.revision).revision(edited.revision))
+    Ok(Answer::of(shown).version(edited.value.row.revision).made(&edited))
 }
 
 async fn traffic(call: Call) -> Result<Answer, Fault> {
@@ -249,7 +249,7 @@ pub(super) fn seen(call: &Call, all: &[Sighting]) -> Answer {
 
 async fn delete(call: Call) -> Result<Answer, Fault> {
     let gone = call.control.delete_api_key(&call.actor, call.id("orgId")?, key_id(&call)?).await?;
-    Ok(Answer::empty().revision(gone.revision))
+    Ok(Answer::empty().made(&gone))
 }
 
 async fn add_secret(call: Call) -> Result<Answer, Fault> {
@@ -260,7 +260,7 @@ async fn add_secret(call: Call) -> Result<Answer, Fault> {
 async fn delete_secret(call: Call) -> Result<Answer, Fault> {
     let (place, key, secret) = (organization(&call)?, key_id(&call)?, call.id("secretId")?);
     let gone = call.control.delete_api_key_secret(&call.actor, place, key, secret).await?;
-    Ok(Answer::empty().revision(gone.revision))
+    Ok(Answer::empty().made(&gone))
 }
 
 /// The roles of a body that assigns some.
@@ -276,10 +276,10 @@ pub(super) fn assigned_roles(call: &Call) -> Result<Vec<GrantedRole>, Fault> {
 async fn assign(call: Call) -> Result<Answer, Fault> {
     let roles = assigned_roles(&call)?;
     let done = call.control.assign_api_key(&call.actor, call.id("groupId")?, key_id(&call)?, roles).await?;
-    Ok(Answer::empty().revision(done.revision))
+    Ok(Answer::empty().made(&done))
 }
 
 async fn unassign(call: Call) -> Result<Answer, Fault> {
     let done = call.control.unassign_api_key(&call.actor, call.id("groupId")?, key_id(&call)?).await?;
-    Ok(Answer::empty().revision(done.revision))
+    Ok(Answer::empty().made(&done))
 }

@@ -6,18 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::Answer;
 use super::call::Call;
-use super::operation::{FORCE, Kind, Operation, Parameter, Verb};
+use super::dto::Rehearsal;
+use super::operation::{DRY_RUN, FORCE, Kind, Operation, Parameter, Verb};
 use crate::control::{self, Application, Fault};
 use crate::problem::{Code, Refusal};
 
 /// Most changes that are told one by one.
 const MOST_TOLD: usize = 1_000;
-
-const DRY_RUN: Parameter = Parameter {
-    name: "dryRun",
-    kind: Kind::Flag,
-    about: "Only tell what would be done. Whatever would refuse it refuses this too.",
-};
 
 const PRUNE: Parameter = Parameter {
     name: "prune",
@@ -61,6 +56,9 @@ struct Applied {
     results: Vec<Change>,
     /// How many there are.
     total_count: u64,
+    /// What would come of it; with `dryRun` alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rehearsal: Option<Rehearsal>,
 }
 
 /// One thing that was done, or would be.
@@ -89,11 +87,7 @@ impl From<control::Applied> for Change {
 }
 
 async fn apply(call: Call) -> Result<Answer, Fault> {
-    let how = Application {
-        guards: call.guards(),
-        prune: call.query.flag(PRUNE.name),
-        rehearsal: call.query.flag(DRY_RUN.name),
-    };
+    let how = Application { guards: call.guards(), prune: call.query.flag(PRUNE.name) };
     if serde_json::from_str::<Named>(call.text()?).is_err_and(|fault| fault.is_data()) {
         let detail = "missing; name those that are to be made what the document says";
         return Err(Refusal::field(Code::MissingOneOfAttributes, "organizations", detail).into());
@@ -101,6 +95,8 @@ async fn apply(call: Call) -> Result<Answer, Fault> {
     let done = call.control.apply_directory(&call.actor, call.text()?.to_owned(), how).await?;
     let total_count = done.value.len() as u64;
     let results = done.value.into_iter().take(MOST_TOLD).map(Change::from).collect();
-    let answer = Answer::of(Applied { results, total_count });
-    Ok(if how.rehearsal { answer } else { answer.revision(done.revision) })
+    let rehearsal = done.foreseen.as_deref().map(Rehearsal::from);
+    let is_made = rehearsal.is_none();
+    let answer = Answer::of(Applied { results, total_count, rehearsal });
+    Ok(if is_made { answer.revision(done.revision) } else { answer })
 }

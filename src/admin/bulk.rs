@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::answer::Answer;
 use super::call::Call;
-use super::operation::{Kind, Operation, Parameter, Verb};
+use super::operation::{DRY_RUN, Kind, Operation, Parameter, Verb};
 use crate::control::{self, Fault, Feeder, LARGEST_IMPORT, feed};
 use crate::problem::{Code, Refusal};
 
@@ -28,7 +28,7 @@ pub(super) const OPERATIONS: &[Operation] = &[Operation {
     path: "/import",
     id: "importDirectory",
     summary: "Adds organizations, projects, network sets, API keys and service accounts in bulk: all or nothing, as one revision.",
-    query: &[Parameter { name: "dryRun", kind: Kind::Flag, about: "Only tell what would be added." }],
+    query: &[Parameter { name: DRY_RUN.name, kind: Kind::Flag, about: "Only tell what would be added." }],
     body: Some(lines),
     status: 200,
     answer: Some(SchemaGenerator::subschema_for::<Imported>),
@@ -98,7 +98,7 @@ impl From<control::Imported> for Imported {
 
 async fn import(mut call: Call) -> Result<Answer, Fault> {
     call.control.may_import(&call.actor).await?;
-    let is_rehearsal = call.query.flag("dryRun");
+    let is_rehearsal = call.actor.rehearses;
     let body = call.stream.get_mut().ok().and_then(Option::take).unwrap_or_default();
     // Its time begins with its turn: nobody is to be blamed for the import before.
     let turn = call.control.turn_to_import().await;

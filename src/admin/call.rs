@@ -11,7 +11,7 @@ use axum::response::Response;
 use serde::de::DeserializeOwned;
 
 use super::answer::{Answer, allowing, refused};
-use super::operation::{Operation, Verb};
+use super::operation::{DRY_RUN, Operation, Verb};
 use super::query::Query;
 use super::{Admin, Prefix, oauth};
 use crate::access::client_address::ClientAddress;
@@ -96,6 +96,7 @@ async fn admitted(
             control.identify(kind, credential, address).await.map_err(|fault| logged(&fault))?
         }
     };
+    let actor = Actor { rehearses: query.flag(DRY_RUN.name), ..actor };
     if operation.is_large() {
         // Nobody else's directory is held in memory.
         control.may_apply(&actor).await.map_err(|fault| logged(&fault))?;
@@ -163,7 +164,7 @@ fn stranger(admin: &Admin, peer: &Peer, head: &Parts) -> Result<Actor, Refusal> 
         return Err(no_person());
     }
     let alone = without_others(admin, peer, head, no_person)?;
-    Ok(Actor { kind: ActorKind::Stranger, address: Some(alone.address) })
+    Ok(Actor { kind: ActorKind::Stranger, address: Some(alone.address), rehearses: false })
 }
 
 fn no_person() -> Refusal {

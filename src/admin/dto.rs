@@ -13,6 +13,7 @@ mod keys;
 mod named;
 mod network_sets;
 mod people;
+mod rehearsal;
 mod reporting;
 mod sightings;
 mod unlisted;
@@ -42,6 +43,7 @@ pub(super) use network_sets::{NetworkSet, NetworkSetContent, NewNetworkSet};
 pub(super) use people::{
     AskedInvite, NewPassword, SessionShown, ShownInvite, ShownUser, SignIn, SignUp, Taken, UserEdit,
 };
+pub(super) use rehearsal::Rehearsal;
 pub(super) use reporting::Reporting;
 pub(super) use sightings::Seen;
 pub(super) use unlisted::{Addition, Unlisted, additions};

@@ -5,7 +5,7 @@ use schemars::SchemaGenerator;
 use super::answer::Answer;
 use super::call::Call;
 use super::dto::{HeldConfirmation, NetworkSet, NetworkSetContent, NewNetworkSet};
-use super::operation::{FORCE, Operation, PAGED, Verb};
+use super::operation::{DRY_RUN, GUARDED, Operation, PAGED, Verb};
 use crate::control::{Committed, Fault};
 
 pub(super) const OPERATIONS: &[Operation] = &[
@@ -48,7 +48,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         id: "replaceNetworkSet",
         summary: "Makes a network set exactly this, for every list that refers to it at once; with `If-Match` only where \
                   nobody changed it since.",
-        query: &[FORCE],
+        query: &GUARDED,
         body: Some(SchemaGenerator::subschema_for::<NetworkSetContent>),
         status: 200,
         answer: Some(SchemaGenerator::subschema_for::<NetworkSet>),
@@ -59,7 +59,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: "/orgs/{orgId}/networkSets/{setName}",
         id: "deleteNetworkSet",
         summary: "Deletes a network set that no access list refers to.",
-        query: &[],
+        query: &[DRY_RUN],
         body: None,
         status: 204,
         answer: None,
@@ -81,7 +81,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: "/orgs/{orgId}/networkSets/{setName}/held",
         id: "confirmHeldNetworks",
         summary: "Makes a network set what the list of its source says that is held, by the `id` of `held`.",
-        query: &[FORCE],
+        query: &GUARDED,
         body: Some(SchemaGenerator::subschema_for::<HeldConfirmation>),
         status: 200,
         answer: Some(SchemaGenerator::subschema_for::<NetworkSet>),
@@ -95,7 +95,7 @@ fn set_name(call: &Call) -> String {
 }
 
 fn changed(call: &Call, made: &Committed<crate::control::NetworkSet>) -> Answer {
-    Answer::of(NetworkSet::new(&made.value, &call.base)).version(made.value.row.revision).revision(made.revision)
+    Answer::of(NetworkSet::new(&made.value, &call.base)).version(made.value.row.revision).made(made)
 }
 
 async fn list(call: Call) -> Result<Answer, Fault> {
@@ -125,7 +125,7 @@ async fn replace(call: Call) -> Result<Answer, Fault> {
 async fn delete(call: Call) -> Result<Answer, Fault> {
     let (organization, expected) = (call.id("orgId")?, call.if_match()?);
     let gone = call.control.delete_network_set(&call.actor, organization, set_name(&call), expected).await?;
-    Ok(Answer::empty().revision(gone.revision))
+    Ok(Answer::empty().made(&gone))
 }
 
 async fn refresh(call: Call) -> Result<Answer, Fault> {

@@ -7,6 +7,7 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::call::NDJSON;
+use super::dto::Rehearsal;
 use super::operation::{EVERYWHERE, Kind, Operation, PAGED, Parameter, all, by_path};
 
 mod links;
@@ -120,12 +121,18 @@ fn query_parameter(parameter: &Parameter) -> Value {
 
 fn described(operation: &Operation, every: &[&Operation], generator: &mut SchemaGenerator) -> Value {
     let query: Vec<Value> = EVERYWHERE.iter().chain(operation.query).map(query_parameter).collect();
+    let foreseen =
+        operation.is_foreseen().then(|| Value::from(generator.subschema_for::<Rehearsal>())).map(|one| enveloped(&one));
     let mut answer = json!({"description": operation.summary});
     if let Some(schema) = operation.answer {
         let schema = schema(generator);
         let is_page = operation.query.iter().any(|one| one.name == PAGED[0].name);
         // A page wears its envelope inside.
         let schema = if is_page { page_of(schema.into()) } else { enveloped(&schema.into()) };
+        let schema = match &foreseen {
+            Some(foreseen) if operation.status == 200 => json!({"anyOf": [schema, foreseen]}),
+            _ => schema,
+        };
         answer["content"] = json!({"application/json": {"schema": schema}});
     }
     let links = links::from(operation, every);
@@ -141,10 +148,15 @@ fn described(operation: &Operation, every: &[&Operation], generator: &mut Schema
     if operation.status == 204 {
         let nothing = json!({"type": "object", "required": ["status", "content"], "additionalProperties": false,
             "properties": {"status": {"const": 204}, "content": {"type": "null"}}});
-        described["responses"]["200"] = json!({
-            "description": "The same, where `envelope=true` asked for a body.",
-            "content": {"application/json": {"schema": nothing}},
-        });
+        let (about, schema) = match foreseen {
+            None => ("The same, where `envelope=true` asked for a body.", nothing),
+            Some(foreseen) => (
+                "The same, where `envelope=true` asked for a body; or what would come of it, where `dryRun=true` asked for that.",
+                json!({"anyOf": [nothing, foreseen]}),
+            ),
+        };
+        described["responses"]["200"] =
+            json!({"description": about, "content": {"application/json": {"schema": schema}}});
     }
     let mut statuses = vec![400, 401, 403, 404, 408, 409, 412, 413, 415, 500, 503];
     if operation.body.is_none() {

@@ -39,6 +39,11 @@ pub(super) struct Operation {
 }
 
 impl Operation {
+    /// Whether it may be rehearsed, and answers a rehearsal with nothing but what would come of it.
+    pub(super) fn is_foreseen(&self) -> bool {
+        !self.is_large() && !self.is_bulk() && self.query.iter().any(|one| one.name == DRY_RUN.name)
+    }
+
     /// Whether its body may be large.
     pub(super) fn is_large(&self) -> bool {
         self.id == "applyDirectory"
@@ -152,6 +157,16 @@ pub(super) const FORCE: Parameter = Parameter {
     kind: Kind::Flag,
     about: "Do it although a guard would refuse it; the override is recorded. Under /api/v1 only.",
 };
+
+/// `dryRun`, of operations that may change who is admitted.
+pub(super) const DRY_RUN: Parameter = Parameter {
+    name: "dryRun",
+    kind: Kind::Flag,
+    about: "Change nothing, and tell whom it would refuse or let in, by what is recorded of the last 30 days.",
+};
+
+/// Both.
+pub(super) const GUARDED: [Parameter; 2] = [FORCE, DRY_RUN];
 
 /// Every operation there is.
 pub(super) fn all() -> impl Iterator<Item = &'static Operation> {

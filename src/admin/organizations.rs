@@ -7,7 +7,7 @@ use super::answer::Answer;
 use super::api_keys::new_key;
 use super::call::Call;
 use super::dto::{Key, NewOrganization, Organization, Rename, Settings, SettingsEdit, additions};
-use super::operation::{FORCE, Operation, PAGED, Verb};
+use super::operation::{DRY_RUN, GUARDED, Operation, PAGED, Verb};
 use crate::access::credential::AccessListMode;
 use crate::access::record::OrganizationRecord;
 use crate::control::{self, Fault, OrganizationEdit};
@@ -62,7 +62,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: "/orgs/{orgId}",
         id: "deleteOrganization",
         summary: "Deletes an organization without projects, and its credentials with it.",
-        query: &[],
+        query: &[DRY_RUN],
         body: None,
         status: 204,
         answer: None,
@@ -84,7 +84,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: "/orgs/{orgId}/settings",
         id: "updateOrganizationSettings",
         summary: "Turns the switch, with the entries that lists lack for it, or changes how long secrets may last.",
-        query: &[FORCE],
+        query: &GUARDED,
         body: Some(SchemaGenerator::subschema_for::<SettingsEdit>),
         status: 200,
         answer: Some(SchemaGenerator::subschema_for::<Settings>),
@@ -124,14 +124,12 @@ async fn rename(call: Call) -> Result<Answer, Fault> {
     let asked: Rename = call.json()?;
     let edit = OrganizationEdit { name: Some(asked.name), ..OrganizationEdit::default() };
     let edited = edit_organization(&call, edit).await?;
-    Ok(Answer::of(Organization::new(&edited.value, &call.base))
-        .version(edited.value.revision)
-        .revision(edited.revision))
+    Ok(Answer::of(Organization::new(&edited.value, &call.base)).version(edited.value.revision).made(&edited))
 }
 
 async fn delete(call: Call) -> Result<Answer, Fault> {
     let gone = call.control.delete_organization(&call.actor, call.id("orgId")?).await?;
-    Ok(Answer::empty().revision(gone.revision))
+    Ok(Answer::empty().made(&gone))
 }
 
 async fn settings(call: Call) -> Result<Answer, Fault> {
@@ -148,7 +146,7 @@ async fn turn(call: Call) -> Result<Answer, Fault> {
     };
     let (id, expected, lists) = (call.id("orgId")?, call.if_match()?, additions(asked.access_list_additions)?);
     let edited = call.control.edit_with_lists(&call.actor, call.guards(), id, (edit, lists), expected).await?;
-    Ok(Answer::of(Settings::new(&edited.value)).version(edited.value.revision).revision(edited.revision))
+    Ok(Answer::of(Settings::new(&edited.value)).version(edited.value.revision).made(&edited))
 }
 
 async fn edit_organization(

@@ -105,12 +105,12 @@ async fn edit(call: Call) -> Result<Answer, Fault> {
     let (organization, id, expected) = (call.id("orgId")?, call.id("userId")?, call.if_match()?);
     let edited = call.control.edit_user(&call.actor, organization, id, granted(&asked.roles)?, expected).await?;
     let shown = ShownUser::new(&edited.value, organization, &call.base);
-    Ok(Answer::of(shown).version(edited.value.row.revision).revision(edited.revision))
+    Ok(Answer::of(shown).version(edited.value.row.revision).made(&edited))
 }
 
 async fn remove(call: Call) -> Result<Answer, Fault> {
     let gone = call.control.remove_user(&call.actor, call.id("orgId")?, call.id("userId")?).await?;
-    Ok(Answer::empty().revision(gone.revision))
+    Ok(Answer::empty().made(&gone))
 }
 
 async fn invites(call: Call) -> Result<Answer, Fault> {
@@ -131,5 +131,5 @@ async fn invite(call: Call) -> Result<Answer, Fault> {
 
 async fn uninvite(call: Call) -> Result<Answer, Fault> {
     let gone = call.control.delete_invite(&call.actor, call.id("orgId")?, call.id("inviteId")?).await?;
-    Ok(Answer::empty().revision(gone.revision))
+    Ok(Answer::empty().made(&gone))
 }

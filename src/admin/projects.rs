@@ -5,7 +5,7 @@ use schemars::SchemaGenerator;
 use super::answer::Answer;
 use super::call::Call;
 use super::dto::{NewProject, Project};
-use super::operation::{Operation, PAGED, Verb};
+use super::operation::{DRY_RUN, Operation, PAGED, Verb};
 use crate::access::id::Id;
 use crate::access::record::ProjectRecord;
 use crate::control::Fault;
@@ -50,7 +50,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: "/groups/{groupId}",
         id: "deleteProject",
         summary: "Deletes a project, and every role on it.",
-        query: &[],
+        query: &[DRY_RUN],
         body: None,
         status: 204,
         answer: None,
@@ -115,5 +115,5 @@ async fn show(call: Call) -> Result<Answer, Fault> {
 
 async fn delete(call: Call) -> Result<Answer, Fault> {
     let gone = call.control.delete_project(&call.actor, call.id("groupId")?).await?;
-    Ok(Answer::empty().revision(gone.revision))
+    Ok(Answer::empty().made(&gone))
 }

@@ -4,7 +4,7 @@
 
 use axum::http::request::Parts;
 
-use super::operation::{EVERYWHERE, Kind, Operation, PAGED, Parameter, SEARCHED};
+use super::operation::{DRY_RUN, EVERYWHERE, Kind, Operation, PAGED, Parameter, SEARCHED};
 use crate::access::record::{CredentialOrder, CredentialSearch};
 use crate::clock::Timestamp;
 use crate::problem::{Code, Refusal};
@@ -27,6 +27,11 @@ impl Query {
             let wrong = |wrong: String| Refusal::new(Code::InvalidQueryParameter, wrong).with(&shown);
             let known = EVERYWHERE.iter().chain(operation.query).find(|one| one.name == name);
             let Some(parameter) = known else {
+                if name == DRY_RUN.name {
+                    let why = "is not for this operation: nothing that was recorded would be decided otherwise by it, or no \
+                               record could tell";
+                    return Err(wrong(format!("Query parameter `{shown}` {why}.")));
+                }
                 let names: Vec<&str> = EVERYWHERE.iter().chain(operation.query).map(|one| one.name).collect();
                 return Err(wrong(format!(
                     "Query parameter `{shown}` is unknown here; known are {}.",

@@ -9,7 +9,7 @@ use super::dto::{
     Account, AccountGroup, AskedSecret, Assigned, Certificate, ClientSecret, NewServiceAccount, Seen,
     ServiceAccountEdit, entries, granted,
 };
-use super::operation::{FORCE, Operation, PAGED, SEARCHED, Verb};
+use super::operation::{DRY_RUN, GUARDED, Operation, PAGED, SEARCHED, Verb};
 use crate::access::client_id::ClientId;
 use crate::access::credential::Enforcement;
 use crate::access::record::{CredentialName, TokenSubject};
@@ -59,7 +59,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: "/orgs/{orgId}/serviceAccounts/{clientId}",
         id: "updateServiceAccount",
         summary: "Changes a service account; `roles` are all its roles on the organization.",
-        query: &[FORCE],
+        query: &GUARDED,
         body: Some(SchemaGenerator::subschema_for::<ServiceAccountEdit>),
         status: 200,
         answer: Some(SchemaGenerator::subschema_for::<Account>),
@@ -70,7 +70,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: "/orgs/{orgId}/serviceAccounts/{clientId}",
         id: "deleteServiceAccount",
         summary: "Deletes a service account; its tokens are refused from then on.",
-        query: &[],
+        query: &[DRY_RUN],
         body: None,
         status: 204,
         answer: None,
@@ -158,7 +158,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: "/groups/{groupId}/serviceAccounts/{clientId}",
         id: "assignProjectServiceAccount",
         summary: "Gives a service account of the organization roles on a project; also as `{clientId}:invite`.",
-        query: &[],
+        query: &[DRY_RUN],
         body: Some(SchemaGenerator::subschema_for::<Assigned>),
         status: 200,
         answer: Some(SchemaGenerator::subschema_for::<Account>),
@@ -169,7 +169,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: "/groups/{groupId}/serviceAccounts/{clientId}",
         id: "updateProjectServiceAccount",
         summary: "Changes a service account of a project; `roles` are all its roles on the project.",
-        query: &[FORCE],
+        query: &GUARDED,
         body: Some(SchemaGenerator::subschema_for::<ServiceAccountEdit>),
         status: 200,
         answer: Some(SchemaGenerator::subschema_for::<Account>),
@@ -180,7 +180,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         path: "/groups/{groupId}/serviceAccounts/{clientId}",
         id: "unassignProjectServiceAccount",
         summary: "Takes every role on a project from a service account.",
-        query: &[],
+        query: &[DRY_RUN],
         body: None,
         status: 204,
         answer: None,
@@ -282,12 +282,12 @@ async fn edit(call: Call, place: PlaceOf) -> Result<Answer, Fault> {
     };
     let (place, id, expected) = (place(&call)?, client(&call)?, call.if_match()?);
     let edited = call.control.edit_service_account(&call.actor, call.guards(), (place, id), edit, expected).await?;
-    Ok(shown(&edited.value, &call, place, None)?.revision(edited.revision))
+    Ok(shown(&edited.value, &call, place, None)?.made(&edited))
 }
 
 async fn delete(call: Call) -> Result<Answer, Fault> {
     let gone = call.control.delete_service_account(&call.actor, call.id("orgId")?, client(&call)?).await?;
-    Ok(Answer::empty().revision(gone.revision))
+    Ok(Answer::empty().made(&gone))
 }
 
 async fn traffic(call: Call) -> Result<Answer, Fault> {
@@ -321,7 +321,7 @@ async fn add_secret(call: Call, place: PlaceOf) -> Result<Answer, Fault> {
 async fn delete_secret(call: Call, place: PlaceOf) -> Result<Answer, Fault> {
     let (place, id, secret) = (place(&call)?, client(&call)?, call.id("secretId")?);
     let gone = call.control.delete_client_secret(&call.actor, place, id, secret).await?;
-    Ok(Answer::empty().revision(gone.revision))
+    Ok(Answer::empty().made(&gone))
 }
 
 async fn assign(call: Call) -> Result<Answer, Fault> {
@@ -329,10 +329,10 @@ async fn assign(call: Call) -> Result<Answer, Fault> {
     let place = project(&call)?;
     let id = call.parsed_without("clientId", INVITE)?;
     let done = call.control.assign_service_account(&call.actor, call.id("groupId")?, id, roles).await?;
-    Ok(shown(&done.value, &call, place, None)?.revision(done.revision))
+    Ok(shown(&done.value, &call, place, None)?.made(&done))
 }
 
 async fn unassign(call: Call) -> Result<Answer, Fault> {
     let done = call.control.unassign_service_account(&call.actor, call.id("groupId")?, client(&call)?).await?;
-    Ok(Answer::empty().revision(done.revision))
+    Ok(Answer::empty().made(&done))
 }

@@ -162,7 +162,9 @@ async fn admitted(
         Verb::Post => read(head, body).await?,
     };
     let (actor, cookie) = match (page.who, &cookies.session) {
-        (Who::Stranger, _) => (Actor { kind: ActorKind::Stranger, address: Some(address) }, cookies.visitor.as_deref()),
+        (Who::Stranger, _) => {
+            (Actor { kind: ActorKind::Stranger, address: Some(address), rehearses: false }, cookies.visitor.as_deref())
+        }
         (Who::Person, None) => return Err(Stop::SignIn { ended: false }),
         (Who::Person, Some(token)) => match control.session(token, Some(address)).await {
             Ok(actor) => (actor, Some(token.as_str())),

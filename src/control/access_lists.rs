@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::audit::{Event, EventType};
-use super::commit::Change;
+use super::change::Change;
 use super::credentials::{check_expiry, find};
 use super::network_sets::{List, Sets};
 use super::organizations::expect;

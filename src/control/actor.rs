@@ -16,6 +16,8 @@ pub struct Actor {
     pub kind: ActorKind,
     /// Where from; `None` for the program itself.
     pub address: Option<ClientAddress>,
+    /// Whether it only wants to know what would come of a change: then none is made.
+    pub rehearses: bool,
 }
 
 /// Who it is.
@@ -48,7 +50,7 @@ pub enum ActorKind {
 impl Actor {
     /// The program itself.
     pub fn system(command: &'static str) -> Self {
-        Self { kind: ActorKind::System(command), address: None }
+        Self { kind: ActorKind::System(command), address: None, rehearses: false }
     }
 
     /// The calling credential, where it is one.
@@ -95,6 +97,6 @@ impl Control {
             CredentialKind::ApiKey => row.public_key.unwrap_or(row.name),
             CredentialKind::ServiceAccount => row.credential().to_string(),
         };
-        Ok(Actor { kind: ActorKind::Credential { id, kind, name }, address: Some(address) })
+        Ok(Actor { kind: ActorKind::Credential { id, kind, name }, address: Some(address), rehearses: false })
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::audit::{Event, EventType};
-use super::commit::Change;
+use super::change::Change;
 use super::credentials::{
     Credential, KeyEdit, apply, assign, check_description, check_expiry, delete, find, projects_of, unassign,
 };

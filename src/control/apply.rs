@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::actor::ActorKind;
 use super::audit::{Event, EventType};
-use super::commit::Change;
+use super::change::Change;
 use super::organizations::{check_name, event_of};
 use super::rights::Rights;
 use super::{Actor, Committed, Control, Fault, Guards, brought, people};
@@ -33,8 +33,6 @@ pub struct Application {
     pub guards: Guards,
     /// Whether what the directory does not name goes.
     pub prune: bool,
-    /// Whether nothing is to be done.
-    pub rehearsal: bool,
 }
 
 /// One thing that was done, or would be.
@@ -99,10 +97,7 @@ impl Control {
         let directory = reading.await.unwrap_or(Err(Fault::Stopping))?;
         let settings = Arc::clone(&self.published.current().settings);
         let apply = move |change: &mut Change<'_>| all(change, &directory, how, &settings.feeds);
-        match how.rehearsal {
-            true => self.rehearse(actor, apply).await,
-            false => self.change(actor, apply).await.inspect(|_| self.wish_feeds()),
-        }
+        self.change(actor, apply).await.inspect(|made| self.wish_feeds_after(made))
     }
 }
 
@@ -207,9 +202,11 @@ impl Applying<'_> {
             None => self.make(change)?,
         };
         for step in steps {
+            let guarded = change.guarded();
             if let Err(fault) = self.step(change, &mut row, &step) {
                 self.refuse(&step.subject, fault)?;
             }
+            change.place_guarded(guarded, || self.place(&step.subject));
             self.applied.push(Applied::new(row.id, step));
         }
         if is_new && matches!(change.actor().kind, ActorKind::Credential { .. }) {

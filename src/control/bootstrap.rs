@@ -4,7 +4,8 @@
 
 use super::actor::Actor;
 use super::audit::{Event, EventType};
-use super::commit::{Change, Desk};
+use super::change::Change;
+use super::commit::Desk;
 use super::passwords::{self, Password};
 use super::{Fault, Rules, draw, organizations, people};
 use crate::access::credential::{AccessListMode, CredentialKind, Enforcement};

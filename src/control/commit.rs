@@ -8,22 +8,14 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
 
 use super::actor::Actor;
-use super::audit::Event;
+use super::change::{Change, Left};
+use super::rehearsal::{Foreseen, Prospect};
 use super::signing::{self, Signing};
 use super::usage::{Unwritten, UsageSource};
-use super::{Fault, Limits, OpenFault, Rules, ServeFault, draw};
-use crate::access::credential::{CredentialKind, Fingerprint};
-use crate::access::digest_secret::DigestSecret;
-use crate::access::id::Id;
-use crate::access::record::{CredentialRecord, EventRecord};
-use crate::access::snapshot::{Delta, Draft, Revoked, Snapshot};
-use crate::access::target::Target;
-use crate::access::token_id::TokenId;
-use crate::access::usage::LastUse;
-use crate::clock::{Clock, Timestamp};
+use super::{Fault, OpenFault, Rules, ServeFault};
+use crate::access::snapshot::{Before, Delta, Draft, Snapshot};
+use crate::clock::Clock;
 use crate::directory::sqlite::{self, CompileFault, Rows, Store, StoreFault};
-use crate::gate::digest::ha1;
-use crate::live::fingerprint;
 use crate::live::own_issuer::OwnIssuer;
 use crate::live::published::Published;
 use crate::live::usage::Usage;
@@ -41,6 +33,8 @@ pub struct Committed<T> {
     pub value: T,
     /// The revision that is enforced here now, with the change in it.
     pub revision: u64,
+    /// What would come of it, where nothing was to be done but to tell that.
+    pub foreseen: Option<Arc<Foreseen>>,
 }
 
 /// Where changes are made.
@@ -58,32 +52,6 @@ impl std::fmt::Debug for Desk {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Desk").field("snapshot", &self.snapshot).finish_non_exhaustive()
     }
-}
-
-/// A change being made: what it sees, writes, and will have to be compiled again.
-pub(super) struct Change<'t> {
-    store: &'t sqlite::Change<'t>,
-    actor: &'t Actor,
-    rules: &'t Rules,
-    now: Timestamp,
-    revision: u64,
-    removed: Vec<Fingerprint>,
-    organizations: Vec<Id>,
-    network_sets: Vec<(Id, Arc<str>)>,
-    credentials: Vec<i64>,
-    events: Vec<EventRecord>,
-    /// Entries that were removed.
-    gone: Vec<(Id, Target)>,
-    revoked: Vec<(TokenId, Timestamp)>,
-    /// What was counted of uses and is not in the store yet.
-    unwritten: &'t mut Unwritten,
-    /// Every credential with this number and above is new.
-    new_from: Option<i64>,
-    /// Something was written that nothing is decided by.
-    wrote_aside: bool,
-    signing: &'t Signing,
-    /// Other keys, to sign with from now on, and what is published of them.
-    other_keys: Option<(Signing, OwnIssuer)>,
 }
 
 impl Desk {
@@ -173,24 +141,17 @@ impl Desk {
         let about = (self.clock.now(), revision);
         let mut making = Change::new(&transaction, &actor, rules, about, &self.signing, &mut self.unwritten);
         let value = change(&mut making)?;
-        let other_keys = making.other_keys.take();
-        if making.is_nothing() {
-            match making.wrote_aside {
+        let Left { other_keys, wrote_aside, gone, new_from } = making.leave();
+        if making.is_nothing() && new_from.is_none() {
+            match wrote_aside {
                 true => transaction.commit()?,
                 false => drop(transaction),
             }
             self.sign_with(other_keys);
-            return Ok(Committed { value, revision: self.snapshot.revision() });
+            return Ok(Committed { value, revision: self.snapshot.revision(), foreseen: None });
         }
-        let gone = std::mem::take(&mut making.gone);
-        let new_from = making.new_from;
         let delta = making.finish()?;
-        let before = self.draft.apply_with(delta, |adding| match new_from {
-            None => Ok(()),
-            Some(pk) => {
-                transaction.rows().credential_specs_from(pk, |spec| Ok::<_, CompileFault>(adding.credential(spec)?))
-            }
-        })?;
+        let before = apply(&mut self.draft, &transaction, delta, new_from)?;
         let snapshot = Arc::new(self.draft.finish(revision));
         if let Err(fault) = transaction.commit() {
             // The answer may have been lost and not the change: the file says which.
@@ -203,7 +164,7 @@ impl Desk {
         self.sign_with(other_keys);
         self.publish(snapshot, begin);
         self.unwritten.forget(&gone);
-        Ok(Committed { value, revision })
+        Ok(Committed { value, revision, foreseen: None })
     }
 
     /// Takes other keys, which are stored: they are published before anything is signed with them.
@@ -215,21 +176,36 @@ impl Desk {
         }
     }
 
-    /// Does what a change would, rights and guards included, and leaves nothing of it.
+    /// Does what a change would, rights, guards and compiling included, and leaves nothing of it but what it takes to foresee
+    /// what would come of it.
     pub(super) fn rehearse<T>(
         &mut self,
-        actor: Actor,
+        actor: &Actor,
         rules: &Rules,
         change: impl FnOnce(&mut Change<'_>) -> Result<T, Fault>,
-    ) -> Result<Committed<T>, Fault> {
+    ) -> Result<(T, Prospect), Fault> {
         self.is_ours()?;
         self.catch_up()?;
-        let revision = self.snapshot.revision();
+        let now = self.clock.now();
+        let revision = self.snapshot.revision() + 1;
         let transaction = self.store.change()?;
-        let about = (self.clock.now(), revision + 1);
-        let mut making = Change::new(&transaction, &actor, rules, about, &self.signing, &mut self.unwritten);
+        let mut making = Change::new(&transaction, actor, rules, (now, revision), &self.signing, &mut self.unwritten);
         let value = change(&mut making)?;
-        Ok(Committed { value, revision })
+        let (touched, guarded) = making.foreseeable();
+        let after = match making.is_nothing() {
+            true => None,
+            false => {
+                let Left { new_from, .. } = making.leave();
+                let delta = making.finish()?;
+                let before = apply(&mut self.draft, &transaction, delta, new_from)?;
+                let after = self.draft.finish(revision);
+                self.draft.undo(before);
+                Some(after)
+            }
+        };
+        drop(transaction);
+        let view = self.store.reader()?.hold()?;
+        Ok((value, Prospect { now, before: Arc::clone(&self.snapshot), after, touched, guarded, view }))
     }
 
     /// The same for a change of very many rows.
@@ -305,195 +281,17 @@ impl Desk {
     }
 }
 
-impl<'t> Change<'t> {
-    fn new(
-        store: &'t sqlite::Change<'t>,
-        actor: &'t Actor,
-        rules: &'t Rules,
-        (now, revision): (Timestamp, u64),
-        signing: &'t Signing,
-        unwritten: &'t mut Unwritten,
-    ) -> Self {
-        Self {
-            store,
-            actor,
-            rules,
-            now,
-            revision,
-            removed: Vec::new(),
-            organizations: Vec::new(),
-            network_sets: Vec::new(),
-            credentials: Vec::new(),
-            events: Vec::new(),
-            gone: Vec::new(),
-            revoked: Vec::new(),
-            unwritten,
-            new_from: None,
-            wrote_aside: false,
-            signing,
-            other_keys: None,
+/// Applies what a change has written to the draft.
+fn apply(
+    draft: &mut Draft,
+    transaction: &sqlite::Change<'_>,
+    delta: Delta,
+    new_from: Option<i64>,
+) -> Result<Before, CompileFault> {
+    draft.apply_with(delta, |adding| match new_from {
+        None => Ok(()),
+        Some(pk) => {
+            transaction.rows().credential_specs_from(pk, |spec| Ok::<_, CompileFault>(adding.credential(spec)?))
         }
-    }
-
-    /// What the store holds, with what was written so far.
-    pub(super) fn rows(&self) -> Rows<'_> {
-        self.store.rows()
-    }
-
-    /// Writes.
-    pub(super) fn store(&self) -> &'t sqlite::Change<'t> {
-        self.store
-    }
-
-    pub(super) fn actor(&self) -> &'t Actor {
-        self.actor
-    }
-
-    pub(super) fn rules(&self) -> &'t Rules {
-        self.rules
-    }
-
-    pub(super) fn limits(&self) -> Limits {
-        self.rules.limits
-    }
-
-    /// The realm that HA1s are made for, where Digest is on.
-    pub(super) fn digest_realm(&self) -> Option<&str> {
-        self.rules.digest_realm.as_deref()
-    }
-
-    /// What Digest is proven against for a new private key, where Digest is on.
-    pub(super) fn digest_of(&self, public_key: &str, private_key: &str) -> Option<DigestSecret> {
-        let realm = self.rules.digest_realm.as_deref()?;
-        Some(ha1::of(public_key, realm, private_key))
-    }
-
-    pub(super) fn now(&self) -> Timestamp {
-        self.now
-    }
-
-    /// The revision that this change makes.
-    pub(super) fn revision(&self) -> u64 {
-        self.revision
-    }
-
-    /// Has a credential compiled again. Called before anything of it is written or removed.
-    pub(super) fn touch_credential(&mut self, pk: i64) -> Result<(), Fault> {
-        if self.credentials.contains(&pk) {
-            return Ok(());
-        }
-        // One of its fingerprints finds it, whichever it is.
-        let account = self.rows().credential_by_pk(pk)?.filter(|row| row.kind == CredentialKind::ServiceAccount);
-        match account {
-            Some(account) => self.removed.push(fingerprint::of_client(account.id)),
-            None => self.removed.extend(self.rows().secrets(pk)?.first().map(|secret| secret.fingerprint)),
-        }
-        self.credentials.push(pk);
-        Ok(())
-    }
-
-    /// Has every credential compiled that has this number or a greater one; all of them are new.
-    pub(super) fn add_credentials_from(&mut self, pk: i64) {
-        self.new_from = Some(pk);
-    }
-
-    /// Has an organization compiled again.
-    pub(super) fn touch_organization(&mut self, id: Id) {
-        if !self.organizations.contains(&id) {
-            self.organizations.push(id);
-        }
-    }
-
-    /// Has a network set of an organization compiled again, and nothing else of it.
-    pub(super) fn touch_network_set(&mut self, organization: Id, name: &Arc<str>) {
-        self.touch_organization(organization);
-        self.network_sets.push((organization, Arc::clone(name)));
-    }
-
-    /// Records what was done.
-    pub(super) fn record(&mut self, event: Event) -> Result<(), Fault> {
-        let row = event.row(draw::id()?, self.actor, self.now, self.revision);
-        self.events.push(row);
-        Ok(())
-    }
-
-    /// The addresses that a credential was last used from, up to this moment.
-    pub(super) fn recent_addresses(&mut self, credential: &CredentialRecord) -> Result<Vec<LastUse>, Fault> {
-        let mut recent = self.rows().credential_use(credential.pk)?.recent;
-        recent.extend(self.unwritten.book().get(&credential.id).into_iter().flat_map(|seen| seen.recent()));
-        Ok(recent)
-    }
-
-    /// The uses that are not in the store yet, up to this moment.
-    pub(super) fn unwritten_uses(&mut self) -> Vec<(Id, LastUse)> {
-        let book = self.unwritten.book();
-        book.iter().flat_map(|(id, seen)| seen.recent().iter().map(|used| (*id, *used))).collect()
-    }
-
-    /// An entry is gone, and with it what is known of its use.
-    pub(super) fn entry_gone(&mut self, credential: Id, entry: Target) {
-        self.gone.push((credential, entry));
-    }
-
-    /// Has kept what was written although no decision depends on it, such as a session: that makes no revision.
-    pub(super) fn keep_aside(&mut self) {
-        self.wrote_aside = true;
-    }
-
-    /// Records what changed nothing that is enforced, such as a sign-in, under the present revision.
-    pub(super) fn note(&mut self, event: Event) -> Result<(), Fault> {
-        let row = event.row(draw::id()?, self.actor, self.now, self.revision.saturating_sub(1));
-        self.store.add_event(&row)?;
-        self.keep_aside();
-        Ok(())
-    }
-
-    /// Has a token refused that ends at this time.
-    pub(super) fn revoke(&mut self, token: TokenId, end: Timestamp) {
-        self.revoked.push((token, end));
-    }
-
-    /// The keys that sign, with what this change did to them.
-    pub(super) fn signing(&self) -> &Signing {
-        self.other_keys.as_ref().map_or(self.signing, |(signing, _)| signing)
-    }
-
-    /// Has other keys sign once the change is stored.
-    pub(super) fn sign_with(&mut self, signing: Signing, published: OwnIssuer) {
-        self.other_keys = Some((signing, published));
-    }
-
-    fn is_nothing(&self) -> bool {
-        self.new_from.is_none()
-            && self.events.is_empty()
-            && self.credentials.is_empty()
-            && self.organizations.is_empty()
-    }
-
-    /// Writes events and revision, and reads back what has to be compiled.
-    fn finish(self) -> Result<Delta, CompileFault> {
-        for event in &self.events {
-            self.store.add_event(event)?;
-        }
-        self.store.set_revision(self.revision)?;
-        let rows = self.store.rows();
-        let revoked = (!self.revoked.is_empty()).then_some(Revoked { tokens: self.revoked, now: self.now });
-        let mut delta = Delta { removed: self.removed, revoked, ..Delta::default() };
-        for id in self.organizations {
-            match rows.organization_spec(id)? {
-                Some(mut spec) => {
-                    let touched = self.network_sets.iter().filter(|(of, _)| *of == id);
-                    for (_, name) in touched {
-                        spec.network_sets.push(rows.network_set_spec(id, name)?);
-                    }
-                    delta.organizations.push(spec);
-                }
-                None => delta.removed_organizations.push(id),
-            }
-        }
-        for pk in self.credentials {
-            delta.credentials.extend(rows.credential_spec(pk)?);
-        }
-        Ok(delta)
-    }
+    })
 }

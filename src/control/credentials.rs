@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::audit::{Event, EventType};
-use super::commit::Change;
+use super::change::Change;
 use super::organizations::check_name;
 use super::rights::{GrantedRole, Rights, no_credential};
 use super::{Actor, Control, Fault, roles};

@@ -8,7 +8,7 @@ mod asked;
 use std::sync::Arc;
 
 use super::audit::{Event, EventType};
-use super::commit::Change;
+use super::change::Change;
 use super::network_sets::{self, NetworkSet, NetworkSetEdit, find, shown};
 use super::rights::Rights;
 use super::{Actor, Committed, Control, Fault, Guards};
@@ -141,6 +141,13 @@ impl Control {
         self.feed_wish.notify_one();
     }
 
+    /// The same after a change, if it was made.
+    pub(super) fn wish_feeds_after<T>(&self, made: &Committed<T>) {
+        if made.foreseen.is_none() {
+            self.wish_feeds();
+        }
+    }
+
     /// Takes up to so many sources that are due; each is due again later, also if nobody tells what came of it.
     ///
     /// # Errors
@@ -187,7 +194,9 @@ impl Control {
                 let (one, taken) = (due.clone(), networks.clone());
                 let settled = self.change(&actor, move |change| take(change, &one, taken)).await;
                 match settled {
-                    Ok(Committed { value: Settled::Changed(_), revision }) => return Ok(Settled::Changed(revision)),
+                    Ok(Committed { value: Settled::Changed(_), revision, .. }) => {
+                        return Ok(Settled::Changed(revision));
+                    }
                     Ok(settled) => return Ok(settled.value),
                     Err(Fault::Refused(refusal)) if refusal.code == Code::ChangeExcludesRecentUse => {
                         let addresses = refusal.parameters.join(", ");

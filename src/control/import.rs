@@ -148,7 +148,7 @@ impl Control {
                     let _turn = turn;
                     let plan = compared::plan(rows, &actor, (&rules, Some(&settings.feeds)), &bulk, now)?;
                     let plan = plan.map_err(|conflicts| told(&bulk, &conflicts))?;
-                    Ok(Committed { value: plan.imported, revision: rows.revision()? })
+                    Ok(Committed { value: plan.imported, revision: rows.revision()?, foreseen: None })
                 })
                 .await;
         }
@@ -224,7 +224,7 @@ pub fn import_into(
         };
         let imported = plan.map_err(refused)?.imported;
         if is_rehearsal {
-            return Ok(Committed { value: imported, revision });
+            return Ok(Committed { value: imported, revision, foreseen: None });
         }
     }
     let store = Store::open(path, clock.now()).map_err(OpenFault::from)?;

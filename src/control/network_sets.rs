@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::access_lists::check_comment;
 use super::audit::{Event, EventType};
-use super::commit::Change;
+use super::change::Change;
 use super::feeds::{self, SourceEdit};
 use super::organizations::{check_name, expect};
 use super::rights::Rights;
@@ -147,7 +147,7 @@ impl Control {
             Ok(shown(change.rows(), row)?)
         })
         .await
-        .inspect(|_| self.wish_feeds())
+        .inspect(|made| self.wish_feeds_after(made))
     }
 
     /// Deletes a set that no list refers to.

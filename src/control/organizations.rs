@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::actor::ActorKind;
 use super::api_keys::{self, NewKey, ShownOnce};
 use super::audit::{Event, EventType};
-use super::commit::Change;
+use super::change::Change;
 use super::rights::{GrantedRole, Rights};
 use super::service_accounts::{LONGEST_SECRET, check_hours};
 use super::{Actor, Committed, Control, Fault, Guards, draw, guards, people, recent_use};

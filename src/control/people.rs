@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::audit::{Event, EventType};
-use super::commit::Change;
+use super::change::Change;
 use super::organizations::expect;
 use super::passwords::Password;
 use super::rights::{GrantedRole, Rights};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::commit::Change;
+use super::change::Change;
 use super::explain::sees;
 use super::rights::Rights;
 use super::{Actor, Control, Fault};

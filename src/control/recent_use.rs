@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::Fault;
 use super::audit::{Event, EventType};
-use super::commit::Change;
+use super::change::Change;
 use super::guards::{Guards, admits};
 use super::network_sets::{List, Sets};
 use super::rights::no_organization;
@@ -155,16 +155,12 @@ fn refuse(
         return Ok(());
     }
     let addresses: Vec<String> = excluded.iter().map(ToString::to_string).collect();
-    let code = Code::ChangeExcludesRecentUse;
-    if guards != Guards::All {
-        let detail = format!("{}: {}", code.as_str(), addresses.join(", "));
-        return change.record(event(EventType::GuardOverridden).detail(detail));
-    }
+    let (code, from) = (Code::ChangeExcludesRecentUse, addresses.join(", "));
     let detail = format!(
-        "In the last hour {who} used from {}, which this change would refuse. Let the list admit them, or say `?force=true`.",
-        addresses.join(", ")
+        "In the last hour {who} used from {from}, which this change would refuse. Let the list admit them, or say `?force=true`."
     );
-    Err(Refusal { parameters: addresses, ..Refusal::new(code, detail) }.into())
+    change.passes_guard(guards, &Refusal { parameters: addresses, ..Refusal::new(code, detail) })?;
+    change.record(event(EventType::GuardOverridden).detail(format!("{}: {from}", code.as_str())))
 }
 
 #[cfg(test)]

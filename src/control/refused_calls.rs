@@ -85,7 +85,7 @@ impl Control {
         let own = Arc::clone(self);
         tokio::spawn(async move {
             // Whoever it was has not been proven to be the account.
-            let actor = Actor { kind: ActorKind::Stranger, address: Some(address) };
+            let actor = Actor { kind: ActorKind::Stranger, address: Some(address), rehearses: false };
             let noted = own.change(&actor, move |change| {
                 match change.rows().credential(CredentialName::service_account(client))? {
                     Some(row) => change.note(Event::on(EventType::TokenRefused, &row).detail(why)),

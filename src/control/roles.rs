@@ -1,7 +1,7 @@
 //! Roles of keys: by their names, and as a request would have them.
 
 use super::Fault;
-use super::commit::Change;
+use super::change::Change;
 use super::credentials::Credential;
 use super::rights::{GrantedRole, Rights};
 use crate::access::id::Id;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::audit::{Event, EventType};
-use super::commit::Change;
+use super::change::Change;
 use super::credentials::{self, Credential, KeyEdit, apply, check_description, check_expiry, find, keep_an_owner};
 use super::organizations::{check_name, expect};
 use super::rights::{GrantedRole, Rights, no_project};

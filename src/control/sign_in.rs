@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::audit::{Event, EventType};
-use super::commit::Change;
+use super::change::Change;
 use super::passwords::{self, Mill, Password};
 use super::people;
 use super::single_sign_on::Provider;
@@ -122,7 +122,7 @@ impl Control {
             .filter(|one| lives(one.created_at, one.used_at))
             .ok_or_else(|| Refusal::new(Code::InvalidCredentials, "The session is unknown or over; sign in again."))?;
         let kind = ActorKind::User { id: session.user.id, email: session.user.email, session: session.id };
-        let actor = Actor { kind, address };
+        let actor = Actor { kind, address, rehearses: false };
         if now >= session.used_at.unix_seconds().saturating_add(USE_STEP) {
             let id = session.id;
             let used = self.change(&actor, move |change| {

@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::commit::Change;
+use super::change::Change;
 use super::{Fault, draw};
 use crate::access::id::Id;
 use crate::clock::{Clock, Timestamp};

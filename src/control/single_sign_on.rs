@@ -13,7 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use subtle::ConstantTimeEq as _;
 
-use super::commit::Change;
+use super::change::Change;
 use super::passwords::Password;
 use super::sign_in::{self, NewSession};
 use super::{Actor, Control, Fault, draw, people};

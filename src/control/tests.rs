@@ -5,7 +5,8 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::commit::{Change, Desk};
+use super::change::Change;
+use super::commit::Desk;
 use super::feeds::SourceEdit;
 use super::{
     Actor, Fault, Guards, NewAccount, NewKey, NewOrganization, api_keys, bootstrap, network_sets, organizations,
@@ -161,6 +162,13 @@ fn entry(target: Target) -> EntryRecord {
     EntryRecord { target, comment: None, expires_at: Timestamp::NEVER, created_at: NOW }
 }
 
+/// What would be enforced; nothing where that is what is.
+fn rehearse(desk: &mut Desk, deed: &Deed) -> Option<BTreeMap<String, String>> {
+    let actor = Actor { rehearses: true, ..Actor::system("test") };
+    let (_, prospect) = desk.rehearse(&actor, &rules(), |change| apply(change, deed)).unwrap();
+    prospect.after.as_ref().map(told)
+}
+
 /// Does it, by the ways that the control plane itself writes.
 fn apply(change: &mut Change<'_>, deed: &Deed) -> Result<(), Fault> {
     let all = change.rows().organizations()?;
@@ -278,6 +286,8 @@ proptest! {
         bootstrap::begin(&mut desk, &rules(), super::Bootstrap::default()).unwrap();
         for (deed, succeeds) in deeds {
             let before = (told(desk.snapshot()), desk.snapshot().revision());
+            let foreseen = rehearse(&mut desk, &deed);
+            prop_assert_eq!((told(desk.snapshot()), desk.snapshot().revision()), before.clone());
             let done = commit(&mut desk, |change| {
                 apply(change, &deed)?;
                 match succeeds {
@@ -289,6 +299,11 @@ proptest! {
             let now = (told(desk.snapshot()), desk.snapshot().revision());
             if !succeeds {
                 prop_assert_eq!(&now, &before);
+            }
+            // What draws ids and secrets draws others.
+            let draws = matches!(deed, Deed::Organization | Deed::Key(_) | Deed::Account(..) | Deed::Secret(_));
+            if succeeds && !draws {
+                prop_assert_eq!(foreseen.unwrap_or(before.0), now.0.clone());
             }
             let stored = sqlite::look(&folder.path().join("store.db")).unwrap().unwrap();
             prop_assert_eq!(now, (told(&stored), stored.revision()));

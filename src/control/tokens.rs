@@ -227,7 +227,7 @@ fn throttled(detail: String, seconds: i64) -> Refusal {
 
 fn actor(client: ClientId, address: ClientAddress) -> Actor {
     let kind = ActorKind::Credential { id: client.0, kind: CredentialKind::ServiceAccount, name: client.to_string() };
-    Actor { kind, address: Some(address) }
+    Actor { kind, address: Some(address), rehearses: false }
 }
 
 #[cfg(test)]

@@ -266,6 +266,29 @@ impl Reader {
         let transaction = self.0.transaction().map_err(StoreFault::from)?;
         read(Rows(&transaction))
     }
+
+    /// What the store holds at this moment.
+    ///
+    /// # Errors
+    /// A [`StoreFault`].
+    pub fn hold(self) -> Result<View, StoreFault> {
+        self.0.execute_batch("BEGIN")?;
+        let view = View(self.0);
+        // SQLite fixes what is seen at the first look.
+        view.rows().revision()?;
+        Ok(view)
+    }
+}
+
+/// What a store held at one moment, however it is changed since. As long as it is kept the store can't let go of it.
+#[derive(Debug)]
+pub struct View(Connection);
+
+impl View {
+    /// What it held.
+    pub fn rows(&self) -> Rows<'_> {
+        Rows(&self.0)
+    }
 }
 
 /// What a store holds, as one connection sees it.

@@ -12,6 +12,7 @@ pub mod office;
 mod people;
 mod receipts;
 mod recent_use;
+mod rehearsal;
 mod shapes;
 mod survives;
 mod third_party;

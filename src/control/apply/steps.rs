@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::audit::{Event, EventType};
-use super::super::commit::Change;
+use super::super::change::Change;
 use super::super::credentials::{self, KeyEdit, apply, check_description};
 use super::super::feeds::check_allowed;
 use super::super::network_sets::{self, NewNetworkSet};

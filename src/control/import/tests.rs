@@ -83,7 +83,7 @@ fn run(store: &Path, file: &Path, is_rehearsal: bool) -> Result<Committed<Import
 fn owner() -> Actor {
     let kind = crate::access::credential::CredentialKind::ApiKey;
     let id = "7f0000000000000000000000".parse().unwrap();
-    Actor { kind: super::super::ActorKind::Credential { id, kind, name: "x".into() }, address: None }
+    Actor { kind: super::super::ActorKind::Credential { id, kind, name: "x".into() }, address: None, rehearses: false }
 }
 
 /// What keeps an import from being made in a store with [`file`]`(1)`.
@@ -233,7 +233,7 @@ fn limits_and_rights_hold_for_whoever_asks_the_api() {
     assert_eq!(conflicts(&Actor::system("test"), &Rules::default()), [""; 0]);
     let told = conflicts(&owner, &Rules::default());
     assert_eq!(told, ["There is no organization 5f0000000000000000000001 that you may see."]);
-    let stranger = Actor { kind: super::super::ActorKind::Stranger, address: None };
+    let stranger = Actor { kind: super::super::ActorKind::Stranger, address: None, rehearses: false };
     assert!(compared::plan(desk.rows(), &stranger, (&Rules::default(), None), &bulk, NOW).is_err());
 }
 

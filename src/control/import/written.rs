@@ -3,7 +3,7 @@
 use aws_lc_rs::rand::fill;
 
 use super::super::audit::{Event, EventType};
-use super::super::commit::Change;
+use super::super::change::Change;
 use super::super::{Fault, NewNetworkSet, brought, draw, network_sets, organizations, people, projects};
 use super::compared::{Plan, Planned};
 use super::{Imported, Progress};

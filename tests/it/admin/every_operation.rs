@@ -12,6 +12,8 @@ struct Operation {
     path: String,
     body: Option<String>,
     is_for_strangers: bool,
+    /// Whether it takes `dryRun`.
+    is_foreseen: bool,
 }
 
 fn operations(office: &Office) -> Vec<Operation> {
@@ -28,6 +30,7 @@ fn operations(office: &Office) -> Vec<Operation> {
                 path: path.clone(),
                 body: (!schema.is_null()).then(|| name.unwrap_or_default().rsplit('/').next().unwrap().to_owned()),
                 is_for_strangers: one["security"] == json!([]),
+                is_foreseen: one["parameters"].as_array().unwrap().iter().any(|one| one["name"] == "dryRun"),
             });
         }
     }
@@ -222,6 +225,60 @@ fn each_change_of_a_thing_heeds_its_version() {
     }
     assert!(asked >= 30, "{asked}");
     assert_eq!(office.own("GET", "/events", "").json()["totalCount"], events, "nothing was changed");
+}
+
+#[test]
+fn each_change_is_rehearsed_without_a_trace_or_not_at_all() {
+    let office = Office::open();
+    let Belongings(ids) = belongings(&office);
+    let events = || office.own("GET", "/events", "").json()["totalCount"].clone();
+    let before = events();
+    let mut asked = 0;
+    for operation in operations(&office).iter().filter(|one| one.method != "GET" && !one.is_for_strangers) {
+        let path = operation.at(|name| match ids.iter().find(|(known, _)| *known == name) {
+            Some((_, id)) => id.clone(),
+            None => panic!("{}: {name}", operation.path),
+        });
+        let send = |prefix: &str, query: &str, headers: &str| {
+            let path = format!("{prefix}{path}?dryRun=true{query}");
+            office.raw(OWNER, &operation.method, &path, operation.good().unwrap_or("{}"), headers)
+        };
+        if !operation.is_foreseen {
+            let answer = send("/api/v1", "", "");
+            is_refusal(operation, &answer, &[400]);
+            assert!(answer.text().contains("`dryRun` is not for this operation"), "{}", answer.text());
+            continue;
+        }
+        // These two have a body of their own.
+        if matches!(operation.id.as_str(), "applyDirectory" | "importDirectory") {
+            continue;
+        }
+        asked += 1;
+        for prefix in ["/api/v1", "/api/public/v1.0", "/api/atlas/v2"] {
+            let answer = send(prefix, "", "");
+            // What is not so is refused as it would be otherwise: the set is on a list, the organization has a project.
+            let refused = [
+                ("deleteOrganization", "CANNOT_DELETE_ORG_ACTIVE_GROUPS"),
+                ("confirmHeldNetworks", "RESOURCE_NOT_FOUND"),
+            ];
+            match refused.iter().find(|(id, _)| *id == operation.id) {
+                Some((_, code)) => assert_eq!(answer.json()["errorCode"], *code, "{}: {}", operation.id, answer.text()),
+                None => {
+                    assert_eq!(answer.status, 200, "{}: {}", operation.id, answer.text());
+                    assert_eq!(answer.json()["dryRun"], true, "{}: {}", operation.id, answer.text());
+                    assert!(answer.header("etag").is_none() && answer.header("x-portcullis-revision").is_none());
+                }
+            }
+        }
+    }
+    assert!(asked >= 20, "{asked}");
+    assert_eq!(events(), before, "nothing was changed");
+    // All of it is there still.
+    let gone = operations(&office);
+    for operation in gone.iter().filter(|one| one.method == "GET" && one.path.contains("{apiUserId}")) {
+        let path = operation.at(|name| ids.iter().find(|(known, _)| *known == name).unwrap().1.clone());
+        assert_eq!(office.call(OWNER, "GET", &path, "").status, 200, "{}", operation.path);
+    }
 }
 
 #[test]
