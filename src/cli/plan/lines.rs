@@ -1,6 +1,6 @@
 //! The lines of a log: a file or standard input, packed by gzip or not, whatever it is called.
 //!
-//! Holds one line and no more of one than [`LONGEST`]: what is longer is passed over and said to be so.
+//! Holds one line and no more of one than [`LONGEST`]: what is longer is not read, and said to be so.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};

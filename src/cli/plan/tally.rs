@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, anyhow, bail};
 
-use super::lines::{Line, Lines};
+use super::lines::{LONGEST, Line, Lines};
 use super::logs::{Fields, Form, Reading, Stamps};
 use super::proposal::{Named, Proposal};
 use crate::access::network::Network;
@@ -87,6 +87,12 @@ pub(super) struct Tally {
     pub(super) undecided: u64,
 }
 
+/// Who gates on a plan has to know that it is of the whole log: what can't be read ends it, unless it may be passed over.
+fn passed_over_if_asked(why: &str, path: &Path, line: u64) -> anyhow::Error {
+    let place = format!("{}:{line}", path.display());
+    anyhow!("{why}; --skip-unreadable counts such lines and goes on").context(place)
+}
+
 impl Tally {
     /// Adds a log; `-` is standard input.
     pub(super) fn read(
@@ -103,20 +109,21 @@ impl Tally {
             let text = match line {
                 Line::Text([]) => continue,
                 Line::Text(text) => text,
-                Line::TooLong => {
+                Line::TooLong if how.skips => {
                     self.lines += 1;
                     self.too_long += 1;
                     continue;
+                }
+                Line::TooLong => {
+                    let why = format!("the line has more than {} KiB", LONGEST >> 10);
+                    return Err(passed_over_if_asked(&why, path, at));
                 }
             };
             self.lines += 1;
             match how.reading.read(text).and_then(|fields| self.add(&fields, how, proposal, &mut stamps)) {
                 Ok(()) => {}
                 Err(_) if how.skips => self.unreadable += 1,
-                Err(why) => {
-                    let place = format!("{}:{at}", path.display());
-                    return Err(anyhow!("{why}; --skip-unreadable counts such lines and goes on").context(place));
-                }
+                Err(why) => return Err(passed_over_if_asked(&why, path, at)),
             }
             self.is_bounded(how.most)?;
         }

@@ -103,6 +103,9 @@ fn what_can_not_be_told_ends_the_plan() {
     }
     folder.write("long.log", format!("{}{}\n{}", line(1, "10.0.0.8", 0), "x".repeat(100_000), line(1, "10.0.0.8", 0)));
     let Ran(code, out, err) = folder.run("plan -d keys.yaml --format nginx --log long.log");
+    assert_eq!((code, out.as_str()), (Some(1), ""), "a plan of a part of a log looks like one of the whole");
+    assert!(err.contains("long.log:2") && err.contains("more than 64 KiB; --skip-unreadable"), "{err}");
+    let Ran(code, out, err) = folder.run("plan -d keys.yaml --format nginx --log long.log --skip-unreadable");
     assert!(code == Some(0) && out.ends_with("; too long to be read: 1 line\n"), "{out}{err}");
     // Who is not known, and a key that somebody logged, are not shown.
     folder.write(
