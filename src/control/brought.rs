@@ -6,7 +6,6 @@ use super::feeds::SourceEdit;
 use super::network_sets::NetworkSetEdit;
 use super::{Fault, draw};
 use crate::access::credential::AccessListMode;
-use crate::access::id::Id;
 use crate::access::record::{AccountRecord, ClientSecretRecord, EntryRecord, SecretRecord};
 use crate::access::role::Role;
 use crate::clock::Timestamp;
@@ -40,19 +39,12 @@ pub(super) fn described(new: &Credential, about: &AccountRecord, before: &str) -
 /// The private key with this position.
 pub(super) fn private_key(new: &Credential, at: usize, now: Timestamp) -> Result<SecretRecord, Fault> {
     Ok(SecretRecord {
-        id: secret_id(at)?,
+        id: draw::id()?,
         fingerprint: new.fingerprints[at],
         digest: new.digest_of(at).cloned(),
         shown: UNSEEN.to_owned(),
         created_at: now,
     })
-}
-
-/// Secrets of one second are in the order of their ids: those of a file stay in its order.
-fn secret_id(at: usize) -> Result<Id, Fault> {
-    let mut bytes = *draw::id()?.as_bytes();
-    bytes[0] = bytes[0] >> 1 | if at == 0 { 0 } else { 0x80 };
-    Ok(Id::from_bytes(bytes))
 }
 
 /// A secret of a service account.

@@ -37,7 +37,7 @@ impl Rows<'_> {
         let mut statement = self.0.prepare_cached(
             "SELECT id, sha256, shown, created_at, expires_at, last_used_at
              FROM secret JOIN client_secret ON client_secret.credential = secret.credential AND client_secret.secret = id
-             WHERE secret.credential = ? ORDER BY created_at, expires_at, id",
+             WHERE secret.credential = ? ORDER BY created_at, place, id",
         )?;
         let secret = |row: &rusqlite::Row<'_>| {
             Ok(ClientSecretRecord {

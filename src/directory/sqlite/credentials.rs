@@ -98,7 +98,7 @@ impl Rows<'_> {
         let mut statement = self.0.prepare_cached(
             "SELECT id, secret.sha256, shown, created_at, realm, ha1.sha256, md5 FROM secret
              LEFT JOIN ha1 ON ha1.credential = secret.credential AND ha1.secret = secret.id
-             WHERE secret.credential = ? ORDER BY created_at, id",
+             WHERE secret.credential = ? ORDER BY created_at, place, id",
         )?;
         let secret = |row: &Row<'_>| {
             Ok(SecretRecord {
@@ -221,9 +221,10 @@ impl Change<'_> {
     /// # Errors
     /// [`StoreFault::Taken`] where any credential has it already.
     pub fn add_secret(&self, credential: i64, new: &SecretRecord) -> Result<(), StoreFault> {
-        let mut statement = self
-            .0
-            .prepare_cached("INSERT INTO secret (credential, id, sha256, shown, created_at) VALUES (?, ?, ?, ?, ?)")?;
+        let mut statement = self.0.prepare_cached(
+            "INSERT INTO secret (credential, id, sha256, shown, created_at, place)
+                 VALUES (?1, ?2, ?3, ?4, ?5, (SELECT coalesce(max(place), 0) + 1 FROM secret WHERE credential = ?1))",
+        )?;
         statement.execute(params![
             credential,
             new.id.to_string(),

@@ -24,6 +24,7 @@ const STEPS: &[(&str, &str)] = &[
     ("traffic", include_str!("migrations/0015_traffic.sql")),
     ("search", include_str!("migrations/0016_search.sql")),
     ("feeds", include_str!("migrations/0017_feeds.sql")),
+    ("secret_order", include_str!("migrations/0018_secret_order.sql")),
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS migration (

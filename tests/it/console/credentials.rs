@@ -130,7 +130,9 @@ fn a_key_is_edited_rotated_and_deleted_with_its_name_typed() {
     let other = Key { id: key.id.clone(), pair: format!("{public}:{}", text_of(&second.text(), "private")) };
     assert_eq!((from(&office, "127.0.0.1", &key), from(&office, "127.0.0.1", &other)), ("OK".into(), "OK".into()));
     let page = ann.look(&at).to_owned();
-    // Both were made in the same second; the shown end tells which is which.
+    // Both were made in the same second, and stand in the order in which they were made.
+    let ends = [&key, &other].map(|key| page.find(&key.pair[key.pair.len() - 12..]).unwrap());
+    assert!(ends[0] < ends[1], "{page}");
     let (_, first) = page.split_once(&key.pair[key.pair.len() - 12..]).unwrap();
     let (_, first) = first.split_once("name=\"secret\" value=\"").unwrap();
     ann.done(&format!("{at}/secrets/delete"), &[("secret", first.split('"').next().unwrap())]);
