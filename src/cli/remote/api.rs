@@ -210,15 +210,21 @@ pub(super) enum Asker<'a> {
     Person { profile: Option<&'a str> },
 }
 
+/// A text of the API with what the command line has in the place of a parameter.
+pub(super) fn by_option(text: &str) -> String {
+    text.replace("`?force=true`", "`--force`")
+}
+
 fn refused(status: u16, body: Value, asker: &Asker<'_>) -> Fault {
     let text = |name: &str| super::shown::plain(body[name].as_str().unwrap_or_default());
+    let detail = by_option(&text("detail"));
     let parameters = body["parameters"].as_array().into_iter().flatten();
     let parameters: Vec<String> = parameters.filter_map(Value::as_str).map(super::shown::plain).collect();
     let fields = body["badRequestDetail"]["fields"].as_array().into_iter().flatten();
     let fields =
         fields.filter_map(|one| Some(format!("`{}`: {}", one["field"].as_str()?, one["description"].as_str()?)));
-    let fields: Vec<String> = fields.map(|text| super::shown::plain(&text)).collect();
-    let detail = match (text("detail"), fields.as_slice()) {
+    let fields: Vec<String> = fields.map(|text| by_option(&super::shown::plain(&text))).collect();
+    let detail = match (detail, fields.as_slice()) {
         (detail, []) => detail,
         (detail, [first, ..]) if detail.contains(first.as_str()) => detail,
         (detail, fields) => format!("{detail} {}", fields.join("; ")),

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::api::Api;
+use super::api::{Api, by_option};
 use super::connection::ConnectionArgs;
 use super::shown::{Column, Output, Shown, plain, text};
 use super::{Fault, told};
@@ -160,8 +160,8 @@ fn print(found: Value, output: Output, nothing: &str) -> anyhow::Result<ExitCode
 fn refused(fault: Fault, output: Output) -> anyhow::Result<ExitCode> {
     let Fault::Refused { status, code, body, way_out, .. } = fault else { return told(Err(fault), output) };
     for one in body["badRequestDetail"]["fields"].as_array().into_iter().flatten() {
-        eprintln!("{}", plain(&format!("{}: {}", text(one, "field"), text(one, "description"))));
+        eprintln!("{}", plain(&by_option(&format!("{}: {}", text(one, "field"), text(one, "description")))));
     }
-    let detail = plain(&text(&body, "detail"));
+    let detail = plain(&by_option(&text(&body, "detail")));
     told(Err(Fault::Refused { status, code, detail, way_out, body }), output)
 }

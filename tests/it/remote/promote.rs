@@ -54,7 +54,8 @@ fn quiet_lists_are_promoted_and_the_way_back_is_one_command() {
     let ran = remote.run("promote --quiet-for 1s --output json").code(1);
     let done: Value = serde_json::from_str(&ran.1).unwrap();
     assert_eq!((&of(&done, "loud")["action"], &of(&done, "bare")["action"]), (&"refused".into(), &"kept".into()));
-    assert!(of(&done, "loud")["why"].as_str().unwrap().starts_with("CHANGE_EXCLUDES_RECENT_USE"), "{done:#}");
+    let why = of(&done, "loud")["why"].as_str().unwrap();
+    assert!(why.starts_with("CHANGE_EXCLUDES_RECENT_USE") && why.contains("`--force`"), "{done:#}");
     assert_eq!(of(&done, "batch")["action"], "promoted");
     let client = account["clientId"].as_str().unwrap();
     assert_eq!(remote.json(&format!("service-accounts show {client}"))["enforcement"], "enforce");
