@@ -459,20 +459,19 @@ fn sources_of_network_sets_are_managed() {
         serde_json::json!(["198.51.100.0/24"])
     );
     remote.run(&format!("network-sets confirm edge {id}")).refused(1, &["holds no list back"]);
-    // A directory file leaves the source alone, and does not write what it would undo.
+    // A directory file that names the source does not undo what that has given.
     let file = |network: &str| {
         let text = format!(
             "organizations:\n- id: {}\n  name: acme\n  require_access_list: false\n  network_sets:\n  - {{ name: edge, networks: \
-             [{network}], comment: y }}\n",
+             [{network}], comment: y, source: {{ file: aws.json, form: aws, services: [EC2], regions: [x], every: 90m }} }}\n",
             remote.office.organization
         );
         std::fs::write(remote.home.path().join("acme.yaml"), text).unwrap();
         remote.run("apply -f acme.yaml")
     };
-    file("192.0.2.0/24").refused(1, &["takes its networks from file aws.json", "--no-source"]);
-    file("198.51.100.0/24").code(0);
+    file("192.0.2.0/24").code(0);
     let set = remote.json("network-sets show edge");
-    assert_eq!((&set["comment"], &set["source"]["every"]), (&"y".into(), &"90m".into()));
+    assert_eq!((&set["comment"], &set["networks"][0]), (&"y".into(), &"198.51.100.0/24".into()));
     let set = remote.json("network-sets update edge --no-source");
     assert_eq!((set.get("source"), &set["networks"][0]), (None, &"198.51.100.0/24".into()));
     remote.run("network-sets update edge --every 1h").refused(64, &["`--source LIST`"]);
