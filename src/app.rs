@@ -7,6 +7,7 @@ mod admin_listener;
 mod feeds;
 mod gateway_tokens;
 pub mod key_refresh;
+pub mod memory;
 mod opened;
 mod probes;
 mod reload;

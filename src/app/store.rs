@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Chain;
 use super::reload::Compiled;
+use super::{Chain, memory};
 use crate::access::snapshot::Snapshot;
 use crate::clock::Clock;
 use crate::config::diagnostic::{Place, Problem, Problems};
@@ -25,6 +25,7 @@ use crate::telemetry::metrics::Metrics;
 /// What keeps it from being served, with what to do.
 pub(super) fn open(path: &Path, settings: &Settings, clock: &Clock) -> Result<(Compiled, control::Opened), Problems> {
     let begin = Instant::now();
+    memory::prepare(&settings.directory);
     let problem = |fault: &dyn std::error::Error| {
         Problems::from(Problem::error(Place::file(path.display().to_string()), Chain(fault).to_string()))
     };

@@ -31,6 +31,7 @@ pub struct ServeArgs {
 pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     // First of all: it changes the environment, which no thread may read meanwhile.
     let mut inherited = Inherited::from_environment().context("the gateway can't start")?;
+    app::memory::begin();
     let _logging = logging::start(logging::Format::detected(), args.log_level).context("the log can't be started")?;
     let origin = match args.config {
         Some(path) => Origin::File(path),

@@ -459,3 +459,24 @@ fn a_port_of_another_gateway_is_in_use() {
     assert!(told.contains(&address) && told.contains("in use"), "{told}");
     assert_eq!(first.get("/", &[]).status, 401);
 }
+
+/// Memory is had in small pages, of which a small directory fills most, and in huge ones once a large one comes. `THP_enabled`
+/// is told by proc(5) whatever the machine's own setting is.
+#[test]
+fn only_a_large_directory_takes_huge_pages() {
+    let folder = folder("echo:", "");
+    let mut served = Served::start(folder.path(), "portcullis.yaml");
+    let status = format!("/proc/{}/status", served.id());
+    let huge = || {
+        let status = std::fs::read_to_string(&status).unwrap();
+        status.lines().find_map(|line| line.strip_prefix("THP_enabled:")).unwrap().trim() == "1"
+    };
+    assert!(!huge());
+
+    let path = folder.path().join("directory.yaml");
+    let mut text = std::fs::read_to_string(&path).unwrap();
+    let line = format!("# {}\n", "-".repeat(8 << 10));
+    text.extend(std::iter::repeat_n(line.as_str(), 1 << 10));
+    std::fs::write(&path, text).unwrap();
+    wait_for("huge pages", huge);
+}

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::agree;
 use crate::access::id::Id;
 use crate::access::snapshot::{Draft, Snapshot};
-use crate::app::{Chain, Origin};
+use crate::app::{Chain, Origin, memory};
 use crate::config::diagnostic::{Place, Problem, Problems};
 use crate::config::document::Override;
 use crate::config::settings::{DirectorySource, Settings};
@@ -109,6 +109,7 @@ pub(super) struct Found {
 /// Reads and compiles the directory.
 pub(super) fn directory(source: &DirectorySource, revision: u64) -> Found {
     let begin = Instant::now();
+    memory::prepare(source);
     let (directory, warnings, digest, files, place) = match source {
         DirectorySource::Demonstration => {
             let place = Place::file("the demonstration directory");

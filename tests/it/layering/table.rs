@@ -102,6 +102,7 @@ pub const HOMES: &[(&str, Home)] = &[
     ("quick_cache", Only(&["gate", "live"])),
     ("rpassword", Only(&["cli"])),
     ("rusqlite", Only(&["directory"])),
+    ("rustix", Only(&["app"])),
     ("rustls", Only(&["net"])),
     ("rustls_native_certs", Only(&["net"])),
     // `config` judges names by the parser that `net` verifies them with.
