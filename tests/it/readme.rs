@@ -81,7 +81,9 @@ fn its_two_commands_are_there() {
         .flat_map(|block| block.lines().map(str::to_owned).collect::<Vec<_>>())
         .collect();
     assert_eq!(commands, ["./deploy/quickstart", "./tests/run"]);
-    for script in ["deploy/quickstart", "deploy/image", "tests/run", "tests/install/packages", ".ci/run"] {
+    for script in
+        ["deploy/quickstart", "deploy/image", "deploy/optimized", "tests/run", "tests/install/packages", ".ci/run"]
+    {
         let path = package().join(script);
         assert_ne!(fs::metadata(&path).unwrap().permissions().mode() & 0o111, 0, "{script} can't be executed");
         succeed(Command::new("sh").arg("-n").arg(&path));
