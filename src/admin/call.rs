@@ -92,9 +92,7 @@ async fn admitted(
     unconditional(head, operation)?;
     let actor = match caller {
         Admitted::Person(actor) => actor,
-        Admitted::Credential(Caller { kind, credential, address }) => {
-            control.identify(kind, credential, address).await.map_err(|fault| logged(&fault))?
-        }
+        Admitted::Credential(Caller { kind, credential, address }) => Actor::proven(kind, credential, address),
     };
     let actor = Actor { rehearses: query.flag(DRY_RUN.name), ..actor };
     if operation.is_large() {

@@ -1,12 +1,11 @@
 //! Who asks for something: a credential, or the program itself.
 
-use std::sync::Arc;
-
-use super::{Control, Fault};
+use super::Fault;
 use crate::access::client_address::ClientAddress;
 use crate::access::credential::CredentialKind;
 use crate::access::id::Id;
 use crate::access::record::{CredentialName, Sender};
+use crate::directory::sqlite::Rows;
 use crate::problem::{Code, Refusal};
 
 /// Whoever changes or reads something.
@@ -23,14 +22,12 @@ pub struct Actor {
 /// Who it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ActorKind {
-    /// A credential. Its roles are looked up in the very transaction that they decide on.
+    /// A credential. Its roles are looked up in the very transaction that they decide on, and its name in the one that tells it.
     Credential {
         /// Its id.
         id: Id,
         /// API key or service account.
         kind: CredentialKind,
-        /// Public key or name of a key, client id of an account.
-        name: String,
     },
     /// A person with a session. Their roles are looked up likewise.
     User {
@@ -53,10 +50,36 @@ impl Actor {
         Self { kind: ActorKind::System(command), address: None, rehearses: false }
     }
 
+    /// A credential that was proven, and admitted from this address.
+    pub fn proven(kind: CredentialKind, id: Id, address: ClientAddress) -> Self {
+        Self { kind: ActorKind::Credential { id, kind }, address: Some(address), rehearses: false }
+    }
+
+    /// What it is called in events: public key or name of an API key, client id of a service account, email address of a person.
+    /// Asked before anything is changed.
+    ///
+    /// # Errors
+    /// It has been removed since it was proven.
+    pub(super) fn name(&self, rows: Rows<'_>) -> Result<String, Fault> {
+        let (id, kind) = match &self.kind {
+            ActorKind::Credential { id, kind } => (*id, *kind),
+            ActorKind::User { email, .. } => return Ok(email.clone()),
+            ActorKind::Stranger => return Ok("nobody".to_owned()),
+            ActorKind::System(command) => return Ok((*command).to_owned()),
+        };
+        let row = rows
+            .credential(CredentialName { kind, id })?
+            .ok_or_else(|| Refusal::new(Code::InvalidCredentials, Code::InvalidCredentials.detail(self.address)))?;
+        Ok(match kind {
+            CredentialKind::ApiKey => row.public_key.unwrap_or(row.name),
+            CredentialKind::ServiceAccount => row.credential().to_string(),
+        })
+    }
+
     /// The calling credential, where it is one.
     pub fn credential(&self) -> Option<CredentialName> {
         match self.kind {
-            ActorKind::Credential { id, kind, .. } => Some(CredentialName { kind, id }),
+            ActorKind::Credential { id, kind } => Some(CredentialName { kind, id }),
             ActorKind::User { .. } | ActorKind::Stranger | ActorKind::System(_) => None,
         }
     }
@@ -65,7 +88,7 @@ impl Actor {
     pub(super) fn sender(&self) -> Option<Sender> {
         match self.kind {
             ActorKind::User { id, .. } => Some(Sender::User(id)),
-            ActorKind::Credential { id, kind, .. } => Some(Sender::Credential(CredentialName { kind, id })),
+            ActorKind::Credential { id, kind } => Some(Sender::Credential(CredentialName { kind, id })),
             ActorKind::Stranger | ActorKind::System(_) => None,
         }
     }
@@ -76,27 +99,5 @@ impl Actor {
             ActorKind::User { id, session, .. } => Some((id, session)),
             ActorKind::Credential { .. } | ActorKind::Stranger | ActorKind::System(_) => None,
         }
-    }
-}
-
-impl Control {
-    /// The actor that a credential is, which was proven and admitted from this address.
-    ///
-    /// # Errors
-    /// It has been removed since, or the store can't be read.
-    pub async fn identify(
-        self: &Arc<Self>,
-        kind: CredentialKind,
-        id: Id,
-        address: ClientAddress,
-    ) -> Result<Actor, Fault> {
-        let found = self.read(move |rows| Ok(rows.credential(CredentialName { kind, id })?)).await?;
-        let row = found
-            .ok_or_else(|| Refusal::new(Code::InvalidCredentials, Code::InvalidCredentials.detail(Some(address))))?;
-        let name = match kind {
-            CredentialKind::ApiKey => row.public_key.unwrap_or(row.name),
-            CredentialKind::ServiceAccount => row.credential().to_string(),
-        };
-        Ok(Actor { kind: ActorKind::Credential { id, kind, name }, address: Some(address), rehearses: false })
     }
 }

@@ -153,16 +153,17 @@ impl Event {
         Self { by: Some((user.id, user.email.clone())), ..self }
     }
 
-    pub(super) fn row(self, id: Id, actor: &Actor, now: Timestamp, revision: u64) -> EventRecord {
-        let (actor_kind, actor_id, actor_name) = match (&self.by, &actor.kind) {
-            (Some((id, email)), _) => ("USER", Some(id.to_string()), email.clone()),
-            (_, ActorKind::Credential { id, name, kind }) => {
-                (kind.as_str(), Some(CredentialName { kind: *kind, id: *id }.to_string()), name.clone())
+    pub(super) fn row(self, id: Id, (actor, name): (&Actor, &str), now: Timestamp, revision: u64) -> EventRecord {
+        let (actor_kind, actor_id) = match (&self.by, &actor.kind) {
+            (Some((id, _)), _) => ("USER", Some(id.to_string())),
+            (_, ActorKind::Credential { id, kind }) => {
+                (kind.as_str(), Some(CredentialName { kind: *kind, id: *id }.to_string()))
             }
-            (_, ActorKind::User { id, email, .. }) => ("USER", Some(id.to_string()), email.clone()),
-            (_, ActorKind::Stranger) => ("USER", None, "nobody".to_owned()),
-            (_, ActorKind::System(command)) => ("SYSTEM", None, (*command).to_owned()),
+            (_, ActorKind::User { id, .. }) => ("USER", Some(id.to_string())),
+            (_, ActorKind::Stranger) => ("USER", None),
+            (_, ActorKind::System(_)) => ("SYSTEM", None),
         };
+        let actor_name = self.by.map_or_else(|| name.to_owned(), |(_, email)| email);
         EventRecord {
             id,
             event: match (self.of_account, self.event.as_str().strip_prefix(OF_KEYS)) {

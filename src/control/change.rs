@@ -29,6 +29,8 @@ use crate::problem::Refusal;
 pub(super) struct Change<'t> {
     store: &'t sqlite::Change<'t>,
     actor: &'t Actor,
+    /// What the actor was called before the change, which may remove it.
+    actor_name: String,
     rules: &'t Rules,
     now: Timestamp,
     revision: u64,
@@ -73,10 +75,11 @@ impl<'t> Change<'t> {
         (now, revision): (Timestamp, u64),
         signing: &'t Signing,
         unwritten: &'t mut Unwritten,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, Fault> {
+        Ok(Self {
             store,
             actor,
+            actor_name: actor.name(store.rows())?,
             rules,
             now,
             revision,
@@ -93,7 +96,7 @@ impl<'t> Change<'t> {
             signing,
             other_keys: None,
             guarded: actor.rehearses.then(Vec::new),
-        }
+        })
     }
 
     /// What the store holds, with what was written so far.
@@ -108,6 +111,11 @@ impl<'t> Change<'t> {
 
     pub(super) fn actor(&self) -> &'t Actor {
         self.actor
+    }
+
+    /// The actor, and what it was called before the change.
+    pub(super) fn by(&self) -> (&Actor, &str) {
+        (self.actor, &self.actor_name)
     }
 
     pub(super) fn rules(&self) -> &'t Rules {
@@ -173,7 +181,7 @@ impl<'t> Change<'t> {
 
     /// Records what was done.
     pub(super) fn record(&mut self, event: Event) -> Result<(), Fault> {
-        let row = event.row(draw::id()?, self.actor, self.now, self.revision);
+        let row = event.row(draw::id()?, self.by(), self.now, self.revision);
         self.events.push(row);
         Ok(())
     }
@@ -203,7 +211,7 @@ impl<'t> Change<'t> {
 
     /// Records what changed nothing that is enforced, such as a sign-in, under the present revision.
     pub(super) fn note(&mut self, event: Event) -> Result<(), Fault> {
-        let row = event.row(draw::id()?, self.actor, self.now, self.revision.saturating_sub(1));
+        let row = event.row(draw::id()?, self.by(), self.now, self.revision.saturating_sub(1));
         self.store.add_event(&row)?;
         self.keep_aside();
         Ok(())

@@ -139,7 +139,7 @@ impl Desk {
         let transaction = self.store.change()?;
         let revision = self.snapshot.revision() + 1;
         let about = (self.clock.now(), revision);
-        let mut making = Change::new(&transaction, &actor, rules, about, &self.signing, &mut self.unwritten);
+        let mut making = Change::new(&transaction, &actor, rules, about, &self.signing, &mut self.unwritten)?;
         let value = change(&mut making)?;
         let Left { other_keys, wrote_aside, gone, new_from } = making.leave();
         if making.is_nothing() && new_from.is_none() {
@@ -189,7 +189,7 @@ impl Desk {
         let now = self.clock.now();
         let revision = self.snapshot.revision() + 1;
         let transaction = self.store.change()?;
-        let mut making = Change::new(&transaction, actor, rules, (now, revision), &self.signing, &mut self.unwritten);
+        let mut making = Change::new(&transaction, actor, rules, (now, revision), &self.signing, &mut self.unwritten)?;
         let value = change(&mut making)?;
         let (touched, guarded) = making.foreseeable();
         let after = match making.is_nothing() {

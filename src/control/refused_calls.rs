@@ -63,7 +63,7 @@ impl Control {
             return;
         }
         let noted: Result<_, Fault> = async {
-            let actor = self.identify(name.kind, name.id, address).await?;
+            let actor = Actor::proven(name.kind, name.id, address);
             let noted = self.change(&actor, move |change| match change.rows().credential(name)? {
                 Some(row) => change.note(Event::on(EventType::KeyCallRefused, &row).detail(code.as_str())),
                 None => Ok(()),

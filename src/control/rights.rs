@@ -73,7 +73,7 @@ impl Rights {
     pub(super) fn of(rows: Rows<'_>, actor: &Actor) -> Result<Self, Fault> {
         let gone = || Refusal::new(Code::InvalidCredentials, Code::InvalidCredentials.detail(actor.address));
         let (id, kind) = match actor.kind {
-            ActorKind::Credential { id, kind, .. } => (id, kind),
+            ActorKind::Credential { id, kind } => (id, kind),
             ActorKind::User { id, session, .. } => {
                 // Whoever was signed out meanwhile changes nothing any more.
                 let row = rows.session_by_id(session)?.filter(|row| row.user.id == id).ok_or_else(gone)?;

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::audit::{Event, EventType};
 use super::signing::{self, TOKEN_LIFE};
 use super::throttle::Counts;
-use super::{Actor, ActorKind, Control, Fault, draw};
+use super::{Actor, Control, Fault, draw};
 use crate::access::client_address::ClientAddress;
 use crate::access::client_id::ClientId;
 use crate::access::credential::{CredentialKind, Fingerprint};
@@ -226,8 +226,7 @@ fn throttled(detail: String, seconds: i64) -> Refusal {
 }
 
 fn actor(client: ClientId, address: ClientAddress) -> Actor {
-    let kind = ActorKind::Credential { id: client.0, kind: CredentialKind::ServiceAccount, name: client.to_string() };
-    Actor { kind, address: Some(address), rehearses: false }
+    Actor::proven(CredentialKind::ServiceAccount, client.0, address)
 }
 
 #[cfg(test)]

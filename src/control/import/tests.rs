@@ -83,7 +83,7 @@ fn run(store: &Path, file: &Path, is_rehearsal: bool) -> Result<Committed<Import
 fn owner() -> Actor {
     let kind = crate::access::credential::CredentialKind::ApiKey;
     let id = "7f0000000000000000000000".parse().unwrap();
-    Actor { kind: super::super::ActorKind::Credential { id, kind, name: "x".into() }, address: None, rehearses: false }
+    Actor { kind: super::super::ActorKind::Credential { id, kind }, address: None, rehearses: false }
 }
 
 /// What keeps an import from being made in a store with [`file`]`(1)`.

@@ -126,7 +126,7 @@ fn add(
         store.put_entry(row.pk, &brought::entry(new, entry, now))?;
     }
     let mut record = |event: Event| -> Result<(), Fault> {
-        Ok(store.add_event(&event.row(ids.next()?, change.actor(), now, change.revision()))?)
+        Ok(store.add_event(&event.row(ids.next()?, change.by(), now, change.revision()))?)
     };
     let many = key.access_list.len();
     let detail = format!("{} ({many} {})", row.name, if many == 1 { "entry" } else { "entries" });
