@@ -6,7 +6,7 @@ use super::Fault;
 use super::actor::Actor;
 use super::audit::{Event, EventType};
 use super::change::Change;
-use super::network_sets::{List, Sets};
+use super::network_sets::{KnownSets, List, Sets};
 use super::organizations::caller;
 use crate::access::client_address::ClientAddress;
 use crate::access::credential::AccessListMode;
@@ -158,7 +158,7 @@ pub(super) fn network_set(
     };
     let entries = change.rows().entries(caller.pk)?;
     let before = Sets::of(change.rows(), organization.pk, &entries)?;
-    let sets = before.clone().with(&set.name, after);
+    let sets = before.clone().with(&set.name, &after.into());
     let lets_in = |sets: &Sets| lets_in(List::new(&entries, sets), address, organization.mode, now);
     match lets_in(&before) && !lets_in(&sets) {
         false => Ok(()),
@@ -206,11 +206,15 @@ fn wide_lists(
     let rows = change.rows();
     candidates.sort_unstable();
     candidates.dedup();
-    let mut wide = Vec::new();
+    let (mut wide, mut known) = (Vec::new(), KnownSets::of(rows, organization.pk));
+    let set = set.map(|(name, networks)| (name, Arc::<[Network]>::from(networks)));
     for pk in candidates {
         let entries = rows.entries(pk)?;
-        let sets = Sets::of(rows, organization.pk, &entries)?;
-        let sets = set.map_or_else(|| sets.clone(), |(name, networks)| sets.clone().with(name, networks));
+        let sets = known.of_entries(&entries)?;
+        let sets = match &set {
+            Some((name, networks)) => sets.with(name, networks),
+            None => sets,
+        };
         if covers_everything(List::new(&entries, &sets))
             && let Some(credential) = rows.credential_by_pk(pk)?
         {

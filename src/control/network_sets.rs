@@ -3,7 +3,7 @@
 //! An edit costs what the set does, however many lists refer to it: they are neither read nor written, and only the set is
 //! compiled again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -344,7 +344,7 @@ pub(super) fn check_content(mut edit: NetworkSetEdit) -> Result<NetworkSetEdit, 
 
 /// The networks of the sets that some entries refer to.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Sets(BTreeMap<Arc<str>, Vec<Network>>);
+pub(super) struct Sets(BTreeMap<Arc<str>, Arc<[Network]>>);
 
 impl Sets {
     /// Of an organization.
@@ -353,19 +353,48 @@ impl Sets {
         organization: i64,
         entries: impl IntoIterator<Item = &'e EntryRecord>,
     ) -> Result<Self, StoreFault> {
-        let names: BTreeSet<&Arc<str>> = entries.into_iter().filter_map(|entry| entry.target.set()).collect();
-        let mut sets = BTreeMap::new();
-        for name in names {
-            let set = rows.network_set(organization, name)?;
-            sets.insert(Arc::clone(name), set.map(|set| set.networks).unwrap_or_default());
-        }
-        Ok(Self(sets))
+        KnownSets::of(rows, organization).of_entries(entries)
     }
 
     /// With another content of one of them.
-    pub(super) fn with(mut self, name: &Arc<str>, networks: &[Network]) -> Self {
-        self.0.insert(Arc::clone(name), networks.to_vec());
+    pub(super) fn with(mut self, name: &Arc<str>, networks: &Arc<[Network]>) -> Self {
+        self.0.insert(Arc::clone(name), Arc::clone(networks));
         self
+    }
+}
+
+/// The sets of an organization that were read so far: many lists refer to one, which is read once for all of them.
+pub(super) struct KnownSets<'r> {
+    rows: Rows<'r>,
+    organization: i64,
+    known: BTreeMap<Arc<str>, Arc<[Network]>>,
+}
+
+impl<'r> KnownSets<'r> {
+    /// Of the organization with this number; nothing is read yet.
+    pub(super) fn of(rows: Rows<'r>, organization: i64) -> Self {
+        Self { rows, organization, known: BTreeMap::new() }
+    }
+
+    /// Those that some entries refer to.
+    pub(super) fn of_entries<'e>(
+        &mut self,
+        entries: impl IntoIterator<Item = &'e EntryRecord>,
+    ) -> Result<Sets, StoreFault> {
+        let mut sets = BTreeMap::new();
+        for name in entries.into_iter().filter_map(|entry| entry.target.set()) {
+            let networks = match self.known.get(name) {
+                Some(networks) => Arc::clone(networks),
+                None => {
+                    let set = self.rows.network_set(self.organization, name)?;
+                    let networks: Arc<[Network]> = set.map(|set| set.networks).unwrap_or_default().into();
+                    self.known.insert(Arc::clone(name), Arc::clone(&networks));
+                    networks
+                }
+            };
+            sets.insert(Arc::clone(name), networks);
+        }
+        Ok(Sets(sets))
     }
 }
 
@@ -391,7 +420,7 @@ impl<'e> List<'e> {
         self.entries.iter().flat_map(move |entry| {
             let networks = match &entry.target {
                 Target::Network(network) => std::slice::from_ref(network),
-                Target::Set(name) => sets.0.get(name).map_or(&[][..], Vec::as_slice),
+                Target::Set(name) => sets.0.get(name).map_or(&[][..], |networks| &**networks),
             };
             networks.iter().map(|network| (*network, entry.expires_at))
         })

@@ -4,12 +4,13 @@
 //! the wrong hands: nobody has to do that twice.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::Fault;
 use super::audit::{Event, EventType};
 use super::change::Change;
 use super::guards::{Guards, admits};
-use super::network_sets::{List, Sets};
+use super::network_sets::{KnownSets, List, Sets};
 use super::rights::no_organization;
 use crate::access::client_address::ClientAddress;
 use crate::access::credential::{AccessListMode, CredentialKind, Enforcement};
@@ -93,11 +94,23 @@ pub(super) fn network_set(
     if set.networks.iter().all(|network| after.binary_search(network).is_ok()) {
         return Ok(());
     }
+    let (after, now): (Arc<[Network]>, Timestamp) = (after.into(), change.now());
+    // Of many lists, few were used of late: of the others nothing more is read.
+    let mut used = Vec::new();
     for pk in change.rows().credentials_of_set(set.pk, u64::MAX >> 1)? {
         let Some(credential) = change.rows().credential_by_pk(pk)? else { continue };
-        let entries = change.rows().entries(pk)?;
-        let before = Sets::of(change.rows(), organization.pk, &entries)?;
-        let sets = before.clone().with(&set.name, after);
+        if change.recent_addresses(&credential)?.into_iter().any(|one| is_recent(one, now)) {
+            used.push(credential);
+        }
+    }
+    let (mut standings, mut known) = (Vec::new(), KnownSets::of(change.rows(), organization.pk));
+    for credential in used {
+        let entries = change.rows().entries(credential.pk)?;
+        let sets = known.of_entries(&entries)?;
+        standings.push((credential, entries, sets));
+    }
+    for (credential, entries, before) in standings {
+        let sets = before.clone().with(&set.name, &after);
         let (enforcement, mode) = (credential.enforcement, organization.mode);
         let standing = |sets| Standing { list: List::new(&entries, sets), enforcement, mode };
         list(change, guards, &credential, (standing(&before), standing(&sets)))?;
