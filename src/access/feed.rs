@@ -165,13 +165,60 @@ pub struct NetworkFeed {
     pub fault: Option<String>,
     /// What waits for a person.
     pub held: Option<Held>,
+    /// When an event last told of one that does.
+    pub told_at: Option<Timestamp>,
+}
+
+/// How a source does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FeedState {
+    /// It has neither given a list nor failed yet.
+    New,
+    /// The last list was good.
+    Fresh,
+    /// It has failed since the last good list.
+    Failing,
+    /// It has given no good list for three times as long as it should, and five minutes.
+    Overdue,
+    /// A list waits for a person.
+    Held,
+}
+
+impl FeedState {
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Fresh => "fresh",
+            Self::Failing => "failing",
+            Self::Overdue => "overdue",
+            Self::Held => "held",
+        }
+    }
 }
 
 impl NetworkFeed {
     /// A source that was just given to a set, and is asked at once.
     pub fn new(set: i64, source: Source, now: Timestamp) -> Self {
         let (is_asked, failures) = (false, 0);
-        Self { set, source, made_at: now, due_at: now, is_asked, good_at: None, failures, fault: None, held: None }
+        let (good_at, fault, held, told_at) = (None, None, None, None);
+        Self { set, source, made_at: now, due_at: now, is_asked, good_at, failures, fault, held, told_at }
+    }
+
+    /// How it does, and since when: a list is held since it came, and any other source is as it is since its last good list,
+    /// or since it was made.
+    pub fn state(&self, now: Timestamp) -> (FeedState, Timestamp) {
+        let last = self.good_at.unwrap_or(self.made_at);
+        let every = i64::try_from(self.source.every.as_secs()).unwrap_or(i64::MAX);
+        let latest = last.unix_seconds().saturating_add(every.saturating_mul(3)).saturating_add(300);
+        match &self.held {
+            Some(held) => (FeedState::Held, held.since),
+            // Of a last list that is of a time to come nobody can tell how old it is.
+            None if latest < now.unix_seconds() || last > now => (FeedState::Overdue, last),
+            None if self.failed() > 0 => (FeedState::Failing, last),
+            None if self.good_at.is_none() => (FeedState::New, last),
+            None => (FeedState::Fresh, last),
+        }
     }
 
     /// Failures since the last good list, without what is under way.

@@ -89,18 +89,23 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
 ];
 
+/// A set as it is shown now.
+fn shown(call: &Call, set: &crate::control::NetworkSet) -> NetworkSet {
+    NetworkSet::new(set, &call.base, call.control.clock().now())
+}
+
 /// The set of the path.
 fn set_name(call: &Call) -> String {
     call.name("setName")
 }
 
 fn changed(call: &Call, made: &Committed<crate::control::NetworkSet>) -> Answer {
-    Answer::of(NetworkSet::new(&made.value, &call.base)).version(made.value.row.revision).made(made)
+    Answer::of(shown(call, &made.value)).version(made.value.row.revision).made(made)
 }
 
 async fn list(call: Call) -> Result<Answer, Fault> {
     let (sets, total) = call.control.network_sets(&call.actor, call.id("orgId")?, call.page()).await?;
-    Ok(Answer::page(sets.iter().map(|set| NetworkSet::new(set, &call.base)).collect(), total))
+    Ok(Answer::page(sets.iter().map(|set| shown(&call, set)).collect(), total))
 }
 
 async fn create(call: Call) -> Result<Answer, Fault> {
@@ -111,7 +116,7 @@ async fn create(call: Call) -> Result<Answer, Fault> {
 
 async fn show(call: Call) -> Result<Answer, Fault> {
     let set = call.control.network_set(&call.actor, call.id("orgId")?, set_name(&call)).await?;
-    Ok(Answer::of(NetworkSet::new(&set, &call.base)).version(set.row.revision))
+    Ok(Answer::of(shown(&call, &set)).version(set.row.revision))
 }
 
 async fn replace(call: Call) -> Result<Answer, Fault> {
@@ -130,7 +135,7 @@ async fn delete(call: Call) -> Result<Answer, Fault> {
 
 async fn refresh(call: Call) -> Result<Answer, Fault> {
     let set = call.control.refresh_network_set(&call.actor, call.id("orgId")?, set_name(&call)).await?;
-    Ok(Answer::of(NetworkSet::new(&set, &call.base)).version(set.row.revision))
+    Ok(Answer::of(shown(&call, &set)).version(set.row.revision))
 }
 
 async fn confirm(call: Call) -> Result<Answer, Fault> {

@@ -6,16 +6,18 @@
 
 mod file;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use tokio::sync::Semaphore;
+use tokio::task::{Id, JoinSet};
 
 use super::Chain;
 use crate::access::feed::{Origin, Source};
 use crate::access::network::Network;
 use crate::config::settings::{FeedAddress, Feeds};
-use crate::control::{Control, DueFeed, Fault, FeedFault, NO_FILES, Settled};
+use crate::control::{Control, DueFeed, Fault, FeedFault, NO_FILES, Settled, Turns};
 use crate::directory::provider_list;
 use crate::live::published::Published;
 use crate::net::fetch::Fetcher;
@@ -23,39 +25,53 @@ use crate::telemetry::metrics::Metrics;
 
 /// How often it is looked whether a source is due, where nobody says that one is.
 const TICK: Duration = Duration::from_secs(5);
-/// Lists that are read at a time.
-const AT_ONCE: usize = 2;
+/// Files that are read at a time. One that can't be read to its end, since it lies on what does not answer, keeps its place.
+const FILES_AT_ONCE: usize = 4;
+/// Lists that are taken apart at a time: each may take many times its length in memory.
+const JUDGED_AT_ONCE: usize = 2;
 /// Most bytes of a list: those of Azure have some four million.
 const LARGEST: usize = 8 << 20;
+
+type List = Result<Vec<Network>, FeedFault>;
 
 /// The job.
 pub(super) struct Refresh {
     control: Arc<Control>,
     published: Arc<Published>,
     metrics: Arc<Metrics>,
+    turns: Turns,
+    reading: JoinSet<List>,
+    /// What each of them is.
+    under_way: HashMap<Id, DueFeed>,
+    room: Room,
     /// The store could not be asked the last time, and that was told.
     is_told: bool,
+}
+
+/// What is not done for all lists at a time.
+#[derive(Clone)]
+struct Room {
+    files: Arc<Semaphore>,
+    judging: Arc<Semaphore>,
 }
 
 impl Refresh {
     pub(super) fn new(control: &Arc<Control>, published: &Arc<Published>, metrics: &Arc<Metrics>) -> Self {
         let (control, published, metrics) = (Arc::clone(control), Arc::clone(published), Arc::clone(metrics));
-        Self { control, published, metrics, is_told: false }
+        let (turns, reading, under_way) = (Turns::default(), JoinSet::new(), HashMap::new());
+        let semaphore = |count| Arc::new(Semaphore::new(count));
+        let room = Room { files: semaphore(FILES_AT_ONCE), judging: semaphore(JUDGED_AT_ONCE) };
+        Self { control, published, metrics, turns, reading, under_way, room, is_told: false }
     }
 
     /// Runs until it is dropped, or the store is closed.
     pub(super) async fn run(mut self) {
         loop {
             match self.round().await {
-                // There may be more.
-                Ok(true) => self.is_told = false,
-                Ok(false) => {
-                    self.is_told = false;
-                    self.pause().await;
-                }
+                Ok(()) => self.is_told = false,
                 Err(Fault::Stopping) => return,
                 // Another process has the store, and reads the lists.
-                Err(Fault::Succeeded) => self.pause().await,
+                Err(Fault::Succeeded) => tokio::time::sleep(TICK).await,
                 Err(fault) => {
                     if !std::mem::replace(&mut self.is_told, true) {
                         tracing::warn!(error = %Chain(&fault), "lists of network sets are not read while the store can't be used");
@@ -66,35 +82,33 @@ impl Refresh {
         }
     }
 
-    async fn pause(&self) {
-        tokio::select! {
-            () = tokio::time::sleep(TICK) => {}
-            () = self.control.feeds_wished() => {}
-        }
-    }
-
-    /// Reads what is due; tells whether anything was.
-    async fn round(&self) -> Result<bool, Fault> {
-        let due = self.control.begin_feeds(AT_ONCE).await?;
-        let is_any = !due.is_empty();
-        let feeds = &self.published.current().settings.feeds;
-        let mut reading = JoinSet::new();
-        for one in due {
-            let feeds = feeds.clone();
-            reading.spawn(async move {
-                let list = read(&feeds, &one.source).await;
-                (one, list)
-            });
-        }
-        while let Some(read) = reading.join_next().await {
-            // One that panicked is due again later.
-            let Ok((due, list)) = read else { continue };
-            let settled = self.control.settle_feed(due.clone(), list).await?;
-            self.tell(&due, &settled);
+    /// Begins what is due and has room, and waits until something has come of one, or more may be due.
+    async fn round(&mut self) -> Result<(), Fault> {
+        for due in self.control.begin_feeds(&mut self.turns).await? {
+            let (feeds, source) = (self.published.current().settings.feeds.clone(), due.source.clone());
+            let room = self.room.clone();
+            let task = self.reading.spawn(async move { read(&feeds, &source, &room).await });
+            self.under_way.insert(task.id(), due);
         }
         let sums = self.control.feed_sums().await?;
         self.metrics.feeds_seen((sums.count, sums.held, sums.overdue), sums.oldest);
-        Ok(is_any)
+        tokio::select! {
+            Some(ended) = self.reading.join_next_with_id() => match ended {
+                Ok((task, list)) => self.settle(task, list).await,
+                Err(panicked) => self.settle(panicked.id(), Err(fault("list", "the list can't be read"))).await,
+            },
+            () = tokio::time::sleep(TICK) => Ok(()),
+            () = self.control.feeds_wished() => Ok(()),
+        }
+    }
+
+    async fn settle(&mut self, task: Id, list: List) -> Result<(), Fault> {
+        let Some(due) = self.under_way.remove(&task) else { return Ok(()) };
+        // Whatever becomes of it, others have its place; where it can't be written, it is due again later.
+        self.turns.end(&due);
+        let settled = self.control.settle_feed(due.clone(), list).await?;
+        self.tell(&due, &settled);
+        Ok(())
     }
 
     fn tell(&self, due: &DueFeed, settled: &Settled) {
@@ -122,13 +136,21 @@ fn fault(reason: &'static str, told: impl Into<String>) -> FeedFault {
 }
 
 /// The networks of a list.
-async fn read(feeds: &Feeds, source: &Source) -> Result<Vec<Network>, FeedFault> {
+async fn read(feeds: &Feeds, source: &Source, room: &Room) -> List {
     let bytes = match &source.origin {
         Origin::Url(url) => fetched(feeds, url).await?,
         Origin::File(name) => {
             let folder = feeds.files.clone().ok_or_else(|| fault("allowed", NO_FILES))?;
-            let name = name.clone();
-            let reading = tokio::task::spawn_blocking(move || file::read(&folder, &name, LARGEST));
+            let (name, files) = (name.clone(), Arc::clone(&room.files));
+            let reading = async move {
+                // Kept by the thread that reads, however long that takes: it can't be ended.
+                let place = files.acquire_owned().await.ok();
+                let read = tokio::task::spawn_blocking(move || {
+                    let _place = place;
+                    file::read(&folder, &name, LARGEST)
+                });
+                read.await
+            };
             let read = tokio::time::timeout(feeds.timeout, reading).await;
             match read.map_err(|_| fault("fetch", "reading the file takes too long"))? {
                 Ok(read) => read.map_err(|why| fault("fetch", why.to_string()))?,
@@ -137,8 +159,11 @@ async fn read(feeds: &Feeds, source: &Source) -> Result<Vec<Network>, FeedFault>
         }
     };
     let (form, wanted) = (source.form, source.wanted.clone());
+    // Nobody closes it.
+    let place = Arc::clone(&room.judging).acquire_owned().await.ok();
     // Large ones take a while, and requests of the admin API do not wait for them.
     let judging = tokio::task::spawn_blocking(move || {
+        let _place = place;
         let text = String::from_utf8(bytes).map_err(|_| fault("list", "the list is no text"))?;
         provider_list::read(&text, form, &wanted).map_err(|why| fault("list", why.without_content()))
     });

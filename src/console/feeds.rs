@@ -5,9 +5,11 @@ use axum::response::Response;
 
 use super::network_sets::{address, present, set_page};
 use super::page;
+use super::shown::{Moment, Tag};
 use super::visit::{Page, Visit, tried};
 use super::words::ago;
-use crate::access::feed::{Form, Origin, Source};
+use crate::access::feed::{FeedState, Form, NetworkFeed, Origin, Source};
+use crate::clock::Timestamp;
 use crate::control::{AskedSource, Fault, HeldCounts, NetworkSet, SourceEdit};
 
 pub(super) const PAGES: &[Page] = &[
@@ -67,6 +69,20 @@ impl Fields {
     pub(super) fn forms(&self) -> Vec<(&'static str, bool)> {
         Form::ALL.iter().map(|(name, _)| (*name, *name == self.form)).collect()
     }
+}
+
+/// How a source does, and since when.
+pub(super) fn state(feed: &NetworkFeed, now: Timestamp) -> (Tag, Moment) {
+    let (state, since) = feed.state(now);
+    let (says, tone) = match state {
+        FeedState::New => ("not asked yet", ""),
+        FeedState::Fresh => ("fresh", "good"),
+        FeedState::Failing => ("failing", "warn"),
+        FeedState::Overdue => ("overdue", "bad"),
+        FeedState::Held => ("a list waits", "warn"),
+    };
+    let moment = Moment { ago: ago(since, now), at: since.to_string(), what: String::new() };
+    (Tag { says: says.to_owned(), tone }, moment)
 }
 
 /// What came of a source.

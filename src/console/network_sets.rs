@@ -6,6 +6,7 @@ use axum::response::Response;
 use super::feeds::{self, Fields, Told};
 use super::page::{self, Frame, Problem};
 use super::pasted;
+use super::shown::{Moment, Tag};
 use super::visit::{Page, Visit, tried};
 use crate::access::id::Id;
 use crate::access::network::Network;
@@ -30,7 +31,8 @@ pub(super) const PAGES: &[Page] = &[
 struct ListPage {
     frame: Frame,
     organization: OrganizationRecord,
-    sets: Vec<NetworkSet>,
+    /// With how the source of each does, and since when, where it has one.
+    sets: Vec<(NetworkSet, Option<(Tag, Moment)>)>,
     /// Whether the visitor may make one.
     may: bool,
 }
@@ -55,6 +57,12 @@ struct SetPage {
 async fn list(visit: Visit) -> Result<Response, Fault> {
     let organization = visit.organization().await?;
     let (sets, _) = visit.control.network_sets(&visit.actor, organization.id, (0, ALL)).await?;
+    let now = visit.control.clock().now();
+    let sets = sets.into_iter().map(|set| {
+        let state = set.feed.as_ref().map(|feed| feeds::state(feed, now));
+        (set, state)
+    });
+    let sets = sets.collect();
     let frame = visit.frame().titled(format!("Network sets of {}", organization.name));
     let frame = frame.within((&organization).into(), "Network sets");
     let may = visit.may(Deed::Own(organization.id)).await?;

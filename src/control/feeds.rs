@@ -4,6 +4,7 @@
 //! of a set would change waits for a person; on any failure the set stays what it was (threats.md S1 to S3).
 
 mod asked;
+mod turns;
 
 use std::sync::Arc;
 
@@ -18,12 +19,15 @@ use crate::access::network::Network;
 use crate::access::record::{NetworkSetRecord, OrganizationRecord};
 use crate::access::target::Target;
 use crate::clock::Timestamp;
+use crate::config::settings::FeedAddress;
 use crate::directory::provider_list::{self, Drift};
 use crate::problem::{Code, Refusal};
 
 use asked::allowed;
 pub(super) use asked::check_allowed;
 pub use asked::{AskedSource, NO_FILES};
+pub use turns::Turns;
+use turns::Waiting;
 
 /// Who writes what a source gave.
 const ACTOR: &str = "network feed";
@@ -33,7 +37,7 @@ const MOST_CHANGE: u64 = 30;
 const FIRST_RETRY: i64 = 60;
 /// Longest fault that is kept, in characters.
 const LONGEST_FAULT: usize = 500;
-/// Seconds until another list that is held in the place of one that was told is told as well.
+/// Seconds from when a list that is held was told until another one is.
 const TOLD_AGAIN: i64 = 3600;
 
 /// What becomes of the source of a set.
@@ -77,8 +81,18 @@ pub struct DueFeed {
     pub name: Arc<str>,
     /// The list.
     pub source: Source,
+    /// Whom it is asked for: a host with its port, or nothing where it is a file.
+    host: Arc<str>,
+    /// The store's number of the set.
+    set: i64,
     /// When it is asked again where nothing comes of this; another time is somebody's wish.
     again: Timestamp,
+}
+
+/// Whom a list at this address is asked for; one in a file is asked for nobody.
+fn host(url: Option<&str>) -> Arc<str> {
+    let address = url.and_then(|url| FeedAddress::parse(url).ok());
+    address.as_ref().and_then(|address| address.uri.authority()).map_or("", |host| host.as_str()).into()
 }
 
 /// Why a list was not had.
@@ -99,7 +113,7 @@ pub enum Settled {
     Changed(u64),
     /// It waits for a person, since now or before.
     Held {
-        /// Whether none did before, or none that was told in the last hour.
+        /// Whether it is told: it is another one than did, and none was told in the last hour.
         is_new: bool,
         /// What of it is too much.
         why: String,
@@ -148,30 +162,43 @@ impl Control {
         }
     }
 
-    /// Takes up to so many sources that are due; each is due again later, also if nobody tells what came of it.
+    /// Takes the sources that are due and whose turn it is; each is due again later, also if nobody tells what came of it.
     ///
     /// # Errors
     /// A [`Fault`].
-    pub async fn begin_feeds(self: &Arc<Self>, most: usize) -> Result<Vec<DueFeed>, Fault> {
+    pub async fn begin_feeds(self: &Arc<Self>, turns: &mut Turns) -> Result<Vec<DueFeed>, Fault> {
+        if turns.are_taken() {
+            return Ok(Vec::new());
+        }
         let now = self.clock.now();
-        if self.read(move |rows| Ok(rows.due_feeds(now, 1)?.is_empty())).await? {
+        let due = self.read(move |rows| Ok(rows.due_feeds(now)?)).await?.into_iter();
+        let waiting = due.map(|(set, organization, url)| Waiting { set, organization, host: host(url.as_deref()) });
+        let waiting: Vec<Waiting> = waiting.collect();
+        turns.keep(&waiting);
+        let chosen = turns.choose(waiting);
+        if chosen.is_empty() {
             return Ok(Vec::new());
         }
         let actor = Actor::system(ACTOR);
         let begun = self.change(&actor, move |change| {
             let mut begun = Vec::new();
-            for (organization, name, mut feed) in change.rows().due_feeds(change.now(), most)? {
+            for Waiting { set, host, .. } in chosen {
+                // It may be gone by now, or another.
+                let Some((organization, name, mut feed)) = change.rows().due_feed(set, change.now())? else { continue };
                 // Counted before it is read: what ends the process is not begun again at once.
                 feed.failures = feed.failures.saturating_add(1);
                 feed.due_at = next(&feed.source, feed.failures, change.now());
                 feed.is_asked = true;
                 change.store().write_feed(&feed)?;
-                begun.push(DueFeed { organization, name, again: feed.due_at, source: feed.source });
+                let (again, source) = (feed.due_at, feed.source);
+                begun.push(DueFeed { organization, name, source, host, set, again });
             }
             change.keep_aside();
             Ok(begun)
         });
-        Ok(begun.await?.value)
+        let begun = begun.await?.value;
+        begun.iter().for_each(|due| turns.begin(due));
+        Ok(begun)
     }
 
     /// All sources at a glance.
@@ -369,7 +396,8 @@ fn take(change: &mut Change<'_>, due: &DueFeed, networks: Vec<Network>) -> Resul
     Ok(if after.networks == before { Settled::Same } else { Settled::Changed(change.revision()) })
 }
 
-/// Keeps a list for a person to look at. It is told once, however often it comes, and so are those that take turns with it.
+/// Keeps a list for a person to look at. It is told once, however often it comes, and of all that take turns, with it or with
+/// good ones, one in an hour.
 fn hold(
     change: &mut Change<'_>,
     due: &DueFeed,
@@ -378,12 +406,17 @@ fn hold(
     why: String,
 ) -> Result<Settled, Fault> {
     let now = change.now();
-    let told = feed.held.as_ref().filter(|held| {
-        let ago = now.unix_seconds().saturating_sub(held.since.unix_seconds());
-        held.networks == networks || (0..TOLD_AGAIN).contains(&ago)
-    });
-    let (is_new, since) = (told.is_none(), told.map_or(now, |held| held.since));
+    let is_of_late = |at: Timestamp| {
+        let ago = now.unix_seconds().saturating_sub(at.unix_seconds());
+        (0..TOLD_AGAIN).contains(&ago)
+    };
+    let same = feed.held.as_ref().filter(|held| held.networks == networks || is_of_late(held.since));
+    let since = same.map_or(now, |held| held.since);
+    let is_told = feed.held.as_ref().is_some_and(|held| held.networks == networks);
+    // Also where a good list came in between: a source that gives both in turn tells no more of itself.
+    let is_new = !is_told && !feed.told_at.is_some_and(is_of_late);
     if is_new {
+        feed.told_at = Some(now);
         let event = Event::new(EventType::NetworkSetHeld, set.organization).entry(&Target::Set(Arc::clone(&set.name)));
         change.note(event.detail(format!("{why}: {}", network_sets::difference(&set.networks, &networks))))?;
     }

@@ -445,6 +445,16 @@ fn sources_of_network_sets_are_managed() {
     let id = set["held"]["id"].as_str().unwrap().to_owned();
     let told = remote.run("network-sets show edge").code(0).1;
     assert!(told.contains("100 % of its addresses would come") && told.contains(&id), "{told}");
+    assert_eq!((&set["refresh"]["state"], &set["refresh"]["since"]), (&"held".into(), &set["held"]["since"]));
+    remote.run("network-sets create plain --cidr 10.0.0.0/8").code(0);
+    let listed = remote.run("network-sets list").code(0).1;
+    let row = |name: &str| listed.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
+    assert!(listed.starts_with("NAME   NETWORKS      STATE  SINCE"), "{listed}");
+    assert!(row("edge").contains("held") && !row("plain").contains("held"), "{listed}");
+    let stuck = remote.run("network-sets list --stuck").code(0).1;
+    assert!(stuck.contains("100 % of its addresses would come") && !stuck.contains("plain"), "{stuck}");
+    assert!(stuck.contains(&remote.office.organization), "{stuck}");
+    remote.run("network-sets delete plain").code(0);
     // Only what was looked at, and never whatever there is.
     remote.run("network-sets confirm edge").refused(64, &["<ID>"]);
     list(&of("203.0.113.0/24"));

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::access::feed::{self, Held, NetworkFeed, Origin};
+use crate::clock::Timestamp;
 use crate::control::{AskedSource, Fault, HeldCounts};
 
 /// Where a network set takes its networks from by itself.
@@ -56,6 +57,10 @@ impl Source {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::admin) struct Refresh {
+    /// `new`, `fresh`, `failing`, `overdue` (no good list for three times as long as it should) or `held`.
+    state: &'static str,
+    /// Since when: since a list waits for a person, or else since the last good list, or since the set has its source.
+    since: String,
     /// When it last gave what the set holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_good: Option<String>,
@@ -71,8 +76,11 @@ pub(in crate::admin) struct Refresh {
 }
 
 impl Refresh {
-    pub(super) fn of(feed: &NetworkFeed) -> Self {
+    pub(super) fn of(feed: &NetworkFeed, now: Timestamp) -> Self {
+        let (state, since) = feed.state(now);
         Self {
+            state: state.as_str(),
+            since: since.to_string(),
             last_good: feed.good_at.map(|at| at.to_string()),
             due: feed.due_at.to_string(),
             asked: feed.is_asked,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{HeldList, Link, Refresh, Source, link, segment};
 use crate::access::network::Network;
+use crate::clock::Timestamp;
 use crate::control::{self, Fault, NetworkSetEdit, SourceEdit};
 use crate::problem::{Code, Refusal};
 
@@ -41,7 +42,7 @@ pub(in crate::admin) struct NetworkSet {
 }
 
 impl NetworkSet {
-    pub(in crate::admin) fn new(set: &control::NetworkSet, base: &str) -> Self {
+    pub(in crate::admin) fn new(set: &control::NetworkSet, base: &str, now: Timestamp) -> Self {
         let row = &set.row;
         Self {
             name: row.name.to_string(),
@@ -50,7 +51,7 @@ impl NetworkSet {
             owner: row.owner.clone(),
             comment: row.comment.clone(),
             source: set.feed.as_ref().map(|feed| Source::of(&feed.source)),
-            refresh: set.feed.as_ref().map(Refresh::of),
+            refresh: set.feed.as_ref().map(|feed| Refresh::of(feed, now)),
             held: set.held().map(|(held, counts)| HeldList::of(held, counts)),
             access_list_count: set.lists,
             created: row.created_at.to_string(),

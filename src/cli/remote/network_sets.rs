@@ -17,7 +17,13 @@ use crate::directory::provider_list;
 #[derive(clap::Subcommand)]
 pub enum NetworkSets {
     /// The network sets of an organization.
-    List(Organization),
+    List {
+        /// Only those that wait for a person: with a list that is held, or without a good one for too long.
+        #[arg(long)]
+        stuck: bool,
+        #[command(flatten)]
+        organization: Organization,
+    },
     /// One network set.
     Show {
         /// Which one.
@@ -191,6 +197,30 @@ const COLUMNS: &[Column] = &[
     Column::new("created", |one| text(one, "created")),
 ];
 
+/// In the list of all.
+const LISTED: &[Column] = &[
+    COLUMNS[0],
+    COLUMNS[1],
+    Column::new("state", |one| text(&one["refresh"], "state")),
+    Column::new("since", |one| text(&one["refresh"], "since")),
+    COLUMNS[2],
+    COLUMNS[3],
+    COLUMNS[4],
+    COLUMNS[5],
+];
+
+/// Of those that wait for a person.
+const STUCK: &[Column] = &[
+    COLUMNS[0],
+    LISTED[2],
+    LISTED[3],
+    Column::new("why", |one| match one["held"].is_object() {
+        true => text(&one["held"], "reason"),
+        false => text(&one["refresh"], "fault"),
+    }),
+    Column::new("organization", |one| text(one, "orgId")),
+];
+
 /// Of one that has a source.
 const SOURCED: &[Column] = &[
     COLUMNS[0],
@@ -200,6 +230,8 @@ const SOURCED: &[Column] = &[
         format!("{}{}", text(source, "url"), text(source, "file"))
     }),
     Column::new("every", |one| text(&one["source"], "every")),
+    LISTED[2],
+    LISTED[3],
     Column::new("last good", |one| text(&one["refresh"], "lastGood")),
     Column::new("fault", |one| text(&one["refresh"], "fault")),
     Column::new("held", |one| text(&one["held"], "reason")),
@@ -231,6 +263,25 @@ async fn one(api: &Api, organization: &Organization, name: &str) -> Result<Strin
     Ok(format!("{}/{}", all(api, organization).await?, segment(name)))
 }
 
+/// The sets that wait for a person: of one organization, or of all that the caller sees.
+async fn stuck(api: &Api, organization: &Organization) -> Result<Shown, Fault> {
+    let organizations = match organization.org {
+        Some(id) => vec![id.to_string()],
+        None => {
+            let all = api.all("/orgs", "", None).await?;
+            all["results"].as_array().into_iter().flatten().map(|one| text(one, "id")).collect()
+        }
+    };
+    let mut found = Vec::new();
+    for id in organizations {
+        let sets = api.all(&format!("/orgs/{id}/networkSets"), "", None).await?;
+        let sets = sets["results"].as_array().into_iter().flatten();
+        let is_stuck = |one: &&Value| matches!(one["refresh"]["state"].as_str(), Some("held" | "overdue"));
+        found.extend(sets.filter(is_stuck).cloned());
+    }
+    Ok(Shown::Many(json!({"totalCount": found.len(), "results": found}), STUCK))
+}
+
 /// The networks that a set holds, with these added and those removed.
 fn changed(set: &Value, add: &[Network], remove: &[Network]) -> Result<Vec<String>, Fault> {
     let held = set["networks"].as_array().into_iter().flatten().filter_map(Value::as_str);
@@ -253,8 +304,9 @@ fn changed(set: &Value, add: &[Network], remove: &[Network]) -> Result<Vec<Strin
 impl Remote for NetworkSets {
     async fn ask(self, api: &Api) -> Result<Shown, Fault> {
         match self {
-            Self::List(organization) => {
-                Ok(Shown::Many(api.all(&all(api, &organization).await?, "", None).await?, COLUMNS))
+            Self::List { stuck: true, organization } => stuck(api, &organization).await,
+            Self::List { stuck: false, organization } => {
+                Ok(Shown::Many(api.all(&all(api, &organization).await?, "", None).await?, LISTED))
             }
             Self::Show { name, organization } => Ok(shown(api.get(&one(api, &organization, &name).await?).await?)),
             Self::Create { name, networks, list, source, owner, comment, organization } => {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::access::credential::AccessListMode;
+use crate::access::feed::FeedState;
 use crate::control::network_sets::NewNetworkSet;
 use crate::control::tests::served;
 use crate::control::{NewOrganization, organizations};
@@ -58,7 +59,7 @@ impl Scene {
     }
 
     async fn begun(&self) -> DueFeed {
-        self.control.begin_feeds(2).await.unwrap().pop().expect("the source is due")
+        self.control.begin_feeds(&mut Turns::default()).await.unwrap().pop().expect("the source is due")
     }
 
     /// What comes of a list.
@@ -129,11 +130,51 @@ async fn s3_lists_that_take_turns_are_told_once_an_hour() {
     assert!(!is_told(other).await);
     scene.pass(3600);
     assert!(is_told(one).await);
-    // What comes anew is told.
-    scene.pass(3600);
+    // What comes anew is told, though once an hour where good lists take turns with it.
+    for again in 0..4 {
+        for minute in 0..6 {
+            scene.pass(300);
+            scene.wish().await;
+            assert_eq!(scene.given(&["10.0.0.0/8"]).await, Settled::Same);
+            scene.pass(300);
+            scene.wish().await;
+            assert_eq!(is_told(one).await, minute == 5, "{again}");
+            assert_eq!(scene.feed().await.held.unwrap().since.unix_seconds(), scene.now());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_source_says_how_it_does_as_the_sums_do() {
+    let scene = Scene::holding(&["10.0.0.0/8"]).await;
+    let begun = scene.now();
+    let is = async |state: FeedState, since: i64, (held, overdue): (u64, u64)| {
+        let feed = scene.feed().await;
+        let now = scene.control.clock.now();
+        assert_eq!(feed.state(now), (state, Timestamp::from_unix_seconds(since)));
+        let sums = scene.control.feed_sums().await.unwrap();
+        assert_eq!((sums.held, sums.overdue), (held, overdue), "{state:?}");
+    };
+    is(FeedState::New, begun, (0, 0)).await;
+    let fault = || FeedFault { reason: "fetch", told: "it is away".into() };
+    let due = scene.begun().await;
+    is(FeedState::New, begun, (0, 0)).await;
+    scene.control.settle_feed(due, Err(fault())).await.unwrap();
+    is(FeedState::Failing, begun, (0, 0)).await;
+    scene.pass(3 * 3600 + 300);
+    is(FeedState::Failing, begun, (0, 0)).await;
+    scene.pass(1);
+    is(FeedState::Overdue, begun, (0, 1)).await;
     assert_eq!(scene.given(&["10.0.0.0/8"]).await, Settled::Same);
+    let good = scene.now();
+    is(FeedState::Fresh, good, (0, 0)).await;
     scene.pass(3600);
-    assert!(is_told(one).await);
+    assert!(matches!(scene.given(&["10.0.0.0/9"]).await, Settled::Held { .. }));
+    is(FeedState::Held, good + 3600, (1, 0)).await;
+    scene.pass(4 * 3600);
+    is(FeedState::Held, good + 3600, (1, 1)).await;
+    scene.pass(-86_400);
+    is(FeedState::Held, good + 3600, (1, 1)).await;
 }
 
 #[tokio::test]
@@ -160,7 +201,7 @@ async fn s3_what_ends_the_process_is_not_begun_again_at_once() {
         let feed = scene.feed().await;
         assert_eq!((feed.failures, feed.failed(), feed.is_asked), (count, count - 1, true));
         assert_eq!((feed.due_at, due.again.unix_seconds()), (due.again, scene.now() + wait));
-        assert!(scene.control.begin_feeds(2).await.unwrap().is_empty());
+        assert!(scene.control.begin_feeds(&mut Turns::default()).await.unwrap().is_empty());
         scene.pass(wait);
     }
     let (reason, told) = ("fetch", "it is away".to_owned());
@@ -185,5 +226,5 @@ async fn s3_a_clock_that_was_ahead_keeps_no_source_from_being_asked() {
     assert_eq!(scene.control.feed_sums().await.unwrap().overdue, 1);
     assert_eq!(scene.given(&["10.0.0.0/8"]).await, Settled::Same);
     assert_eq!(scene.control.feed_sums().await.unwrap().overdue, 0);
-    assert!(scene.control.begin_feeds(2).await.unwrap().is_empty());
+    assert!(scene.control.begin_feeds(&mut Turns::default()).await.unwrap().is_empty());
 }

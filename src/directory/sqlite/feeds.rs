@@ -13,7 +13,14 @@ use crate::access::id::Id;
 use crate::access::network::Network;
 use crate::clock::Timestamp;
 
-const COLUMNS: &str = "network_set, url, file, form, services, regions, every, network_feed.made_at, due_at, good_at, failures, fault, held, held_at, held_why, asked";
+const COLUMNS: &str = "network_set, url, file, form, services, regions, every, network_feed.made_at, due_at, good_at, failures, fault, held, held_at, held_why, asked, told_at";
+
+/// Sources with their sets and organizations.
+const OF_SETS: &str = "FROM network_feed JOIN network_set ON network_set.pk = network_feed.network_set
+    JOIN organization ON organization.pk = network_set.organization";
+
+/// Whether it is time, `?1`, to ask one.
+const IS_DUE: &str = "due_at <= ?1 OR due_at > ?1 + every";
 
 fn lines(text: &str) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
@@ -48,6 +55,7 @@ fn feed(row: &Row<'_>) -> rusqlite::Result<NetworkFeed> {
         fault: row.get(11)?,
         held,
         is_asked: row.get(15)?,
+        told_at: row.get::<_, Option<i64>>(16)?.map(Timestamp::from_unix_seconds),
     })
 }
 
@@ -62,25 +70,33 @@ impl Rows<'_> {
         Ok(statement.query_row([set], feed).optional()?)
     }
 
-    /// Up to so many sources that are due, the longest due first, with organization and name of their sets. One that is due
-    /// later than it ever is was written by a clock that was ahead.
+    /// The sources that are due, the longest due first: the number of the set, its organization, and the address of the list
+    /// where it has one. One that is due later than it ever is was written by a clock that was ahead.
     ///
     /// # Errors
     /// A [`StoreFault`].
-    pub fn due_feeds(&self, now: Timestamp, most: usize) -> Result<Vec<(Id, Arc<str>, NetworkFeed)>, StoreFault> {
+    pub fn due_feeds(&self, now: Timestamp) -> Result<Vec<(i64, Id, Option<String>)>, StoreFault> {
         let mut statement = self.0.prepare_cached(&format!(
-            "SELECT {COLUMNS}, organization.id, network_set.name FROM network_feed
-             JOIN network_set ON network_set.pk = network_feed.network_set
-             JOIN organization ON organization.pk = network_set.organization
-             WHERE due_at <= ?1 OR due_at > ?1 + every ORDER BY due_at, network_set.pk LIMIT ?2"
+            "SELECT network_set, organization.id, url {OF_SETS} WHERE {IS_DUE} ORDER BY due_at, network_set"
         ))?;
-        let one = |row: &Row<'_>| Ok((parsed(row, 16)?, row.get_ref(17)?.as_str()?.into(), feed(row)?));
-        let rows = statement.query_map(params![now.unix_seconds(), most as u64], one)?.collect::<Result<_, _>>()?;
+        let one = |row: &Row<'_>| Ok((row.get(0)?, parsed(row, 1)?, row.get(2)?));
+        let rows = statement.query_map([now.unix_seconds()], one)?.collect::<Result<_, _>>()?;
         Ok(rows)
     }
 
-    /// All sources at a glance. One that has given nothing for three times as long as it should, and five minutes, is overdue;
-    /// and so is one of which that can't be told, since its last list is of a time to come.
+    /// The source of the set with this number where it is due, with organization and name of the set.
+    ///
+    /// # Errors
+    /// A [`StoreFault`].
+    pub fn due_feed(&self, set: i64, now: Timestamp) -> Result<Option<(Id, Arc<str>, NetworkFeed)>, StoreFault> {
+        let mut statement = self.0.prepare_cached(&format!(
+            "SELECT {COLUMNS}, organization.id, network_set.name {OF_SETS} WHERE network_set = ?2 AND ({IS_DUE})"
+        ))?;
+        let one = |row: &Row<'_>| Ok((parsed(row, 17)?, row.get_ref(18)?.as_str()?.into(), feed(row)?));
+        Ok(statement.query_row(params![now.unix_seconds(), set], one).optional()?)
+    }
+
+    /// All sources at a glance; overdue are those that [`NetworkFeed::state`] says it of, held or not.
     ///
     /// # Errors
     /// A [`StoreFault`].
@@ -111,8 +127,8 @@ impl Change<'_> {
     pub fn write_feed(&self, feed: &NetworkFeed) -> Result<(), StoreFault> {
         let mut statement = self.0.prepare_cached(
             "INSERT OR REPLACE INTO network_feed (network_set, url, file, form, services, regions, every, made_at, due_at,
-                good_at, failures, fault, held, held_at, held_why, asked)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                good_at, failures, fault, held, held_at, held_why, asked, told_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?;
         let (url, file) = match &feed.source.origin {
             Origin::Url(url) => (Some(url), None),
@@ -136,6 +152,7 @@ impl Change<'_> {
             feed.held.as_ref().map(|held| held.since.unix_seconds()),
             feed.held.as_ref().map(|held| &held.why),
             feed.is_asked,
+            feed.told_at.map(Timestamp::unix_seconds),
         ])?;
         Ok(())
     }

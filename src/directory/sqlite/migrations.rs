@@ -25,6 +25,7 @@ const STEPS: &[(&str, &str)] = &[
     ("search", include_str!("migrations/0016_search.sql")),
     ("feeds", include_str!("migrations/0017_feeds.sql")),
     ("secret_order", include_str!("migrations/0018_secret_order.sql")),
+    ("feed_told", include_str!("migrations/0019_feed_told.sql")),
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS migration (

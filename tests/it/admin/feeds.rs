@@ -329,6 +329,32 @@ fn s1_a_host_that_is_taken_off_the_configuration_is_asked_no_more() {
 }
 
 #[test]
+fn s4_a_source_that_hangs_delays_nobody_else() {
+    let (answers, hangs) = (Provider::publishing("127.0.0.0/8\n"), TcpListener::bind("127.0.0.1:0").unwrap());
+    let [good, bad] = [answers.upstream.address(), hangs.local_addr().unwrap()];
+    let host = |address| format!("{{ host: \"{address}\", internal: true }}");
+    // Longer than the test waits for anything.
+    let office = office(&format!("allow_hosts: [{}, {}], timeout: 10m", host(good), host(bad)));
+    for at in 0..5 {
+        let url = format!("http://{bad}/{at}");
+        assert_eq!(make(&office, &format!("hangs-{at}"), &json!({"url": url})).status, 201);
+    }
+    // One of them is asked, and waits. The others do not take the place of what could be read.
+    let waiting = hangs.accept().unwrap();
+    assert_eq!(make(&office, "edge", &json!({"url": answers.url(), "every": "1h"})).status, 201);
+    wait_for("the list beside those that hang", || shown(&office, "edge")["refresh"]["state"] == "fresh");
+    answers.publish("127.0.0.0/8\n198.51.100.0/24\n");
+    refresh(&office, "edge", "another list", |set| set["networks"].as_array().unwrap().len() == 2);
+    let asked = (0..5).filter(|at| shown(&office, &format!("hangs-{at}"))["refresh"]["asked"] == true).count();
+    assert_eq!(asked, 1, "of one organization, one list is asked for at a host at a time");
+    assert_eq!(shown(&office, "hangs-0")["refresh"]["state"], "new");
+    // What hangs ends, and the next one has its turn.
+    drop(waiting);
+    wait_for("the failure", || shown(&office, "hangs-0")["refresh"]["state"] == "failing");
+    hangs.accept().unwrap();
+}
+
+#[test]
 fn s2_a_list_file_is_read_from_the_folder_that_is_allowed_and_from_nowhere_else() {
     let folder = tempfile::tempdir().unwrap();
     let lists = folder.path().join("lists");
