@@ -12,6 +12,7 @@ use super::digest_secret::DigestSecret;
 use super::id::Id;
 use super::network::Network;
 use super::target::Target;
+use super::token_id::TokenId;
 use crate::clock::Timestamp;
 
 /// Fewest and most hours that a secret of a service account may be made to last.
@@ -143,6 +144,19 @@ pub struct TokenSubject {
     pub issuer: String,
     /// Exact `sub`.
     pub subject: String,
+}
+
+/// A token of a service account that works, without what makes it one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenRecord {
+    /// Its `jti`.
+    pub id: TokenId,
+    /// From which secret it was made.
+    pub secret: Id,
+    /// When; `None` where that was not kept.
+    pub issued_at: Option<Timestamp>,
+    /// When it ends.
+    pub expires_at: Timestamp,
 }
 
 /// A secret of a service account.

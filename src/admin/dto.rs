@@ -31,6 +31,7 @@ use crate::problem::{Code, Refusal};
 
 pub(super) use accounts::{
     Account, AccountEntry, AccountGroup, AskedSecret, Certificate, ClientSecret, NewServiceAccount, ServiceAccountEdit,
+    Token,
 };
 pub(super) use activity::Activity;
 pub(super) use denials::Denied;

@@ -7,7 +7,7 @@ use super::api_keys::{PlaceOf, assigned_roles, organization, project, seen};
 use super::call::Call;
 use super::dto::{
     Account, AccountGroup, AskedSecret, Assigned, Certificate, ClientSecret, NewServiceAccount, Seen,
-    ServiceAccountEdit, entries, granted,
+    ServiceAccountEdit, Token, entries, granted,
 };
 use super::operation::{DRY_RUN, GUARDED, Operation, PAGED, SEARCHED, Verb};
 use crate::access::client_id::ClientId;
@@ -122,6 +122,28 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         method: Verb::Get,
+        path: "/orgs/{orgId}/serviceAccounts/{clientId}/tokens",
+        id: "listServiceAccountTokens",
+        summary: "The tokens of a service account that work, without what makes them one; the first to end first.",
+        query: &PAGED,
+        body: None,
+        status: 200,
+        answer: Some(SchemaGenerator::subschema_for::<Vec<Token>>),
+        handler: |call| Box::pin(tokens(call, organization)),
+    },
+    Operation {
+        method: Verb::Delete,
+        path: "/orgs/{orgId}/serviceAccounts/{clientId}/tokens",
+        id: "revokeServiceAccountTokens",
+        summary: "Revokes every token of a service account; whoever has a secret of it can get another one.",
+        query: &[],
+        body: None,
+        status: 204,
+        answer: None,
+        handler: |call| Box::pin(revoke_tokens(call, organization)),
+    },
+    Operation {
+        method: Verb::Get,
         path: "/groups/{groupId}/serviceAccounts",
         id: "listProjectServiceAccounts",
         summary: "The service accounts with a role on a project.",
@@ -207,6 +229,28 @@ pub(super) const OPERATIONS: &[Operation] = &[
         status: 204,
         answer: None,
         handler: |call| Box::pin(delete_secret(call, project)),
+    },
+    Operation {
+        method: Verb::Get,
+        path: "/groups/{groupId}/serviceAccounts/{clientId}/tokens",
+        id: "listProjectServiceAccountTokens",
+        summary: "The tokens of a service account of a project that work, without what makes them one; the first to end first.",
+        query: &PAGED,
+        body: None,
+        status: 200,
+        answer: Some(SchemaGenerator::subschema_for::<Vec<Token>>),
+        handler: |call| Box::pin(tokens(call, project)),
+    },
+    Operation {
+        method: Verb::Delete,
+        path: "/groups/{groupId}/serviceAccounts/{clientId}/tokens",
+        id: "revokeProjectServiceAccountTokens",
+        summary: "Revokes every token of a service account of a project; whoever has a secret of it can get another one.",
+        query: &[],
+        body: None,
+        status: 204,
+        answer: None,
+        handler: |call| Box::pin(revoke_tokens(call, project)),
     },
 ];
 
@@ -321,6 +365,18 @@ async fn add_secret(call: Call, place: PlaceOf) -> Result<Answer, Fault> {
 async fn delete_secret(call: Call, place: PlaceOf) -> Result<Answer, Fault> {
     let (place, id, secret) = (place(&call)?, client(&call)?, call.id("secretId")?);
     let gone = call.control.delete_client_secret(&call.actor, place, id, secret).await?;
+    Ok(Answer::empty().made(&gone))
+}
+
+async fn tokens(call: Call, place: PlaceOf) -> Result<Answer, Fault> {
+    let all = call.control.active_tokens(&call.actor, place(&call)?, client(&call)?).await?;
+    let (skip, most) = call.page();
+    let [skip, most] = [skip, most].map(|number| usize::try_from(number).unwrap_or(usize::MAX));
+    Ok(Answer::page(all.iter().skip(skip).take(most).map(Token::new).collect(), all.len() as u64))
+}
+
+async fn revoke_tokens(call: Call, place: PlaceOf) -> Result<Answer, Fault> {
+    let gone = call.control.revoke_tokens(&call.actor, place(&call)?, client(&call)?).await?;
     Ok(Answer::empty().made(&gone))
 }
 

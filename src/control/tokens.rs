@@ -2,6 +2,8 @@
 //!
 //! Exempt from access lists: using a token is what a list is asked about. What is wrong with a client is told to the log alone.
 
+mod active;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -101,7 +103,7 @@ impl Control {
         let made = self.change(&actor, move |change| {
             let now = change.now();
             let Proven { account, secret } = prove(change.rows(), id, hash, now)?;
-            let (active, first_end) = change.rows().active_tokens(account.pk, now)?;
+            let (active, first_end) = change.rows().count_active_tokens(account.pk, now)?;
             if active >= MOST_TOKENS {
                 let left = first_end.map_or(1, |end| end.unix_seconds() - now.unix_seconds());
                 let detail =

@@ -185,6 +185,49 @@ fn a_revoked_token_is_refused_on_every_worker_at_once() {
 }
 
 #[test]
+fn all_tokens_of_an_account_are_seen_and_revoked_at_once() {
+    let office = Office::open();
+    let (batch, other) = (Account::new(&office, "[]"), Account::new(&office, r#"["ORG_READ_ONLY"]"#));
+    let (first, second, kept) = (batch.token(&office), batch.token(&office), other.token(&office));
+    let tokens = format!("/serviceAccounts/{}/tokens", batch.id);
+    let shown = office.own("GET", &tokens, "").json();
+    assert_eq!(shown["totalCount"], 2, "{shown:#}");
+    let is_of = |token: &str| {
+        let claims = decoded(token, 1);
+        let all = shown["results"].as_array().unwrap().iter();
+        let one = all.clone().find(|one| one["id"] == claims["jti"]).unwrap_or_else(|| panic!("{shown:#}"));
+        let seconds = |name: &str| one[name].as_str().unwrap().parse::<jiff::Timestamp>().unwrap().as_second();
+        assert_eq!(one["secretId"].as_str(), Some(batch.secret_id.as_str()));
+        assert_eq!(
+            (seconds("issuedAt"), seconds("expiresAt")),
+            (claims["iat"].as_i64().unwrap(), claims["exp"].as_i64().unwrap())
+        );
+    };
+    is_of(&first);
+    is_of(&second);
+    assert!(!shown.to_string().contains(&first[first.len() - 20..]), "{shown:#}");
+    assert_eq!(
+        office.own("GET", &format!("{tokens}?itemsPerPage=1"), "").json()["results"].as_array().unwrap().len(),
+        1
+    );
+    // Whoever may look may not revoke.
+    let path = format!("/api/v1/orgs/{}{tokens}", office.organization);
+    let by_reader = |method: &str| office.raw("", method, &path, "", &format!("{}\r\n", bearer(&kept)));
+    assert_eq!((by_reader("GET").status, by_reader("DELETE").status), (200, 403));
+    assert_eq!(through(&office, &first).0, 200);
+    assert_eq!(office.own("DELETE", &tokens, "").status, 204);
+    assert_eq!((through(&office, &first), through(&office, &second)), (refused(), refused()));
+    assert_eq!(through(&office, &kept).0, 200);
+    assert_eq!(office.own("GET", &tokens, "").json()["totalCount"], 0);
+    let told = office.own("GET", "/events?eventType=SERVICE_ACCOUNT_TOKEN_REVOKED", "").json();
+    assert_eq!(told["totalCount"], 2, "{told:#}");
+    // Nothing to revoke is nothing to record; and whoever has the secret gets another one.
+    let revision = office.own("DELETE", &tokens, "").header("x-portcullis-revision").map(str::to_owned);
+    assert_eq!(office.own("DELETE", &tokens, "").header("x-portcullis-revision").map(str::to_owned), revision);
+    assert_eq!(through(&office, &batch.token(&office)).0, 200);
+}
+
+#[test]
 fn tokens_end_with_what_they_came_from() {
     let office = Office::open_with(EAGER);
     let batch = Account::new(&office, "[]");

@@ -8,7 +8,7 @@ use super::usage::{AccountEntryUsed, AccountUsed, Remembered};
 use super::{AskedEntry, AskedRole, Link, NAME, a_time, given, given_time, link, segment, shown_expiry};
 use crate::access::certificate_name::CertificateName;
 use crate::access::network::Network;
-use crate::access::record::{ClientSecretRecord, EntryRecord, Place, TokenSubject};
+use crate::access::record::{ClientSecretRecord, EntryRecord, Place, TokenRecord, TokenSubject};
 use crate::access::role::Role;
 use crate::access::usage::EntryUse;
 use crate::control::{Fault, ServiceAccount};
@@ -92,6 +92,32 @@ impl Account {
             enforcement: row.enforcement.into(),
             last: AccountUsed::new(usage.last),
             usage: usage.into(),
+        }
+    }
+}
+
+/// A token of a service account that works. Nobody is shown what makes it one.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::admin) struct Token {
+    /// Its `jti`, 32 hexadecimal characters.
+    id: String,
+    /// The secret that it was made from.
+    secret_id: String,
+    /// When it was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issued_at: Option<String>,
+    /// When it ends.
+    expires_at: String,
+}
+
+impl Token {
+    pub(in crate::admin) fn new(token: &TokenRecord) -> Self {
+        Self {
+            id: token.id.to_string(),
+            secret_id: token.secret.to_string(),
+            issued_at: token.issued_at.map(|at| at.to_string()),
+            expires_at: token.expires_at.to_string(),
         }
     }
 }

@@ -135,6 +135,18 @@ pub enum ServiceAccounts {
     /// The secrets of a service account: two while it is rotated.
     #[command(subcommand, arg_required_else_help = true)]
     Secrets(Secrets),
+    /// The tokens of a service account that work.
+    #[command(subcommand, arg_required_else_help = true)]
+    Tokens(Tokens),
+}
+
+/// What is done with the tokens of a service account.
+#[derive(clap::Subcommand)]
+pub enum Tokens {
+    /// When each was made, from which secret, and when it ends.
+    List(Account),
+    /// Revoke all of them; whoever has a secret of the account can get another one.
+    Revoke(Account),
 }
 
 /// What is done with the secrets of a service account.
@@ -250,6 +262,13 @@ const SECRETS: &[Column] = &[
     Column::new("last used", |one| text(one, "lastUsedAt")),
 ];
 
+const TOKENS: &[Column] = &[
+    Column::new("issued", |one| text(one, "issuedAt")),
+    Column::new("expires", |one| text(one, "expiresAt")),
+    Column::new("secret", |one| text(one, "secretId")),
+    Column::new("id", |one| text(one, "id")),
+];
+
 const NEW_SECRET: &[Column] = &[
     Column::new("id", |one| text(one, "id")),
     Column::new("secret", |one| text(one, "secret")),
@@ -362,6 +381,16 @@ impl Remote for ServiceAccounts {
                 Ok(Shown::Done(format!("service account {id} has no role on project {project}")))
             }
             Self::Secrets(secrets) => secrets.ask(api).await,
+            Self::Tokens(Tokens::List(account)) => {
+                Ok(Shown::Many(api.all(&format!("{}/tokens", account.path(api).await?), "", None).await?, TOKENS))
+            }
+            Self::Tokens(Tokens::Revoke(account)) => {
+                api.delete(&format!("{}/tokens", account.path(api).await?)).await?;
+                Ok(Shown::Done(format!(
+                    "no token of service account {} that was made before works any more",
+                    account.id
+                )))
+            }
         }
     }
 }

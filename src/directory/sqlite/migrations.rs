@@ -26,6 +26,7 @@ const STEPS: &[(&str, &str)] = &[
     ("feeds", include_str!("migrations/0017_feeds.sql")),
     ("secret_order", include_str!("migrations/0018_secret_order.sql")),
     ("feed_told", include_str!("migrations/0019_feed_told.sql")),
+    ("token_issued", include_str!("migrations/0020_token_issued.sql")),
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS migration (

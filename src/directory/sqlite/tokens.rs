@@ -6,6 +6,7 @@ use super::values::{parsed, time};
 use super::{Change, Rows, StoreFault};
 use crate::access::credential::Fingerprint;
 use crate::access::id::Id;
+use crate::access::record::TokenRecord;
 use crate::access::token_id::TokenId;
 use crate::clock::Timestamp;
 
@@ -53,7 +54,7 @@ impl Rows<'_> {
     ///
     /// # Errors
     /// A [`StoreFault`].
-    pub fn active_tokens(&self, credential: i64, now: Timestamp) -> Result<(u64, Option<Timestamp>), StoreFault> {
+    pub fn count_active_tokens(&self, credential: i64, now: Timestamp) -> Result<(u64, Option<Timestamp>), StoreFault> {
         let mut statement = self.0.prepare_cached(
             "SELECT count(*), min(expires_at) FROM token WHERE credential = ? AND expires_at > ? AND revoked_at IS NULL",
         )?;
@@ -61,6 +62,27 @@ impl Rows<'_> {
             Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?.map(Timestamp::from_unix_seconds)))
         })?;
         Ok(counted)
+    }
+
+    /// The tokens of an account that work, the first to end first.
+    ///
+    /// # Errors
+    /// A [`StoreFault`].
+    pub fn active_tokens(&self, credential: i64, now: Timestamp) -> Result<Vec<TokenRecord>, StoreFault> {
+        let mut statement = self.0.prepare_cached(
+            "SELECT id, secret, issued_at, expires_at FROM token
+             WHERE credential = ? AND expires_at > ? AND revoked_at IS NULL ORDER BY expires_at, id",
+        )?;
+        let token = |row: &rusqlite::Row<'_>| {
+            Ok(TokenRecord {
+                id: TokenId(row.get(0)?),
+                secret: parsed(row, 1)?,
+                issued_at: row.get::<_, Option<i64>>(2)?.map(Timestamp::from_unix_seconds),
+                expires_at: time(row, 3)?,
+            })
+        };
+        let rows = statement.query_map(params![credential, now.unix_seconds()], token)?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// When a token of an account ends that has neither ended nor been revoked.
@@ -118,9 +140,11 @@ impl Change<'_> {
     ) -> Result<(), StoreFault> {
         let mut statement = self.0.prepare_cached("DELETE FROM token WHERE credential = ? AND expires_at <= ?")?;
         statement.execute(params![credential, now.unix_seconds()])?;
-        let mut statement =
-            self.0.prepare_cached("INSERT INTO token (id, credential, secret, expires_at) VALUES (?, ?, ?, ?)")?;
-        statement.execute(params![id.0, credential, secret.to_string(), expires_at.unix_seconds()])?;
+        let mut statement = self.0.prepare_cached(
+            "INSERT INTO token (id, credential, secret, expires_at, issued_at) VALUES (?, ?, ?, ?, ?)",
+        )?;
+        let (end, made) = (expires_at.unix_seconds(), now.unix_seconds());
+        statement.execute(params![id.0, credential, secret.to_string(), end, made])?;
         Ok(())
     }
 

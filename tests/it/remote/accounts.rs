@@ -41,6 +41,16 @@ fn accounts_are_made_listed_and_get_through_by_their_lists() {
         row[..3] == ["127.0.0.1/32", "desk", "-"] && row[3].ends_with('Z') && row[4].parse::<u64>().is_ok(),
         "{table}"
     );
+    let tokens = remote.run(&format!("service-accounts tokens list {}", batch.id)).code(0).1;
+    assert!(
+        tokens.starts_with("ISSUED ") && tokens.contains(&batch.secret_id) && tokens.lines().count() == 2,
+        "{tokens}"
+    );
+    remote.run(&format!("service-accounts tokens revoke {}", batch.id)).code(0);
+    assert_eq!(through(), (401, "INVALID_CREDENTIALS".into()));
+    assert!(results(&remote.json(&format!("service-accounts tokens list {}", batch.id))).is_empty());
+    let token = batch.token(&remote.office);
+    let through = || remote.office.served.get("/", &[&format!("Authorization: Bearer {token}")]).outcome();
     let listed = remote.run("service-accounts list").code(0).1;
     assert!(listed.contains("batch  ORG_READ_ONLY, app:reader  yes"), "{listed}");
     assert_eq!(results(&remote.json("service-accounts list")).len(), 1);
