@@ -4,7 +4,7 @@ use askama::Template;
 use axum::response::Response;
 
 use super::access_list::{self, Entries, Seen};
-use super::credentials::{enforcement, hours, roles, words};
+use super::credentials::{Days, enforcement, hours, roles, words};
 use super::listing::Listing;
 use super::organizations;
 use super::page::{self, Frame, Problem};
@@ -19,6 +19,7 @@ use crate::access::id::Id;
 use crate::access::record::{CredentialName, CredentialRecord, OrganizationRecord, Place};
 use crate::access::role::Role;
 use crate::access::usage::CredentialUse;
+use crate::clock::Timestamp;
 use crate::control::{AccountEdit, Deed, Fault, Guards, KeyEdit};
 use crate::problem::{Code, Refusal};
 
@@ -27,6 +28,7 @@ pub(super) const PAGES: &[Page] = &[
     Page::post("/orgs/{org}/credentials/{credential}/edit", |visit| Box::pin(edit(visit))),
     Page::post("/orgs/{org}/credentials/{credential}/secrets", |visit| Box::pin(add_secret(visit))),
     Page::post("/orgs/{org}/credentials/{credential}/secrets/delete", |visit| Box::pin(delete_secret(visit))),
+    Page::post("/orgs/{org}/credentials/{credential}/tokens/revoke", |visit| Box::pin(revoke_tokens(visit))),
     Page::post("/orgs/{org}/credentials/{credential}/delete", |visit| Box::pin(delete(visit))),
 ];
 
@@ -59,6 +61,8 @@ struct CredentialPage {
     denied_is_listed: bool,
     seen: Vec<Seen>,
     secrets: Vec<Secret>,
+    days: Days,
+    tokens: Option<Vec<Token>>,
     entries: Entries,
     own_address: String,
     form: super::form::Form,
@@ -91,6 +95,12 @@ struct Secret {
     ends: String,
     is_over: bool,
     used: String,
+}
+
+/// A token that works.
+struct Token {
+    made: Option<Moment>,
+    ends: Moment,
 }
 
 /// A credential of either kind.
@@ -206,6 +216,8 @@ pub(super) async fn show(visit: &Visit, problem: Option<Problem>) -> Result<Resp
         denied,
         seen,
         secrets,
+        days: Days::of(&organization),
+        tokens: tokens(visit, place, name).await?,
         entries,
         own_address: visit.own_address().map(|address| address.to_string()).unwrap_or_default(),
         form: visit.form.clone(),
@@ -341,6 +353,27 @@ async fn delete_secret(visit: Visit) -> Result<Response, Fault> {
     };
     match tried(gone)? {
         Ok(_) => Ok(page::to(&format!("{}?done=secret-gone", base(organization, name)))),
+        Err(problem) => show(&visit, Some(problem)).await,
+    }
+}
+
+/// The tokens of a service account that work; an API key has none.
+async fn tokens(visit: &Visit, place: Place, name: CredentialName) -> Result<Option<Vec<Token>>, Fault> {
+    if name.kind == CredentialKind::ApiKey {
+        return Ok(None);
+    }
+    let now = visit.control.clock().now();
+    let moment = |at: Timestamp| Moment { ago: said::ago(at, now), at: at.to_string(), what: String::new() };
+    let tokens = visit.control.active_tokens(&visit.actor, place, ClientId(name.id)).await?.into_iter();
+    let tokens = tokens.map(|one| Token { made: one.issued_at.map(moment), ends: moment(one.expires_at) });
+    Ok(Some(tokens.collect()))
+}
+
+async fn revoke_tokens(visit: Visit) -> Result<Response, Fault> {
+    let (organization, name) = named(&visit)?;
+    let place = Place::Organization(organization);
+    match tried(visit.control.revoke_tokens(&visit.actor, place, ClientId(name.id)).await)? {
+        Ok(_) => Ok(page::to(&format!("{}?done=tokens-gone", base(organization, name)))),
         Err(problem) => show(&visit, Some(problem)).await,
     }
 }

@@ -63,6 +63,7 @@ struct NewPage {
     roles: Vec<(RoleWord, bool, bool)>,
     own_address: String,
     required: bool,
+    days: Days,
     speakers: Speakers,
     form: super::form::Form,
 }
@@ -202,9 +203,9 @@ async fn new_page(visit: &Visit, kind: CredentialKind, problem: Option<Problem>)
     let frame = frame.within((&spot.organization).into(), spot.section(words.section));
     let own_address = visit.own_address().map(|address| address.to_string()).unwrap_or_default();
     let required = spot.organization.mode == AccessListMode::Required;
-    let form = visit.form.clone();
+    let (days, form) = (Days::of(&spot.organization), visit.form.clone());
     let (is_account, speakers) = (kind == ACCOUNTS, Speakers::typed(&visit.form));
-    let page = NewPage { frame, spot, words, is_account, may, roles, own_address, required, speakers, form };
+    let page = NewPage { frame, spot, words, is_account, may, roles, own_address, required, days, speakers, form };
     Ok(page::show(page.frame.status(), &page))
 }
 
@@ -286,6 +287,29 @@ async fn made(visit: &Visit, spot: &Spot, kind: CredentialKind) -> Result<Made, 
             let name = account.row.credential();
             Ok((name, secret.map(|secret| (name.to_string(), secret.secret)), listed))
         }
+    }
+}
+
+/// How long a secret of a service account may last, in days as the forms count.
+pub(super) struct Days {
+    /// What is offered.
+    pub(super) usual: String,
+    /// What is possible.
+    pub(super) hint: String,
+}
+
+impl Days {
+    pub(super) fn of(organization: &OrganizationRecord) -> Self {
+        let most = organization.secret_hours / 24;
+        let hint = match most {
+            0 => format!(
+                "This organization lets secrets last {} hours, less than a day: make it by the API, or have an owner change that.",
+                organization.secret_hours
+            ),
+            365.. => "1 to 365.".to_owned(),
+            most => format!("1 to {most}, which is what this organization allows."),
+        };
+        Self { usual: most.clamp(1, 90).to_string(), hint }
     }
 }
 

@@ -25,6 +25,7 @@ pub(super) const PAGES: &[Page] = &[
     Page::get("/orgs/{org}", |visit| Box::pin(enter(visit))),
     Page::get("/orgs/{org}/settings", |visit| Box::pin(async move { settings_page(&visit, None).await })),
     Page::post("/orgs/{org}/rename", |visit| Box::pin(rename(visit))),
+    Page::post("/orgs/{org}/secret-validity", |visit| Box::pin(limit_secrets(visit))),
     Page::get("/orgs/{org}/switch", |visit| Box::pin(async move { switch_page(&visit, None).await })),
     Page::post("/orgs/{org}/switch", |visit| Box::pin(turn(visit))),
     Page::post("/orgs/{org}/delete", |visit| Box::pin(delete(visit))),
@@ -54,6 +55,8 @@ struct SettingsPage {
     frame: Frame,
     organization: OrganizationRecord,
     position: &'static Position,
+    /// Hours that a secret of a service account may last at most, as typed or as it is.
+    hours: String,
     /// Whether the visitor may change any of it.
     may: bool,
 }
@@ -148,7 +151,27 @@ async fn settings_page(visit: &Visit, problem: Option<Problem>) -> Result<Respon
     let frame = visit.frame().titled(title).within((&organization).into(), "Settings").refusing(problem);
     let position = words::position(organization.mode);
     let may = visit.may(Deed::Own(organization.id)).await?;
-    Ok(page::show(frame.status(), &SettingsPage { frame, organization, position, may }))
+    let stored = organization.secret_hours.to_string();
+    let hours = visit.form.given(SECRET_HOURS).map_or(stored, str::to_owned);
+    Ok(page::show(frame.status(), &SettingsPage { frame, organization, position, hours, may }))
+}
+
+/// What the API calls the hours, and the form too.
+const SECRET_HOURS: &str = "maxServiceAccountSecretValidityInHours";
+
+async fn limit_secrets(visit: Visit) -> Result<Response, Fault> {
+    let id: Id = visit.part("org")?;
+    let edited = async {
+        let hours = visit.form.text(SECRET_HOURS).parse();
+        let hours =
+            hours.map_err(|_| Refusal::field(Code::InvalidAttribute, SECRET_HOURS, "it is a number of hours"))?;
+        let edit = OrganizationEdit { secret_hours: Some(hours), ..OrganizationEdit::default() };
+        visit.control.edit_organization(&visit.actor, Guards::All, id, edit, None).await
+    };
+    match tried(edited.await)? {
+        Ok(_) => Ok(page::to(&format!("/orgs/{id}/settings?done=saved"))),
+        Err(problem) => settings_page(&visit, Some(problem)).await,
+    }
 }
 
 async fn rename(visit: Visit) -> Result<Response, Fault> {

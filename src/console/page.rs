@@ -28,6 +28,7 @@ const NOTICES: &[(&str, &str)] = &[
     ("switch", "Saved. It is enforced from now on."),
     ("list", "Saved. It is enforced from now on."),
     ("secret-gone", "The secret is deleted, and refused from now on."),
+    ("tokens-gone", "Its tokens are revoked, and refused from now on."),
     ("password", "Your password is changed, and your other sessions have ended."),
 ];
 

@@ -181,8 +181,40 @@ async function furnished(browser, problems, organization) {
   await ann.fill("#credential", account.split("/").pop());
   await ann.tick("#role-GROUP_READ_ONLY");
   await ann.follow("form.card button");
+  await page.goto(`${admin}/orgs/${organization}/accounts/new`);
+  await ann.fill("#name", "nightly batch");
+  await ann.fill("#description", "exports at night");
+  await ann.tick("#enforcement-report");
+  await ann.follow("button.main");
+  const [id, secret] = [await ann.text("#public"), await ann.text("#private")];
+  const basic = Buffer.from(`${id}:${secret}`).toString("base64");
+  for (let count = 0; count < 2; count += 1) {
+    const answer = await fetch(`${admin}/api/oauth/token`, {
+      method: "POST", headers: { Authorization: `Basic ${basic}` }, body: new URLSearchParams({ grant_type: "client_credentials" }),
+    });
+    assert.equal(answer.status, 200);
+  }
+  const batch = `/orgs/${organization}/credentials/${id}`;
+  await page.goto(`${admin}${batch}`);
+  assert.match(await ann.text("section[aria-labelledby=tokens]"), /2 work now/);
+  for (const [name, file] of [["edge", "edge.txt"], ["partner", "away.txt"], ["office", ""]]) {
+    await page.goto(`${admin}/orgs/${organization}/sets/new`);
+    await ann.fill("#name", name);
+    if (file) {
+      await ann.tick("form details summary");
+      await ann.fill("[name='source.file']", file);
+    } else {
+      await ann.fill("#entries", "192.0.2.0/24");
+    }
+    await ann.follow("button.main");
+  }
+  await until("the states of the sets", async () => {
+    await page.goto(`${admin}/orgs/${organization}/sets`);
+    const all = await ann.text("main table");
+    return all.includes("fresh") && all.includes("failing");
+  });
   await page.close();
-  return { account, project };
+  return { account, project, batch };
 }
 
 // Somebody who may look and change nothing, in a browser of their own.
@@ -305,14 +337,14 @@ async function main() {
     await live(browser, problems, organization, key);
     await byProvider(browser);
     await fromElsewhere(browser, organization);
-    const { account, project } = await furnished(browser, problems, organization);
+    const { account, project, batch } = await furnished(browser, problems, organization);
     const own = `/orgs/${organization}`;
     await everyPage(browser, problems, [
       ["sign-in", "/sign-in"], ["sign-up", "/sign-up"], ["invitation", "/invitation"], ["account", "/account"],
       ["organizations", "/"], ["organization-new", "/orgs/new"], ["settings", `${own}/settings`],
       ["switch", `${own}/switch`], ["keys", `${own}/keys`], ["key-new", `${own}/keys/new`],
       ["key", new URL(credential).pathname], ["key-with-markup", new URL(marked).pathname],
-      ["account-of-program", account], ["project", project], ["accounts", `${own}/accounts`], ["account-new", `${own}/accounts/new`], ["projects", `${own}/projects`],
+      ["account-of-program", account], ["account-with-tokens", batch], ["set", `${own}/sets/edge`], ["project", project], ["accounts", `${own}/accounts`], ["account-new", `${own}/accounts/new`], ["projects", `${own}/projects`],
       ["sets", `${own}/sets`], ["set-new", `${own}/sets/new`], ["people", `${own}/people`],
       ["events", `${own}/events`], ["activity", `${own}/activity`], ["denials", `${own}/denials`], ["no-denials", `/orgs/${strict}/denials`], ["explain", "/explain"],
       ["explained", `/explain?credential=${new URL(credential).pathname.split("/")[4]}&address=203.0.113.9`],

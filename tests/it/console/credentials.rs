@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::visitor::Visitor;
 use crate::admin::office::{CONFIGURATION, Key, Office};
+use crate::oauth::Account;
 use crate::stage::{Client, wait_for};
 
 /// An office whose uses are written at once.
@@ -120,6 +121,25 @@ fn a_guard_is_passed_by_whoever_means_it() {
 }
 
 #[test]
+fn a_credential_is_made_whose_list_only_reports() {
+    let office = office();
+    let mut ann = Visitor::owner(&office);
+    let (fields, organization) = ([("desc", "a key"), ("entries", "203.0.113.0/24")], office.organization.clone());
+    let new = ann.look(&format!("/orgs/{organization}/keys/new"));
+    assert!(new.contains("id=\"enforcement-enforce\" value=\"enforce\" checked"), "{new}");
+    let (strict, _) = made(&mut ann, &organization, &fields);
+    let (loose, at) = made(&mut ann, &organization, &[&fields[..], &[("enforcement", "report")]].concat());
+    assert_eq!(from(&office, "127.0.0.1", &strict), "IP_ADDRESS_NOT_ON_ACCESS_LIST");
+    assert_eq!(from(&office, "127.0.0.1", &loose), "OK");
+    assert!(ann.look(&at).contains("id=\"enforcement-report\" value=\"report\" checked"), "{}", ann.page);
+    // What was chosen stays where the form is refused, and an account has the same choice.
+    let path = format!("/orgs/{organization}/accounts/new");
+    ann.look(&path);
+    let refused = ann.send(&path, &[("name", ""), ("hours", "30"), ("enforcement", "report")]).text();
+    assert!(refused.contains("id=\"enforcement-report\" value=\"report\" checked"), "{refused}");
+}
+
+#[test]
 fn a_key_is_edited_rotated_and_deleted_with_its_name_typed() {
     let office = office();
     let mut ann = Visitor::owner(&office);
@@ -165,7 +185,16 @@ fn a_service_account_is_made_and_gets_its_secrets() {
     let made = ann.send(&path, &fields).text();
     assert!(text_of(&made, "public").starts_with("pcl_sa_id_") && text_of(&made, "private").starts_with("pcl_sa_sk_"));
     let at = format!("/orgs/{}/credentials/{}", office.organization, text_of(&made, "public"));
-    assert!(ann.look(&at).contains("nightly"));
+    assert!(ann.look(&at).contains("nightly") && ann.page.contains("None works now"), "{}", ann.page);
+    let (id, secret) = (text_of(&made, "public"), text_of(&made, "private"));
+    let account = Account { id, secret, secret_id: String::new() };
+    let token = account.token(&office);
+    let through = || office.served.get("/", &[&format!("Authorization: Bearer {token}")]).outcome();
+    assert_eq!(through().0, 200);
+    assert!(ann.look(&at).contains("1 works now") && ann.page.contains("Revoke it"), "{}", ann.page);
+    ann.done(&format!("{at}/tokens/revoke"), &[]);
+    assert!(ann.page.contains("Its tokens are revoked") && ann.page.contains("None works now"), "{}", ann.page);
+    assert_eq!(through(), (401, "INVALID_CREDENTIALS".into()));
     let second = ann.send(&format!("{at}/secrets"), &[("hours", "10")]).text();
     assert!(second.contains("7 days at most"));
     let list = ann.look(&format!("/orgs/{}/accounts?search=batc", office.organization));

@@ -88,3 +88,31 @@ fn an_organization_is_renamed_and_deleted_by_its_owner_alone() {
     ann.done(&at("delete"), &[("typed", "acme & sons")]);
     assert!(!ann.page.contains("acme"));
 }
+
+#[test]
+fn how_long_secrets_of_service_accounts_last_is_set_and_offered() {
+    let office = Office::open();
+    let mut ann = Visitor::owner(&office);
+    let at = |what: &str| format!("/orgs/{}/{what}", office.organization);
+    let field = "maxServiceAccountSecretValidityInHours";
+    assert!(
+        ann.look(&at("settings")).contains(&format!("name=\"{field}\" type=\"number\" value=\"8760\"")),
+        "{}",
+        ann.page
+    );
+    for wrong in ["7", "8761", "", "a month"] {
+        let refused = ann.send(&at("secret-validity"), &[(field, wrong)]);
+        assert!(
+            refused.status == 400 && refused.text().contains(&format!("id=\"wrong-{field}\"")),
+            "{}",
+            refused.text()
+        );
+    }
+    ann.look(&at("settings"));
+    ann.done(&at("secret-validity"), &[(field, "720")]);
+    assert!(ann.page.contains("Saved.") && ann.page.contains("last 720 hours at most"), "{}", ann.page);
+    assert_eq!(office.own("GET", "/settings", "").json()[field], 720);
+    // Whoever makes one is offered what will be taken.
+    let new = ann.look(&at("accounts/new"));
+    assert!(new.contains("value=\"30\"") && new.contains("1 to 30, which is what this organization allows"), "{new}");
+}

@@ -100,7 +100,10 @@ fn a_network_set_takes_a_list_by_itself_and_a_doubtful_one_waits() {
     wait_for("the list that is held", || ann.look(&set).contains("A list waits for you"));
     assert!(ann.page.contains("50 % of its addresses would go"), "{}", ann.page);
     let listed = ann.look(&sets);
-    assert!(listed.contains("<span class=\"tag warn\">a list waits</span>") && listed.contains(">just now<"), "{listed}");
+    assert!(
+        listed.contains("<span class=\"tag warn\">a list waits</span>") && listed.contains(">just now<"),
+        "{listed}"
+    );
     ann.look(&set);
     let (_, id) = ann.page.split_once("name=\"held\" value=\"").unwrap();
     let id = id.split('"').next().unwrap().to_owned();

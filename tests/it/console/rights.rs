@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use super::visitor::Visitor;
 use crate::admin::office::{Key, Office};
 use crate::admin::usage::{CONFIGURATION, from};
+use crate::oauth::Account;
 use crate::stage::wait_for;
 
 /// What everybody who is signed in may send.
 const EVERYBODY: [&str; 4] = ["/account/password", "/explain", "/sign-out", "/sign-out-everywhere"];
 
 /// What an owner may send besides: all that the console does.
-const OWNERS: [&str; 26] = [
+const OWNERS: [&str; 28] = [
     "/orgs/ID/accounts/new",
     "/orgs/ID/credentials/ID/delete",
     "/orgs/ID/credentials/ID/edit",
@@ -20,6 +21,7 @@ const OWNERS: [&str; 26] = [
     "/orgs/ID/credentials/ID/list/remove",
     "/orgs/ID/credentials/ID/secrets",
     "/orgs/ID/credentials/ID/secrets/delete",
+    "/orgs/ID/credentials/ID/tokens/revoke",
     "/orgs/ID/delete",
     "/orgs/ID/keys/new",
     "/orgs/ID/people/ID",
@@ -28,6 +30,7 @@ const OWNERS: [&str; 26] = [
     "/orgs/ID/people/uninvite",
     "/orgs/ID/projects",
     "/orgs/ID/rename",
+    "/orgs/ID/secret-validity",
     "/orgs/ID/sets/new",
     "/orgs/ID/sets/office",
     "/orgs/ID/sets/office/delete",
@@ -129,7 +132,7 @@ fn furnished() -> (Office, String, Key) {
     let role = format!(r#"[{{"groupId":"{project}","roleName":"GROUP_READ_ONLY"}}]"#);
     let key = Key::of(&made("/apiKeys", &format!(r#"{{"desc":"of billing","roles":{role}}}"#)));
     made("/apiKeys", r#"{"desc":"bare","roles":["ORG_READ_ONLY"]}"#);
-    made("/serviceAccounts", r#"{"name":"batch","description":"batch","secretExpiresAfterHours":8}"#);
+    Account::new(&office, "[]").token(&office);
     made("/networkSets", r#"{"name":"office","networks":["192.0.2.0/24"]}"#);
     made("/invites", r#"{"username":"eve@example.com","roles":["ORG_MEMBER"]}"#);
     // Used from one address, and refused from another since.

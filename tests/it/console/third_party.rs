@@ -14,7 +14,11 @@ fn chromium_finds_its_way_and_nothing_to_complain_of() {
     let chromium = program("chromium");
     let mut provider = Provider::start(false);
     let configured = provider.configured("console", "");
-    let office = Office::begun_by_nobody(&configured.replace("admin: {", "admin: { usage_interval: 50ms,"));
+    let lists = tempfile::tempdir().unwrap();
+    std::fs::write(lists.path().join("edge.txt"), "192.0.2.0/24\n").unwrap();
+    let feeds = format!("feeds: {{ allow_files: \"{}\" }}\n", lists.path().display());
+    let configured = configured.replace("admin: {", "admin: { usage_interval: 50ms,");
+    let office = Office::begun_by_nobody(&format!("{configured}{feeds}"));
     provider.knows(&office);
     provider.account("first");
     let token = std::fs::read_to_string(office.path("store.db.sign-up-token")).unwrap();
