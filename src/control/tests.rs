@@ -81,8 +81,10 @@ pub(super) fn told(snapshot: &Snapshot) -> BTreeMap<String, String> {
     let organizations =
         snapshot.organizations().map(|one| (one.id().to_string(), format!("{} {:?}", one.name(), one.mode())));
     let user = |one: &crate::access::digest_secret::DigestHolder| {
-        let ha1s: Vec<_> =
+        // Either may be tried first, as either key may be asked for.
+        let mut ha1s: Vec<_> =
             one.secrets().iter().map(|secret| (secret.realm.clone(), secret.sha256, secret.md5)).collect();
+        ha1s.sort_unstable();
         (format!("digest {}", one.credential().id()), format!("{ha1s:?} {}", one.credential().enabled()))
     };
     let users = snapshot.digest_users().map(user);
