@@ -62,6 +62,8 @@ enum Command {
     Apply(remote::apply::ApplyArgs),
     /// Have lists refuse that only report, where nothing would have been refused for long enough.
     Promote(remote::promote::PromoteArgs),
+    /// Tell what would come of any change of the admin API, and change nothing.
+    Rehearse(remote::rehearse::RehearseArgs),
     /// Manage organizations by the admin API.
     Orgs(remote::Group<remote::organizations::Organizations>),
     /// Turn the switch that makes access lists mandatory.
@@ -134,6 +136,7 @@ pub fn run() -> ExitCode {
         Command::Diff(args) => remote::apply::diff(args),
         Command::Apply(args) => remote::apply::apply(args),
         Command::Promote(args) => remote::promote::run(args),
+        Command::Rehearse(args) => remote::rehearse::run(args),
         Command::Orgs(group) => remote::run(group),
         Command::Settings(group) => remote::run(group),
         Command::Projects(group) => remote::run(group),

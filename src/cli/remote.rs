@@ -17,6 +17,8 @@ pub mod organizations;
 pub mod profiles;
 pub mod projects;
 pub mod promote;
+mod rehearsal;
+pub mod rehearse;
 mod secret;
 pub mod service_accounts;
 pub mod settings;
@@ -169,8 +171,13 @@ pub fn run<C: Remote>(group: Group<C>) -> anyhow::Result<ExitCode> {
 
 /// Prints what was answered, or why it was not.
 pub(super) fn told(outcome: Result<Shown, Fault>, output: Output) -> anyhow::Result<ExitCode> {
-    match outcome.and_then(|shown| Ok(shown.print(output)?)) {
-        Ok(()) => Ok(ExitCode::SUCCESS),
+    let printed = outcome.and_then(|shown| {
+        let code = shown.exit_code();
+        shown.print(output)?;
+        Ok(code)
+    });
+    match printed {
+        Ok(code) => Ok(ExitCode::from(code)),
         Err(Fault::Output(fault)) => Err(fault.into()),
         Err(fault) => {
             if let (Fault::Refused { body, .. }, Output::Json) = (&fault, output) {

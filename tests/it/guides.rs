@@ -10,6 +10,7 @@ use std::process::Command;
 
 use crate::admin::office::{CONFIGURATION, OWNER, Office};
 use crate::programs::{PORTCULLIS, output, package};
+use crate::stage::sha256;
 
 /// The README's key, which the guides never print.
 const KEY: &str = "export-4f9d2c7ab81e6035d9c4f7a2";
@@ -222,6 +223,36 @@ fn the_guide_to_declare_shows_what_is_printed() {
         ("HOME", office.folder().display().to_string()),
     ];
     assert_eq!(follow_with("docs/guides/declare.md", &variables, without_chance), 7);
+}
+
+#[test]
+fn the_guide_to_looking_before_a_change_shows_what_is_printed() {
+    let office = Office::open_with(CONFIGURATION);
+    let key = "mcpvrzod.40395d07-a353-4881-853b-43efa41339a2";
+    let document = serde_json::json!({"organizations": [{
+        "id": office.organization, "name": "acme", "require_access_list": false,
+        "api_keys": [{
+            "id": "5f0000000000000000000021", "description": "nightly export", "public_key": "mcpvrzod",
+            "secret_sha256": sha256(key),
+        }],
+    }]});
+    assert_eq!(office.call(OWNER, "POST", "/apply", &document.to_string()).status, 200);
+    assert_eq!(office.served.get("/", &[&format!("X-API-Key: {key}")]).status, 200);
+    let folder = tempfile::tempdir().unwrap();
+    let variables = [
+        ("PORTCULLIS_API_URL", format!("http://{}", office.admin())),
+        ("PORTCULLIS_API_KEY", OWNER.to_owned()),
+        ("HOME", folder.path().display().to_string()),
+    ];
+    // How often the owner has called by then is a matter of chance.
+    let alike = |text: &str| {
+        let text = without_chance(text);
+        match text.contains("of 2 credentials") {
+            true => "newly refused: some".to_owned(),
+            false => text,
+        }
+    };
+    assert_eq!(follow_with("docs/guides/rehearse.md", &variables, alike), 5);
 }
 
 #[test]

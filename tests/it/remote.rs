@@ -5,6 +5,7 @@ mod apply;
 mod login;
 mod people;
 mod promote;
+mod rehearsal;
 mod roles;
 
 use std::io::Write as _;

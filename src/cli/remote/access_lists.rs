@@ -4,7 +4,8 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::api::{Api, PAGE, segment};
-use super::arguments::{Force, Networks, Organization, client, id, shown, time, time_or_never};
+use super::arguments::{Meant, Networks, Organization, client, id, shown, time, time_or_never};
+use super::rehearsal::made;
 use super::shown::{Column, Shown, text};
 use super::{Fault, Remote};
 use crate::access::client_id::ClientId;
@@ -35,7 +36,7 @@ pub enum AccessLists {
         #[arg(long, value_name = "TIME", value_parser = time)]
         expires_at: Option<Timestamp>,
         #[command(flatten)]
-        force: Force,
+        meant: Meant,
     },
     /// Make the list exactly this.
     Replace {
@@ -50,7 +51,7 @@ pub enum AccessLists {
         #[arg(long, conflicts_with_all = ["ip", "cidr", "set", "current_ip", "comment", "expires_at"])]
         none: bool,
         #[command(flatten)]
-        force: Force,
+        meant: Meant,
     },
     /// Change comment or end of an entry.
     Update {
@@ -66,7 +67,7 @@ pub enum AccessLists {
         #[arg(long, value_name = "TIME", value_parser = time_or_never)]
         expires_at: Option<Timestamp>,
         #[command(flatten)]
-        force: Force,
+        meant: Meant,
     },
     /// Remove an entry.
     Delete {
@@ -76,7 +77,7 @@ pub enum AccessLists {
         #[command(flatten)]
         list: List,
         #[command(flatten)]
-        force: Force,
+        meant: Meant,
     },
 }
 
@@ -155,12 +156,15 @@ const COLUMNS: &[Column] = &[
 ];
 
 /// Writes a list, and shows all of it.
-async fn write(method: Method, api: &Api, path: &str, force: &Force, entries: Vec<Value>) -> Result<Shown, Fault> {
-    let query = match force.query() {
+async fn write(method: Method, api: &Api, path: &str, meant: &Meant, entries: Vec<Value>) -> Result<Shown, Fault> {
+    let query = match meant.query() {
         "" => format!("?itemsPerPage={PAGE}"),
-        force => format!("{force}&itemsPerPage={PAGE}"),
+        meant => format!("{meant}&itemsPerPage={PAGE}"),
     };
     let first = api.call(method, &format!("{path}{query}"), Some(&Value::Array(entries))).await?;
+    if first["dryRun"] == true {
+        return Ok(Shown::Rehearsed(first));
+    }
     let address = |number: u64| format!("{path}?itemsPerPage={PAGE}&pageNum={number}");
     Ok(Shown::Many(api.rest(first, address, None).await?, COLUMNS))
 }
@@ -170,18 +174,18 @@ impl Remote for AccessLists {
         match self {
             Self::List(list) => Ok(Shown::Many(api.all(&list.path(api).await?, "", None).await?, COLUMNS)),
             Self::Show { entry, list } => Ok(Shown::One(api.get(&list.entry(api, &entry).await?).await?, COLUMNS)),
-            Self::Create { list, networks, expires_at, force } => {
+            Self::Create { list, networks, expires_at, meant } => {
                 let entries = networks.some(api, expires_at).await?;
-                write(Method::POST, api, &list.path(api).await?, &force, entries).await
+                write(Method::POST, api, &list.path(api).await?, &meant, entries).await
             }
-            Self::Replace { list, networks, expires_at, none, force } => {
+            Self::Replace { list, networks, expires_at, none, meant } => {
                 let entries = match none {
                     true => Vec::new(),
                     false => networks.some(api, expires_at).await?,
                 };
-                write(Method::PUT, api, &list.path(api).await?, &force, entries).await
+                write(Method::PUT, api, &list.path(api).await?, &meant, entries).await
             }
-            Self::Update { entry, list, comment, expires_at, force } => {
+            Self::Update { entry, list, comment, expires_at, meant } => {
                 let mut body = Map::new();
                 let comment = comment.map(|text| if text.is_empty() { Value::Null } else { json!(text) });
                 body.extend(comment.map(|comment| ("comment".to_owned(), comment)));
@@ -189,12 +193,12 @@ impl Remote for AccessLists {
                 if body.is_empty() {
                     return Err(Fault::Usage("name what is to be changed: `--comment` or `--expires-at`".into()));
                 }
-                let path = format!("{}{}", list.entry(api, &entry).await?, force.query());
-                Ok(Shown::One(api.patch(&path, &Value::Object(body)).await?, COLUMNS))
+                let path = format!("{}{}", list.entry(api, &entry).await?, meant.query());
+                Ok(made(api.patch(&path, &Value::Object(body)).await?, |entry| Shown::One(entry, COLUMNS)))
             }
-            Self::Delete { entry, list, force } => {
-                api.delete(&format!("{}{}", list.entry(api, &entry).await?, force.query())).await?;
-                Ok(Shown::Done(format!("{entry} is off the access list of {}", list.owner)))
+            Self::Delete { entry, list, meant } => {
+                let gone = api.delete(&format!("{}{}", list.entry(api, &entry).await?, meant.query())).await?;
+                Ok(made(gone, |_| Shown::Done(format!("{entry} is off the access list of {}", list.owner))))
             }
         }
     }

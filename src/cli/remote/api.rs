@@ -115,8 +115,9 @@ impl Api {
         self.call(Method::PATCH, path, Some(body)).await
     }
 
-    pub(super) async fn delete(&self, path: &str) -> Result<(), Fault> {
-        self.call(Method::DELETE, path, None).await.map(drop)
+    /// Nothing, or what would come of it.
+    pub(super) async fn delete(&self, path: &str) -> Result<Value, Fault> {
+        self.call(Method::DELETE, path, None).await
     }
 
     /// All pages as one, or as many of them as hold `most` items. `query` is there already where it has any.

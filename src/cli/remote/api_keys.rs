@@ -4,7 +4,8 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::api::Api;
-use super::arguments::{Enforcement, Force, Networks, Organization, Place, id, shown, time, time_or_never};
+use super::arguments::{DryRun, Enforcement, Meant, Networks, Organization, Place, id, shown, time, time_or_never};
+use super::rehearsal::made;
 use super::shown::{Column, Shown, TRAFFIC, denial, recent, roles, text};
 use super::{Fault, Remote};
 use crate::access::id::Id;
@@ -67,7 +68,7 @@ pub enum ApiKeys {
         #[arg(long, value_enum)]
         enforcement: Option<Enforcement>,
         #[command(flatten)]
-        force: Force,
+        meant: Meant,
     },
     /// Delete a key; it is refused from then on.
     Delete {
@@ -76,6 +77,8 @@ pub enum ApiKeys {
         id: Id,
         #[command(flatten)]
         organization: Organization,
+        #[command(flatten)]
+        only: DryRun,
     },
     /// Give a key of the organization roles on a project.
     Assign {
@@ -88,6 +91,8 @@ pub enum ApiKeys {
         /// A role on it; may be there several times.
         #[arg(long = "role", value_name = "ROLE", required = true)]
         roles: Vec<String>,
+        #[command(flatten)]
+        only: DryRun,
     },
     /// Take every role on a project from a key.
     Unassign {
@@ -97,6 +102,8 @@ pub enum ApiKeys {
         /// The project.
         #[arg(long, value_name = "ID", value_parser = id)]
         project: Id,
+        #[command(flatten)]
+        only: DryRun,
     },
     /// The private keys of a key: two while it is rotated.
     #[command(subcommand, arg_required_else_help = true)]
@@ -229,7 +236,7 @@ impl Remote for ApiKeys {
                 }
                 Ok(Shown::Once(api.post(&place.path(api, KIND).await?, &body).await?, WHOLE, SECRET))
             }
-            Self::Update { key, desc, roles, no_roles, enable, disable, expires_at, enforcement, force } => {
+            Self::Update { key, desc, roles, no_roles, enable, disable, expires_at, enforcement, meant } => {
                 let mut body = Map::new();
                 body.extend(desc.map(|desc| ("desc".to_owned(), json!(desc))));
                 body.extend((no_roles || !roles.is_empty()).then(|| ("roles".to_owned(), json!(roles))));
@@ -239,21 +246,22 @@ impl Remote for ApiKeys {
                 if body.is_empty() {
                     return Err(Fault::Usage("name what is to be changed; `--help` lists what can be".into()));
                 }
-                let path = format!("{}/{}{}", key.place.path(api, KIND).await?, key.id, force.query());
-                Ok(Shown::One(api.patch(&path, &Value::Object(body)).await?, WHOLE))
+                let path = format!("{}/{}{}", key.place.path(api, KIND).await?, key.id, meant.query());
+                Ok(made(api.patch(&path, &Value::Object(body)).await?, |key| Shown::One(key, WHOLE)))
             }
-            Self::Delete { id, organization } => {
-                api.delete(&format!("{}/{id}", of_organization(api, &organization).await?)).await?;
-                Ok(Shown::Done(format!("API key {id} is deleted")))
+            Self::Delete { id, organization, only } => {
+                let path = format!("{}/{id}{}", of_organization(api, &organization).await?, only.query());
+                Ok(made(api.delete(&path).await?, |_| Shown::Done(format!("API key {id} is deleted"))))
             }
-            Self::Assign { id, project, roles } => {
+            Self::Assign { id, project, roles, only } => {
                 let body = json!({"roles": roles});
-                api.post(&format!("/groups/{project}/apiKeys/{id}"), &body).await?;
-                Ok(Shown::Done(format!("API key {id} has {} on project {project}", roles.join(", "))))
+                let done = api.post(&format!("/groups/{project}/apiKeys/{id}{}", only.query()), &body).await?;
+                let told = || format!("API key {id} has {} on project {project}", roles.join(", "));
+                Ok(made(done, |_| Shown::Done(told())))
             }
-            Self::Unassign { id, project } => {
-                api.delete(&format!("/groups/{project}/apiKeys/{id}")).await?;
-                Ok(Shown::Done(format!("API key {id} has no role on project {project}")))
+            Self::Unassign { id, project, only } => {
+                let gone = api.delete(&format!("/groups/{project}/apiKeys/{id}{}", only.query())).await?;
+                Ok(made(gone, |_| Shown::Done(format!("API key {id} has no role on project {project}"))))
             }
             Self::Secrets(secrets) => secrets.ask(api).await,
         }

@@ -52,7 +52,8 @@ pub struct DiffArgs {
 pub struct ApplyArgs {
     #[command(flatten)]
     source: Source,
-    /// Only tell what would be done.
+    /// Only tell what would be done, and whom it would refuse or let in, by what is recorded of the last 30 days; exit code 2
+    /// where it would refuse anybody, or a guard would refuse it.
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -97,7 +98,18 @@ pub fn apply(args: ApplyArgs) -> anyhow::Result<ExitCode> {
     let output = args.connection.output();
     let Some(document) = document(&args.source.file, output)? else { return Ok(ExitCode::from(EX_CONFIG)) };
     match ask(&args.connection, &args.source, &document, args.dry_run)? {
-        Ok(done) => print(done, output, "nothing to do: the store is what the file says"),
+        Ok(mut done) => {
+            let rehearsal = match output {
+                Output::Table => done["rehearsal"].take(),
+                Output::Json => done["rehearsal"].clone(),
+            };
+            let code = print(done, output, "nothing to do: the store is what the file says")?;
+            match (rehearsal, output) {
+                (Value::Null, _) => Ok(code),
+                (told_of, Output::Table) => told(Ok(Shown::Rehearsed(told_of)), output),
+                (told_of, Output::Json) => Ok(ExitCode::from(Shown::Rehearsed(told_of).exit_code())),
+            }
+        }
         Err(fault) => refused(fault, output),
     }
 }

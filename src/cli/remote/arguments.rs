@@ -108,6 +108,42 @@ impl Force {
     }
 }
 
+/// Only looks at what would come of a change.
+#[derive(clap::Args)]
+pub struct DryRun {
+    /// Change nothing, and tell whom it would refuse or let in, by what is recorded of the last 30 days; exit code 2 where it
+    /// would refuse anybody, or a guard would refuse it.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl DryRun {
+    /// The query that says so.
+    pub(super) fn query(&self) -> &'static str {
+        if self.dry_run { "?dryRun=true" } else { "" }
+    }
+}
+
+/// How a change is meant that guards watch.
+#[derive(clap::Args)]
+pub struct Meant {
+    #[command(flatten)]
+    force: Force,
+    #[command(flatten)]
+    only: DryRun,
+}
+
+impl Meant {
+    /// The query that says so.
+    pub(super) fn query(&self) -> &'static str {
+        match (self.force.force, self.only.dry_run) {
+            (true, true) => "?force=true&dryRun=true",
+            (true, false) => self.force.query(),
+            (false, _) => self.only.query(),
+        }
+    }
+}
+
 /// Positions of the switch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Mode {

@@ -6,7 +6,8 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::api::{Api, segment};
-use super::arguments::{Force, Organization, address_or_network};
+use super::arguments::{DryRun, Meant, Organization, address_or_network};
+use super::rehearsal::made;
 use super::shown::{Column, Shown, text};
 use super::{Fault, Remote};
 use crate::access::network::Network;
@@ -84,7 +85,7 @@ pub enum NetworkSets {
         #[arg(long, value_name = "TEXT")]
         comment: Option<String>,
         #[command(flatten)]
-        force: Force,
+        meant: Meant,
         #[command(flatten)]
         organization: Organization,
     },
@@ -102,7 +103,7 @@ pub enum NetworkSets {
         /// The id of the list, from where it was looked at: `show` and `refresh` print it with the networks.
         id: String,
         #[command(flatten)]
-        force: Force,
+        meant: Meant,
         #[command(flatten)]
         organization: Organization,
     },
@@ -112,6 +113,8 @@ pub enum NetworkSets {
         name: String,
         #[command(flatten)]
         organization: Organization,
+        #[command(flatten)]
+        only: DryRun,
     },
 }
 
@@ -330,7 +333,7 @@ impl Remote for NetworkSets {
                 most_change,
                 owner,
                 comment,
-                force,
+                meant,
                 organization,
             } => {
                 let listed = list.networks(source.source.is_some()).await?;
@@ -365,8 +368,8 @@ impl Remote for NetworkSets {
                     "owner": kept(owner, "owner"),
                     "comment": kept(comment, "comment"),
                 });
-                let path = format!("{path}{}", force.query());
-                Ok(shown(api.put(&path, version, &body).await?))
+                let path = format!("{path}{}", meant.query());
+                Ok(made(api.put(&path, version, &body).await?, shown))
             }
             Self::Refresh { name, organization } => {
                 let path = one(api, &organization, &name).await?;
@@ -384,13 +387,13 @@ impl Remote for NetworkSets {
                     "nothing has come of the source of network set `{name}` yet; `portcullis network-sets show {name}` tells of it later"
                 )))
             }
-            Self::Confirm { name, id, force, organization } => {
-                let path = format!("{}/held{}", one(api, &organization, &name).await?, force.query());
-                Ok(shown(api.post(&path, &json!({"id": id})).await?))
+            Self::Confirm { name, id, meant, organization } => {
+                let path = format!("{}/held{}", one(api, &organization, &name).await?, meant.query());
+                Ok(made(api.post(&path, &json!({"id": id})).await?, shown))
             }
-            Self::Delete { name, organization } => {
-                api.delete(&one(api, &organization, &name).await?).await?;
-                Ok(Shown::Done(format!("network set {name} is deleted")))
+            Self::Delete { name, organization, only } => {
+                let path = format!("{}{}", one(api, &organization, &name).await?, only.query());
+                Ok(made(api.delete(&path).await?, |_| Shown::Done(format!("network set {name} is deleted"))))
             }
         }
     }

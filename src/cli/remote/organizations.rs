@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::api::{Api, Asker};
-use super::arguments::{Mode, Networks, Organization, id};
+use super::arguments::{DryRun, Mode, Networks, Organization, id};
+use super::rehearsal::made;
 use super::shown::{Column, Shown, text};
 use super::{Fault, Remote};
 use crate::access::id::Id;
@@ -42,6 +43,8 @@ pub enum Organizations {
         /// Which one; never guessed.
         #[arg(value_name = "ID", value_parser = id)]
         id: Id,
+        #[command(flatten)]
+        only: DryRun,
     },
 }
 
@@ -85,9 +88,9 @@ impl Remote for Organizations {
                 let id = api.organization(organization.org).await?;
                 Ok(Shown::One(api.patch(&format!("/orgs/{id}"), &json!({"name": name})).await?, COLUMNS))
             }
-            Self::Delete { id } => {
-                api.delete(&format!("/orgs/{id}")).await?;
-                Ok(Shown::Done(format!("organization {id} is deleted")))
+            Self::Delete { id, only } => {
+                let gone = api.delete(&format!("/orgs/{id}{}", only.query())).await?;
+                Ok(made(gone, |_| Shown::Done(format!("organization {id} is deleted"))))
             }
         }
     }

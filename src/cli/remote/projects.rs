@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::api::Api;
-use super::arguments::{Organization, id};
+use super::arguments::{DryRun, Organization, id};
+use super::rehearsal::made;
 use super::shown::{Column, Shown, text};
 use super::{Fault, Remote};
 use crate::access::id::Id;
@@ -31,6 +32,8 @@ pub enum Projects {
         /// Which one.
         #[arg(value_name = "ID", value_parser = id)]
         id: Id,
+        #[command(flatten)]
+        only: DryRun,
     },
 }
 
@@ -53,9 +56,9 @@ impl Remote for Projects {
                 let path = format!("/orgs/{}/groups", api.organization(organization.org).await?);
                 Ok(Shown::One(api.post(&path, &json!({"name": name})).await?, COLUMNS))
             }
-            Self::Delete { id } => {
-                api.delete(&format!("/groups/{id}")).await?;
-                Ok(Shown::Done(format!("project {id} is deleted")))
+            Self::Delete { id, only } => {
+                let gone = api.delete(&format!("/groups/{id}{}", only.query())).await?;
+                Ok(made(gone, |_| Shown::Done(format!("project {id} is deleted"))))
             }
         }
     }

@@ -4,8 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::api::Api;
 use super::arguments::{
-    Enforcement, Force, Networks, Organization, Place, client, hours, id, shown, time, time_or_never,
+    DryRun, Enforcement, Meant, Networks, Organization, Place, client, hours, id, shown, time, time_or_never,
 };
+use super::rehearsal::made;
 use super::shown::{Column, Shown, TRAFFIC, denial, recent, roles, text};
 use super::{Fault, Remote};
 use crate::access::client_id::ClientId;
@@ -101,7 +102,7 @@ pub enum ServiceAccounts {
         #[arg(long, value_enum)]
         enforcement: Option<Enforcement>,
         #[command(flatten)]
-        force: Force,
+        meant: Meant,
     },
     /// Delete a service account; its tokens are refused from then on.
     Delete {
@@ -110,6 +111,8 @@ pub enum ServiceAccounts {
         id: ClientId,
         #[command(flatten)]
         organization: Organization,
+        #[command(flatten)]
+        only: DryRun,
     },
     /// Give a service account of the organization roles on a project.
     Assign {
@@ -122,6 +125,8 @@ pub enum ServiceAccounts {
         /// A role on it; may be there several times.
         #[arg(long = "role", value_name = "ROLE", required = true)]
         roles: Vec<String>,
+        #[command(flatten)]
+        only: DryRun,
     },
     /// Take every role on a project from a service account.
     Unassign {
@@ -131,6 +136,8 @@ pub enum ServiceAccounts {
         /// The project.
         #[arg(long, value_name = "ID", value_parser = id)]
         project: Id,
+        #[command(flatten)]
+        only: DryRun,
     },
     /// The secrets of a service account: two while it is rotated.
     #[command(subcommand, arg_required_else_help = true)]
@@ -349,7 +356,7 @@ impl Remote for ServiceAccounts {
                 disable,
                 expires_at,
                 enforcement,
-                force,
+                meant,
             } => {
                 let mut body = Map::new();
                 body.extend(name.map(|name| ("name".to_owned(), json!(name))));
@@ -365,20 +372,20 @@ impl Remote for ServiceAccounts {
                 if body.is_empty() {
                     return Err(Fault::Usage("name what is to be changed; `--help` lists what can be".into()));
                 }
-                let path = format!("{}{}", account.path(api).await?, force.query());
-                Ok(Shown::One(api.patch(&path, &Value::Object(body)).await?, WHOLE))
+                let path = format!("{}{}", account.path(api).await?, meant.query());
+                Ok(made(api.patch(&path, &Value::Object(body)).await?, |account| Shown::One(account, WHOLE)))
             }
-            Self::Delete { id, organization } => {
-                api.delete(&format!("{}/{id}", organization.path(api, KIND).await?)).await?;
-                Ok(Shown::Done(format!("service account {id} is deleted")))
+            Self::Delete { id, organization, only } => {
+                let path = format!("{}/{id}{}", organization.path(api, KIND).await?, only.query());
+                Ok(made(api.delete(&path).await?, |_| Shown::Done(format!("service account {id} is deleted"))))
             }
-            Self::Assign { id, project, roles } => {
-                let body = json!({"roles": roles});
-                Ok(Shown::One(api.post(&format!("/groups/{project}/{KIND}/{id}"), &body).await?, WHOLE))
+            Self::Assign { id, project, roles, only } => {
+                let path = format!("/groups/{project}/{KIND}/{id}{}", only.query());
+                Ok(made(api.post(&path, &json!({"roles": roles})).await?, |account| Shown::One(account, WHOLE)))
             }
-            Self::Unassign { id, project } => {
-                api.delete(&format!("/groups/{project}/{KIND}/{id}")).await?;
-                Ok(Shown::Done(format!("service account {id} has no role on project {project}")))
+            Self::Unassign { id, project, only } => {
+                let gone = api.delete(&format!("/groups/{project}/{KIND}/{id}{}", only.query())).await?;
+                Ok(made(gone, |_| Shown::Done(format!("service account {id} has no role on project {project}"))))
             }
             Self::Secrets(secrets) => secrets.ask(api).await,
             Self::Tokens(Tokens::List(account)) => {

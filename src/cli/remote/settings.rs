@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use serde_json::{Map, Value, json};
 
 use super::api::Api;
-use super::arguments::{Force, Mode, Organization, hours};
+use super::arguments::{Meant, Mode, Organization, hours};
+use super::rehearsal::made;
 use super::shown::{Column, Shown, recent, text};
 use super::{Fault, Remote};
 use crate::access::id::Id;
@@ -33,7 +34,7 @@ pub enum Settings {
         #[arg(long, value_name = "HOURS", value_parser = hours())]
         secret_hours: Option<u32>,
         #[command(flatten)]
-        force: Force,
+        meant: Meant,
     },
 }
 
@@ -96,9 +97,9 @@ impl Remote for Settings {
                 let id = api.organization(organization.org).await?;
                 Ok(Shown::Many(unlisted(api, id).await?, UNLISTED))
             }
-            Self::Update { organization, access_lists, add_recent, secret_hours, force } => {
+            Self::Update { organization, access_lists, add_recent, secret_hours, meant } => {
                 let id = api.organization(organization.org).await?;
-                let path = format!("/orgs/{id}/settings{}", force.query());
+                let path = format!("/orgs/{id}/settings{}", meant.query());
                 let mut body = Map::new();
                 body.extend(access_lists.map(|mode| ("apiAccessListMode".to_owned(), json!(mode.as_str()))));
                 let most = "maxServiceAccountSecretValidityInHours";
@@ -107,7 +108,7 @@ impl Remote for Settings {
                     let found = unlisted(api, id).await?;
                     body.insert("accessListAdditions".to_owned(), additions(&found));
                 }
-                Ok(Shown::One(api.patch(&path, &Value::Object(body)).await?, COLUMNS))
+                Ok(made(api.patch(&path, &Value::Object(body)).await?, |settings| Shown::One(settings, COLUMNS)))
             }
         }
     }

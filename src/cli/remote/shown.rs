@@ -6,6 +6,8 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use serde_json::Value;
 
+use super::rehearsal;
+
 /// Form of an answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Output {
@@ -39,6 +41,8 @@ pub enum Shown {
     Once(Value, &'static [Column], &'static str),
     /// What was done; the API answered nothing.
     Done(String),
+    /// What would come of a change that was not made.
+    Rehearsed(Value),
 }
 
 impl Shown {
@@ -54,19 +58,26 @@ impl Shown {
         Ok(())
     }
 
+    /// The exit code of whoever shows nothing worse.
+    pub(super) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Rehearsed(told) => rehearsal::exit_code(told),
+            Self::Many(..) | Self::One(..) | Self::Once(..) | Self::Done(_) => 0,
+        }
+    }
+
     /// What is printed.
     pub(super) fn text(self, output: Output) -> String {
         match (self, output) {
             (Self::Done(told), Output::Table) => format!("{told}\n"),
+            (Self::Rehearsed(told), Output::Table) => rehearsal::told(&told),
+            (Self::Rehearsed(told), Output::Json) => format!("{told:#}\n"),
             (Self::Done(_), Output::Json) => String::new(),
             (Self::Many(value, _) | Self::One(value, _) | Self::Once(value, ..), Output::Json) => {
                 format!("{value:#}\n")
             }
             (Self::Many(value, columns), Output::Table) => {
-                let rows = value["results"].as_array().into_iter().flatten();
-                let titles = columns.iter().map(|column| column.title.to_uppercase()).collect();
-                let cells = |row: &Value| columns.iter().map(|column| cell((column.text)(row))).collect();
-                aligned(std::iter::once(titles).chain(rows.map(cells)))
+                table(value["results"].as_array().into_iter().flatten(), columns)
             }
             (Self::One(value, columns) | Self::Once(value, columns, _), Output::Table) => {
                 aligned(columns.iter().map(|column| vec![column.title.to_owned(), cell((column.text)(&value))]))
@@ -89,6 +100,13 @@ fn cell(text: String) -> String {
         true => "-".to_owned(),
         false => plain(&text),
     }
+}
+
+/// Things, one a line, below the titles of the columns.
+pub(super) fn table<'v>(rows: impl Iterator<Item = &'v Value>, columns: &[Column]) -> String {
+    let titles = columns.iter().map(|column| column.title.to_uppercase()).collect();
+    let cells = |row: &Value| columns.iter().map(|column| cell((column.text)(row))).collect();
+    aligned(std::iter::once(titles).chain(rows.map(cells)))
 }
 
 fn aligned(rows: impl Iterator<Item = Vec<String>>) -> String {

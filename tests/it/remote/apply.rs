@@ -143,7 +143,10 @@ fn what_is_refused_is_told_whole_and_changes_nothing() {
     remote.run("apply --force -f directory.yaml").refused(1, &["1 of the steps is refused", "ALREADY_EXISTS"]);
     assert_eq!(remote.revision(), before + 1, "only the foreign key came");
     remote.write(&format!("{bare}{owner}"));
-    assert_eq!(remote.json("apply --dry-run --force -f directory.yaml")["totalCount"], 1);
+    // A dry run tells that the caller would shut itself out, and of the guard that is passed by.
+    let rehearsed = remote.run("apply --dry-run --force -f directory.yaml --output json").code(2);
+    let rehearsed: Value = serde_json::from_str(&rehearsed.1).unwrap();
+    assert_eq!((&rehearsed["totalCount"], &rehearsed["rehearsal"]["guards"][0]["refuses"]), (&1.into(), &false.into()));
     // Nobody gives themselves more, and whoever owns nothing applies nothing.
     let reader = remote.office.key(r#"["ORG_READ_ONLY"]"#);
     remote.run_by(&reader.pair, "diff -f directory.yaml").refused(1, &["INSUFFICIENT_ROLE"]);
