@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::actor::Actor;
 use super::audit::Event;
-use super::rehearsal::{Guarded, Touched};
+use super::rehearsal::{Guarded, MOST_TOLD, Touched};
 use super::signing::Signing;
 use super::usage::Unwritten;
 use super::{Fault, Guards, Limits, Rules, draw};
@@ -53,6 +53,8 @@ pub(super) struct Change<'t> {
     other_keys: Option<(Signing, OwnIssuer)>,
     /// What guards had to say, where nothing is to be done but to tell what would be.
     guarded: Option<Vec<Guarded>>,
+    /// How much that was; no more than so much of it is kept.
+    guards: u64,
 }
 
 /// What a change leaves to be done once it is stored.
@@ -96,6 +98,7 @@ impl<'t> Change<'t> {
             signing,
             other_keys: None,
             guarded: actor.rehearses.then(Vec::new),
+            guards: 0,
         })
     }
 
@@ -236,7 +239,13 @@ impl<'t> Change<'t> {
     pub(super) fn passes_guard(&mut self, guards: Guards, refusal: &Refusal) -> Result<(), Fault> {
         let refuses = guards == Guards::All;
         match &mut self.guarded {
-            Some(guarded) => guarded.push(Guarded { place: None, refusal: refusal.clone(), refuses }),
+            Some(guarded) => {
+                self.guards += 1;
+                // One change may meet a guard for each of ten thousand lists.
+                if guarded.len() < MOST_TOLD {
+                    guarded.push(Guarded { place: None, refusal: refusal.clone(), refuses });
+                }
+            }
             None if refuses => return Err(refusal.clone().into()),
             None => {}
         }
@@ -266,13 +275,13 @@ impl<'t> Change<'t> {
     }
 
     /// What is left to be foreseen: whose requests may be decided otherwise, and what guards have said.
-    pub(super) fn foreseeable(&mut self) -> (Touched, Vec<Guarded>) {
+    pub(super) fn foreseeable(&mut self) -> (Touched, (Vec<Guarded>, u64)) {
         let touched = Touched {
             credentials: self.credentials.clone(),
             organizations: self.organizations.clone(),
             network_sets: self.network_sets.clone(),
         };
-        (touched, self.guarded.take().unwrap_or_default())
+        (touched, (self.guarded.take().unwrap_or_default(), self.guards))
     }
 
     pub(super) fn is_nothing(&self) -> bool {

@@ -27,7 +27,7 @@ const MOST_AT_ONCE: usize = 2;
 /// How long what is recorded is read for one change. Behind it whoever has not been looked at is counted, and no more.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Requests of one kind that are told one by one: those that were seen last.
+/// What is told one by one of requests of one kind, those that were seen last, and of guards.
 pub const MOST_TOLD: usize = 1_000;
 
 /// What would come of a change.
@@ -35,8 +35,10 @@ pub const MOST_TOLD: usize = 1_000;
 pub struct Foreseen {
     /// The revision that it was foreseen by.
     pub revision: u64,
-    /// What guards have to say.
+    /// What guards have to say, at most [`MOST_TOLD`] of it.
     pub guarded: Vec<Guarded>,
+    /// How much there is of it.
+    pub guards: u64,
     /// What passes now, and would be refused.
     pub refused: Group,
     /// What is refused now, and would pass.
@@ -111,7 +113,7 @@ pub(super) struct Prospect {
     /// `None` where nothing would be decided otherwise.
     pub(super) after: Option<Snapshot>,
     pub(super) touched: Touched,
-    pub(super) guarded: Vec<Guarded>,
+    pub(super) guarded: (Vec<Guarded>, u64),
     /// The store as it is without the change.
     pub(super) view: View,
 }

@@ -14,7 +14,7 @@ pub(in crate::admin) struct Rehearsal {
     dry_run: bool,
     /// The revision that it was foreseen by.
     revision: u64,
-    /// What guards have to say. Without `force` the change is refused by the first of them.
+    /// What guards have to say, at most a thousand of it. Without `force` the change is refused by the first of them.
     guards: Vec<Guarded>,
     /// Passes now, and would be refused: those that were seen last, at most a thousand.
     newly_refused: Vec<Fate>,
@@ -86,6 +86,8 @@ struct Totals {
     newly_refused: Total,
     newly_allowed: Total,
     newly_reported: Total,
+    /// Of what guards have to say.
+    guards: u64,
 }
 
 /// How many of one kind.
@@ -163,6 +165,7 @@ impl From<&Foreseen> for Rehearsal {
                 newly_refused: Total::from(&foreseen.refused),
                 newly_allowed: Total::from(&foreseen.allowed),
                 newly_reported: Total::from(&foreseen.reported),
+                guards: foreseen.guards,
             },
             looked_at: Looked {
                 credentials: foreseen.credentials,

@@ -73,6 +73,10 @@ pub(super) fn told(told: &Value) -> String {
         let (code, detail) = (text(guard, "errorCode"), text(guard, "detail"));
         let _ = writeln!(all, "{what}: {}", plain(&format!("{field}{code}: {detail}")));
     }
+    let named = told["guards"].as_array().map_or(0, Vec::len) as u64;
+    if let more @ 1.. = number(&told["totals"]["guards"]).saturating_sub(named) {
+        let _ = writeln!(all, "… and guards have {more} more things to say");
+    }
     let requests = |name: &str| counted(number(&told["totals"][name]["requests"]), "request", "requests");
     let looked = &told["lookedAt"];
     let _ = write!(

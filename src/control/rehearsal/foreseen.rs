@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -33,7 +34,9 @@ pub(super) fn of(
     let Prospect { now, before, after, touched, guarded, view } = prospect;
     let rows = view.rows();
     let recorded_since = rows.recorded_since()?;
-    let mut foreseen = Foreseen { revision: before.revision(), guarded, recorded_since, ..Foreseen::default() };
+    let (guarded, guards) = guarded;
+    let revision = before.revision();
+    let mut foreseen = Foreseen { revision, guarded, guards, recorded_since, ..Foreseen::default() };
     let Some(after) = after else { return Ok(foreseen) };
     let rights = Rights::of(rows, actor)?;
     let mut credentials: BTreeSet<i64> = touched.credentials.into_iter().collect();
@@ -105,10 +108,12 @@ impl Looking<'_> {
         let row = Arc::new(row);
         let mut fates: [Vec<Fate>; 3] = Default::default();
         for one in &seen {
+            let turn = self.turn(one, who, &networks);
+            // A network in a long list has very many edges.
             if Instant::now() >= self.end {
                 return Ok(false);
             }
-            let Some(turn) = self.turn(one, who, &networks) else { continue };
+            let Some(turn) = turn else { continue };
             let (group, code) = match turn {
                 Turn::Refused(code) => (0, Some(code)),
                 Turn::Allowed(would) => (1, would),
@@ -151,15 +156,18 @@ impl Looking<'_> {
         Ok(Some((Held(Who::Credential(print), is), is.fingerprints().find_map(held))))
     }
 
+    /// How requests that are alike fare otherwise; what is said is worth nothing once the time is over.
     fn turn(&self, seen: &Sighting, [is, would_be]: [Who; 2], networks: &[Network]) -> Option<Turn> {
         let way = Way::recorded(&seen.route, self.routes, self.admin);
-        let all = addresses(seen.network, networks.iter().copied()).into_iter().flat_map(|address| {
-            let client = ClientAddress::new(address);
-            way.matches().map(move |route| {
-                let before = foresee(self.before, is, client, route, self.now);
-                (before, foresee(self.after, would_be, client, route, self.now))
-            })
-        });
+        let in_time = |_: &IpAddr| Instant::now() < self.end;
+        let all =
+            addresses(seen.network, networks.iter().copied()).into_iter().take_while(in_time).flat_map(|address| {
+                let client = ClientAddress::new(address);
+                way.matches().map(move |route| {
+                    let before = foresee(self.before, is, client, route, self.now);
+                    (before, foresee(self.after, would_be, client, route, self.now))
+                })
+            });
         turn(seen.met != Met::Deny, all)
     }
 }

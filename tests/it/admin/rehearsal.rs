@@ -150,6 +150,7 @@ fn the_switch_a_credential_and_a_set_are_foreseen() {
     let required = "ORG_REQUIRES_ACCESS_LIST";
     let refused = told(&[(&bare, "198.51.100.1", required), (&owner, "127.0.0.1", required)]);
     assert_eq!(group(&turned, "newlyRefused"), refused);
+    assert_eq!(turned["totals"]["guards"], 2);
     let codes: Vec<String> = guards(&turned).into_iter().map(|(code, _)| code).collect();
     assert_eq!(codes, ["CHANGE_EXCLUDES_CALLER", "CHANGE_EXCLUDES_RECENT_USE"], "all of them");
     assert!(turned["newlyRefused"].as_array().unwrap().iter().any(|one| one["route"] == "admin API"), "{turned:#}");
