@@ -137,14 +137,37 @@ pub(super) fn load(
         DirectorySource::File(_) | DirectorySource::Demonstration => None,
     };
     let store = store.or(configured);
-    let directory = match (checked.directory, path, store) {
+    let mut directory = match (checked.directory, path, store) {
         (Some(directory), ..) => directory,
         (None, None, Some(store)) => of_store(store)?,
         _ => bail!("name the directory: --directory PATH, or --config FILE which names one"),
     };
+    if let Some(store) = store {
+        fill(&mut directory, store)?;
+    }
     let names = Names::of(&directory)?;
     let store = store.map(Path::to_owned);
     Ok(Ok(Proposal { settings: settings.gateway, directory, names, store, everything: everything() }))
+}
+
+/// Has sets with a source hold what they do in the store: a file that is applied leaves that to the source.
+fn fill(directory: &mut Directory, path: &Path) -> anyhow::Result<()> {
+    if directory.organizations.iter().all(|of| of.network_sets.iter().all(|set| set.source.is_none())) {
+        return Ok(());
+    }
+    let read = sqlite::read(path, |rows| {
+        for of in &mut directory.organizations {
+            let Some(row) = rows.organization(of.id)? else { continue };
+            for set in of.network_sets.iter_mut().filter(|set| set.source.is_some()) {
+                if let Some(held) = rows.network_set(row.pk, &set.name)? {
+                    set.networks = held.networks;
+                }
+            }
+        }
+        Ok::<_, StoreFault>(())
+    });
+    // Where there is no store yet, its sets begin with what the file says.
+    read.map(drop).with_context(|| format!("the store `{}` can't be read", path.display()))
 }
 
 fn of_store(path: &Path) -> anyhow::Result<Directory> {

@@ -117,6 +117,30 @@ fn what_can_not_be_told_ends_the_plan() {
 }
 
 #[test]
+fn a_set_that_is_fed_holds_what_the_store_says() {
+    let folder = Folder::new();
+    let file = |networks: &str, source: &str| {
+        format!(
+            "organizations:\n  - id: 5f0000000000000000000001\n    name: acme\n    require_access_list: false\n    network_sets: \
+             [{{ name: edge, networks: [{networks}]{source} }}]\n    api_keys:\n      - {{ id: 5f0000000000000000000021, \
+             description: caller 0, secret_sha256: {}, access_list: [{{ set: edge }}] }}\n",
+            sha256("a-key-of-some-length")
+        )
+    };
+    folder.write("stored.yaml", file("10.0.0.0/8", ""));
+    let Ran(code, out, err) = folder.run("import stored.yaml --store store.db");
+    assert_eq!(code, Some(0), "{out}{err}");
+    folder.write("portcullis.yaml", "directory: { sqlite: store.db }\n");
+    folder.write("fed.yaml", file("", ", source: { url: 'https://lists.example.com/' }"));
+    folder.write("seen.log", line(0, "10.0.0.8", 0));
+    let (code, plan) = planned(&folder, "-d fed.yaml --config portcullis.yaml --log seen.log");
+    assert_eq!((code, requests(&plan["newly_refused"])), (Some(0), 0), "an apply leaves the set as it is");
+    // Where nothing says what it holds, it is what the file says.
+    let (code, plan) = planned(&folder, "-d fed.yaml --log seen.log");
+    assert_eq!((code, requests(&plan["newly_refused"])), (Some(2), 1));
+}
+
+#[test]
 fn our_own_log_says_what_was_decided() {
     let folder = Folder::new();
     let row = |outcome: &str, credential: &str, address: &str| {
