@@ -296,6 +296,8 @@ pub(super) struct Days {
     pub(super) usual: String,
     /// What is possible.
     pub(super) hint: String,
+    /// The same, and what there is to know of a first secret.
+    first: String,
 }
 
 impl Days {
@@ -309,7 +311,11 @@ impl Days {
             365.. => "1 to 365.".to_owned(),
             most => format!("1 to {most}, which is what this organization allows."),
         };
-        Self { usual: most.clamp(1, 90).to_string(), hint }
+        let first = format!(
+            "{hint} A second secret can be added before, so that no program has to pause. Empty: it has none, and proves \
+             itself by what is named below."
+        );
+        Self { usual: most.clamp(1, 90).to_string(), hint, first }
     }
 }
 
