@@ -177,4 +177,4 @@ fn refuse(
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

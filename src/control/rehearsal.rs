@@ -146,3 +146,6 @@ impl Control {
         Ok(Committed { value, revision, foreseen: Some(Arc::new(foreseen)) })
     }
 }
+
+#[cfg(test)]
+mod tests;

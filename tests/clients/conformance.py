@@ -148,6 +148,9 @@ def before_call(context, case, kwargs):
     if name == "updateOrganizationSettings" and case.query:
         # The guards keep the caller from shutting itself out, unless forced.
         case.query.pop("force", None)
+    if case.query and is_meant_well(case) and calls[name] % 4:
+        # What is only rehearsed makes and changes nothing that later calls could work on.
+        case.query.pop("dryRun", None)
     if name in SESSIONS and "Authorization" in (case.headers or {}):
         case.headers["Authorization"] = f"Bearer {SESSIONS[name]}"
     if is_meant_well(case):

@@ -20,11 +20,11 @@ use crate::problem::Code;
 
 const NOW: i64 = 1_795_392_000;
 
-struct Scene {
-    desk: Desk,
+pub(in crate::control) struct Scene {
+    pub(in crate::control) desk: Desk,
     meter: Meter,
     organization: crate::access::record::OrganizationRecord,
-    key: crate::access::record::CredentialRecord,
+    pub(in crate::control) key: crate::access::record::CredentialRecord,
     proof: Proof<'static>,
     clock: Clock,
     _folder: tempfile::TempDir,
@@ -35,7 +35,7 @@ fn address(number: u8) -> ClientAddress {
 }
 
 impl Scene {
-    fn new() -> Self {
+    pub(in crate::control) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::manual(Timestamp::from_unix_seconds(NOW));
         let store = Store::open(&folder.path().join("store.db"), clock.now()).unwrap();
@@ -68,7 +68,7 @@ impl Scene {
     }
 
     /// A request of the key that passes.
-    fn used_from(&self, number: u8) {
+    pub(in crate::control) fn used_from(&self, number: u8) {
         let route = Route {
             host: None,
             path: "/".into(),
@@ -117,7 +117,7 @@ impl Scene {
         assert_eq!((refusal.code, refusal.parameters), (Code::ChangeExcludesRecentUse, expected));
     }
 
-    fn write(&mut self) {
+    pub(in crate::control) fn write(&mut self) {
         while self.desk.write_usage().unwrap() {}
     }
 }
