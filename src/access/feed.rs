@@ -86,6 +86,11 @@ pub struct Source {
 }
 
 impl Source {
+    /// Whether another one takes the same of the same list, however often.
+    pub fn is_of_the_same_list(&self, other: &Self) -> bool {
+        (&self.origin, self.form, &self.wanted) == (&other.origin, other.form, &other.wanted)
+    }
+
     /// How often, as a configuration writes it.
     pub fn every(&self) -> String {
         let seconds = self.every.as_secs();

@@ -66,7 +66,16 @@ pub(super) fn set_source(
             Ok(Some("source: none".into()))
         }
         Some(source) => {
-            change.store().write_feed(&NetworkFeed::new(set.pk, source.clone(), change.now()))?;
+            let mut feed = NetworkFeed::new(set.pk, source.clone(), change.now());
+            if let Some(before) = before {
+                feed.told_at = before.told_at;
+                // The same list, asked more or less often: nobody has confirmed what is held of it.
+                if before.source.is_of_the_same_list(source) {
+                    (feed.made_at, feed.good_at) = (before.made_at, before.good_at);
+                    (feed.failures, feed.fault, feed.held) = (before.failed(), before.fault, before.held);
+                }
+            }
+            change.store().write_feed(&feed)?;
             Ok(Some(format!("source: {source}")))
         }
     }

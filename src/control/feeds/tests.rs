@@ -145,6 +145,35 @@ async fn s3_lists_that_take_turns_are_told_once_an_hour() {
 }
 
 #[tokio::test]
+async fn s3_what_is_held_stays_held_where_its_source_is_asked_more_often() {
+    let scene = Scene::holding(&["10.0.0.0/8"]).await;
+    let becomes = async |url: &str, every: &str| {
+        let (organization, actor) = (scene.organization, actor());
+        let asked = AskedSource { url: Some(url.into()), every: Some(every.into()), ..AskedSource::default() };
+        let source = asked.parsed().unwrap();
+        let changed = scene.control.change(&actor, move |change| {
+            let organization = change.rows().organization(organization)?.unwrap();
+            let set = find(change.rows(), &organization, "edge")?;
+            let edit = NetworkSetEdit { source: SourceEdit::Becomes(Some(source)), ..only(&set, set.networks.clone()) };
+            network_sets::replace(change, Guards::All, &organization, set, edit)
+        });
+        changed.await.unwrap();
+    };
+    assert!(matches!(scene.given(&["10.0.0.0/9"]).await, Settled::Held { is_new: true, .. }));
+    let before = scene.feed().await;
+    scene.pass(60);
+    becomes("https://lists.example.com/", "2h").await;
+    let after = scene.feed().await;
+    assert_eq!((&after.held, after.made_at, after.source.every()), (&before.held, before.made_at, "2h".into()));
+    // It is asked at once, and told no more than before.
+    assert!(matches!(scene.given(&["10.0.0.0/9"]).await, Settled::Held { is_new: false, .. }));
+    // Another list is another matter, but for how often an hour is told of.
+    becomes("https://lists.example.com/other", "2h").await;
+    assert_eq!((scene.feed().await.held, scene.feed().await.good_at), (None, None));
+    assert!(matches!(scene.given(&["10.0.0.0/9"]).await, Settled::Held { is_new: false, .. }));
+}
+
+#[tokio::test]
 async fn a_source_says_how_it_does_as_the_sums_do() {
     let scene = Scene::holding(&["10.0.0.0/8"]).await;
     let begun = scene.now();
