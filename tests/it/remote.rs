@@ -121,7 +121,10 @@ fn a_key_and_its_list_are_managed_and_the_gateway_follows() {
     assert_eq!(remote.networks(&key), ["127.0.0.1/32", "203.0.113.0/24"]);
     let on = |command: &str| remote.run(&format!("access-lists {command} --api-key {}", key.id));
     let others = "replace --cidr 203.0.113.0/24 --ip 2001:DB8::1 --expires-at 2099-01-01";
-    on(others).refused(1, &["409 CHANGE_EXCLUDES_RECENT_USE", "was used from 127.0.0.1", "= help: say `--force`"]);
+    on(others).refused(
+        1,
+        &["409 CHANGE_EXCLUDES_RECENT_USE", "was used from 127.0.0.1", "= help: `--dry-run` tells", "say `--force`"],
+    );
     let replaced = on(&format!("{others} --force")).code(0);
     assert!(
         replaced
@@ -142,7 +145,7 @@ fn a_key_and_its_list_are_managed_and_the_gateway_follows() {
     on("delete 127.0.0.1 --force").code(0);
     assert_eq!(remote.networks(&key), ["203.0.113.0/24"]);
     // The last entry is asked about twice.
-    let help = ["409 CHANGE_REMOVES_RESTRICTION: Without its last entry", "= help: say `--force`"];
+    let help = ["409 CHANGE_REMOVES_RESTRICTION: Without its last entry", "= help: `--dry-run` tells", "say `--force`"];
     on("delete 203.0.113.0/24").refused(1, &help);
     on("replace --none").refused(1, &help);
     on("replace --none --force").code(0);

@@ -296,7 +296,7 @@ fn way_out_for_all(code: &str, parameters: &[String], address: &str) -> Option<S
         ),
         "INSUFFICIENT_ROLE" => "ask another owner of the organization".into(),
         "CHANGE_EXCLUDES_CALLER" | "CHANGE_REMOVES_RESTRICTION" | "CHANGE_EXCLUDES_RECENT_USE" => {
-            "say `--force` if it is meant; that is recorded".into()
+            "`--dry-run` tells whom it would refuse or let in; say `--force` if it is meant, which is recorded".into()
         }
         "APPLY_REFUSED" => "change the file; `--force` passes by guards (CHANGE_…), and that is recorded".into(),
         "CANNOT_REMOVE_CALLER_FROM_ACCESS_LIST" => "call with another key, or from another address".into(),

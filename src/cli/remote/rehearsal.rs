@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::shown::{Column, Shown, plain, table, text};
 
-/// Exit code where somebody would be refused that passes, a guard would refuse the change, or not all of it was looked at.
+/// Exit code where somebody would be refused that passes, a guard would refuse the change, or it can't be told whole: not all was
+/// looked at, or nothing is recorded.
 const REFUSES: u8 = 2;
 
 /// Lines of one kind that people are shown.
@@ -40,8 +41,9 @@ pub(super) fn made(answer: Value, shown: impl FnOnce(Value) -> Shown) -> Shown {
 /// The exit code of a look at what would come of a change.
 pub(super) fn exit_code(told: &Value) -> u8 {
     let is_refused = told["guards"].as_array().into_iter().flatten().any(|guard| guard["refuses"] == true);
-    let refuses = told["totals"]["newlyRefused"]["count"] != 0 || is_refused || told["complete"] != true;
-    if refuses { REFUSES } else { 0 }
+    let is_told = told["complete"] == true && told["recordedSince"].is_string();
+    let refuses = told["totals"]["newlyRefused"]["count"] != 0 || is_refused;
+    if refuses || !is_told { REFUSES } else { 0 }
 }
 
 /// What would come of it, for people.
@@ -81,15 +83,22 @@ pub(super) fn told(told: &Value) -> String {
     let looked = &told["lookedAt"];
     let _ = write!(
         all,
-        "newly refused: {}; newly allowed: {}; looked at: {} of {}",
+        "newly refused: {}; newly allowed: {}{}; looked at: {} of {}",
         requests("newlyRefused"),
         requests("newlyAllowed"),
+        match number(&told["totals"]["newlyReported"]["requests"]) {
+            0 => String::new(),
+            _ => format!("; newly reported: {}", requests("newlyReported")),
+        },
         counted(number(&looked["requests"]), "request", "requests"),
         counted(number(&looked["credentials"]), "credential", "credentials"),
     );
     let _ = match told["recordedSince"].as_str() {
         Some(since) => writeln!(all, ", recorded since {}", plain(since)),
-        None => writeln!(all, "; requests are not recorded (`admin.record_traffic`), so there is nothing to tell by"),
+        None => writeln!(
+            all,
+            "\nrequests are not being recorded (`admin.record_traffic`): whoever calls now is in none of this"
+        ),
     };
     if told["complete"] != true {
         let left = counted(number(&looked["credentialsLeftOut"]), "credential", "credentials");
@@ -127,7 +136,10 @@ mod tests {
     fn whatever_stands_in_the_way_is_an_exit_code() {
         assert_eq!(exit_code(&look(0, None, true)), 0);
         assert_eq!(exit_code(&look(0, Some(false), true)), 0);
-        for one in [look(1, None, true), look(0, Some(true), true), look(0, None, false), json!({})] {
+        let mut unrecorded = look(0, None, true);
+        unrecorded["recordedSince"].take();
+        assert!(told(&unrecorded).contains("\nrequests are not being recorded"), "{}", told(&unrecorded));
+        for one in [look(1, None, true), look(0, Some(true), true), look(0, None, false), unrecorded, json!({})] {
             assert_eq!(exit_code(&one), REFUSES, "{one}");
         }
     }

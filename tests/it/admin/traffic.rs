@@ -136,6 +136,9 @@ fn what_is_not_to_be_recorded_is_not() {
     let used = |office: &Office| office.own("GET", &format!("/apiKeys/{}", key.id), "").json()["lastUsed"].is_string();
     wait_for("the use", || used(&office));
     assert_eq!(traffic(&office, &key), [] as [Value; 0]);
+    // What would come of a change nobody can tell then, which is said.
+    let told = office.own("DELETE", &format!("/apiKeys/{}?dryRun=true", key.id), "").json();
+    assert_eq!((told.get("recordedSince"), &told["lookedAt"]["requests"]), (None, &json!(0)), "{told:#}");
     let shown = output(Command::new(PORTCULLIS).args([
         "api-keys",
         "traffic",
