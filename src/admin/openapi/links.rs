@@ -57,6 +57,7 @@ fn made_by(operation: &Operation, all: &[&Operation]) -> Option<&'static str> {
 fn field(name: &str) -> &str {
     match name {
         "entry" => "cidrBlock",
+        "setName" => "name",
         name if name.ends_with("Id") && name != "clientId" || name == "id" => "id",
         name => name,
     }

@@ -58,6 +58,13 @@ fn furnish(office: &Office) {
             let list = format!("/apiKeys/{}/accessList", Key::of(&key.json()).id);
             office.own("POST", &list, r#"[{"ipAddress":"203.0.113.1"},{"cidrBlock":"192.0.2.0/24"}]"#);
         }
+        let account = json!({"name": name, "roles": ["GROUP_READ_ONLY"], "secretExpiresAfterHours": 8});
+        let path = format!("/groups/{}/serviceAccounts", made["id"].as_str().unwrap());
+        assert_eq!(office.call(OWNER, "POST", &path, &account.to_string()).status, 201);
+        let account = json!({"name": name, "roles": ["ORG_MEMBER"], "secretExpiresAfterHours": 8});
+        assert_eq!(office.own("POST", "/serviceAccounts", &account.to_string()).status, 201);
+        let set = json!({"name": name, "networks": ["198.51.100.0/24"]});
+        assert_eq!(office.own("POST", "/networkSets", &set.to_string()).status, 201);
     }
 }
 
@@ -82,6 +89,8 @@ fn run(office: &Office, authorization: &str, protected: &[&str], more: &[String]
         .env("CONFORMANCE_PERSON", format!("bob@example.com:{PASSWORD}"))
         .env("CONFORMANCE_SESSIONS", json!(sessions).to_string())
         .env("CONFORMANCE_INVITATION", invited(office, "erin", r#"["ORG_MEMBER"]"#))
+        .env("CONFORMANCE_DOCUMENT", &document)
+        .env("CONFORMANCE_URL", format!("http://{}/api/v1", office.admin()))
         .env("CONFORMANCE_REPORT", &report)
         .args(["--config-file", &clients.join("schemathesis.toml").display().to_string(), "run"])
         .arg(&document)
