@@ -7,13 +7,17 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::inherited::Inherited;
 
 /// Connections that wait in the kernel.
 const BACKLOG: i32 = 4_096;
+
+/// What the kernel takes beyond what the client has room for, of each connection. By itself it takes megabytes, so that a thousand
+/// clients that ask for much and read nothing fill the memory of all connections (`net.ipv4.tcp_mem`) and hold up the others.
+const UNSENT: u32 = 128 << 10;
 
 /// How long accepting rests after an error such as a full descriptor table, which ends no sooner by asking again.
 const REST: Duration = Duration::from_millis(50);
@@ -59,7 +63,9 @@ pub fn bind_all(
         given.into_iter().map(|(address, given)| match given.first().map(std::net::TcpListener::local_addr) {
             None => Sockets::bind(address, count),
             Some(local) => {
-                let local = local.map_err(|source| BindFault { address, source })?;
+                let fault = |source| BindFault { address, source };
+                let local = local.map_err(fault)?;
+                given.iter().try_for_each(|one| SockRef::from(one).set_tcp_notsent_lowat(UNSENT)).map_err(fault)?;
                 Ok(Sockets { local, sockets: given })
             }
         });
@@ -72,11 +78,14 @@ pub fn bind_all(
 /// It is taken or can't be had.
 pub fn bind_one(address: SocketAddr, inherited: &mut Inherited) -> io::Result<std::net::TcpListener> {
     if let Some(given) = inherited.take(address).into_iter().next() {
+        SockRef::from(&given).set_tcp_notsent_lowat(UNSENT)?;
         return Ok(given);
     }
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // Connections that a former gateway left in TIME_WAIT don't count.
     socket.set_reuse_address(true)?;
+    // What is accepted has it from the socket that it is accepted on.
+    socket.set_tcp_notsent_lowat(UNSENT)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
@@ -142,6 +151,7 @@ fn open(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
+    socket.set_tcp_notsent_lowat(UNSENT)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
@@ -205,6 +215,18 @@ mod tests {
         assert_ne!(local.port(), 0);
         assert_eq!(sockets.all().len(), 3);
         assert!(sockets.all().iter().all(|socket| socket.local_addr().unwrap() == local));
+    }
+
+    /// threats.md F6: what clients ask for and do not read is not kept for them in the kernel.
+    #[test]
+    fn what_is_accepted_holds_little_that_is_unsent() {
+        let sockets = Sockets::bind("127.0.0.1:0".parse().unwrap(), 1).unwrap();
+        let alone = bind_one("127.0.0.1:0".parse().unwrap(), &mut Inherited::default()).unwrap();
+        for listener in [&sockets.all()[0], &alone] {
+            let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let accepted = std::iter::repeat_with(|| listener.accept()).find_map(Result::ok).unwrap().0;
+            assert_eq!(SockRef::from(&accepted).tcp_notsent_lowat().unwrap(), UNSENT);
+        }
     }
 
     #[test]
