@@ -329,7 +329,29 @@ def two_workers(folder: pathlib.Path, of: list[Caller], upstream: int, log: bool
     return portcullis(folder, of, upstream, log, options, 2)
 
 
+def stored(folder: pathlib.Path, of: list[Caller], upstream: int, log: bool, options: argparse.Namespace, records: bool) -> Proxy:
+    """The same directory in a store, which counts each use, and by choice records where from."""
+    (folder / "log").mkdir()
+    replace(folder / "import.yaml", directory(of))
+    subprocess.run([options.program, "import", folder / "import.yaml", "--store", folder / "store.db"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    port = free_port()
+    sink = "{ to: file, file: log/access.log }" if log else "{ to: off }"
+    path = write(folder, "portcullis.yaml", port=port, upstream=upstream, log=sink, identity="false", tls="", workers=1)
+    admin = f"{{ sqlite: store.db }}\nadmin: {{ listen: '127.0.0.1:{free_port()}', record_traffic: {str(records).lower()} }}"
+    path.write_text(path.read_text().replace("{ file: directory.yaml }", admin))
+    return Proxy("stored", PROXY_CPU, [str(options.program), "serve", "--config", str(path)], port)
+
+
+def recording(folder: pathlib.Path, of: list[Caller], upstream: int, log: bool, options: argparse.Namespace) -> Proxy:
+    return stored(folder, of, upstream, log, options, True)
+
+
+def forgetting(folder: pathlib.Path, of: list[Caller], upstream: int, log: bool, options: argparse.Namespace) -> Proxy:
+    return stored(folder, of, upstream, log, options, False)
+
+
 PEERS = {
+    "recording": recording, "forgetting": forgetting,
     "portcullis": portcullis, "nginx": nginx, "haproxy": haproxy, "envoy": envoy, "traefik": traefik, "caddy": caddy, "pingora": pingora,
     "two-workers": two_workers,
 }

@@ -384,17 +384,12 @@ fn the_reference_lists_every_command() {
     assert!(leaves.len() > 40, "{leaves:?}");
     for page in leaves {
         let words = page.trim_start_matches("portcullis-").trim_end_matches(".1");
-        let groups = [
-            "api-keys-secrets",
-            "service-accounts-secrets",
-            "api-keys",
-            "service-accounts",
-            "access-lists",
-            "network-sets",
-        ];
-        let command = match groups.iter().find(|group| words.starts_with(*group)) {
-            Some(group) if group.contains("secrets") => words.replacen("-secrets-", " secrets ", 1),
-            Some(group) => words.replacen(&format!("{group}-"), &format!("{group} "), 1),
+        // From the inside out: the words of a group have hyphens of their own.
+        let nested = ["api-keys secrets", "service-accounts secrets", "service-accounts tokens"];
+        let groups = ["api-keys", "service-accounts", "access-lists", "network-sets"];
+        let group = nested.iter().chain(&groups).find(|group| words.starts_with(&group.replace(' ', "-")));
+        let command = match group {
+            Some(group) => words.replacen(&format!("{}-", group.replace(' ', "-")), &format!("{group} "), 1),
             None => words.replacen('-', " ", 1),
         };
         let told = [format!("`{command}`"), format!("`{command} ")];
