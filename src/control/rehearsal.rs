@@ -35,7 +35,7 @@ pub const MOST_TOLD: usize = 1_000;
 pub struct Foreseen {
     /// The revision that it was foreseen by.
     pub revision: u64,
-    /// What guards have to say, at most [`MOST_TOLD`] of it.
+    /// What guards have to say, at most `MOST_TOLD` of it.
     pub guarded: Vec<Guarded>,
     /// How much there is of it.
     pub guards: u64,
@@ -69,7 +69,7 @@ pub struct Guarded {
 /// Requests that would fare otherwise, in one way.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Group {
-    /// Those that were seen last, at most [`MOST_TOLD`], the newest first.
+    /// Those that were seen last, at most `MOST_TOLD`, the newest first.
     pub fates: Vec<Fate>,
     /// How many there are of those.
     pub total: u64,
