@@ -17,7 +17,7 @@ const BACKLOG: i32 = 4_096;
 
 /// What the kernel takes beyond what the client has room for, of each connection. By itself it takes megabytes, so that a thousand
 /// clients that ask for much and read nothing fill the memory of all connections (`net.ipv4.tcp_mem`) and hold up the others.
-const UNSENT: u32 = 128 << 10;
+const UNSENT: u32 = 256 << 10;
 
 /// How long accepting rests after an error such as a full descriptor table, which ends no sooner by asking again.
 const REST: Duration = Duration::from_millis(50);
