@@ -6,6 +6,7 @@
 
 pub mod diagnostic;
 pub mod document;
+pub mod feed_source;
 pub mod raw;
 mod resolve;
 pub mod settings;

@@ -69,7 +69,7 @@ pub use bootstrap::{Begun, Bootstrap, BootstrapFault, KEY_VARIABLE, ORGANIZATION
 pub use commit::{Committed, SnapshotSeen};
 pub use credentials::{Credential, KeyEdit};
 pub use deeds::Deed;
-pub use feeds::{AskedSource, DueFeed, FeedFailed, FeedFault, HeldCounts, NO_FILES, Settled, SourceEdit, Turns};
+pub use feeds::{DueFeed, FeedFailed, FeedFault, HeldCounts, NO_FILES, Settled, SourceEdit, Turns};
 pub use guards::Guards;
 pub use import::{Added, Count, Feed, Feeder, ImportFault, Imported, LARGEST_IMPORT, Turn, feed, import_into};
 pub use network_sets::{NetworkSet, NetworkSetEdit, NewNetworkSet};

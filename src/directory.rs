@@ -9,7 +9,6 @@ pub mod compare;
 mod demonstration;
 pub mod difference;
 pub mod export;
-pub mod feed_source;
 pub mod foreign;
 pub mod model;
 pub mod provider_list;

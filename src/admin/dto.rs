@@ -38,7 +38,7 @@ pub(super) use denials::Denied;
 pub(super) use entries::{AskedEntry, Entry, EntryEdit, entries};
 pub(super) use events::Event;
 pub(super) use explanation::{AskedExplanation, Explanation, Read};
-pub(super) use feeds::{HeldConfirmation, HeldList, Refresh, Source};
+pub(super) use feeds::{HeldConfirmation, HeldList, Refresh};
 pub(super) use keys::{ApiKeyEdit, AskedRole, Assigned, Key, NewApiKey, Secret, granted};
 pub(super) use network_sets::{NetworkSet, NetworkSetContent, NewNetworkSet};
 pub(super) use people::{

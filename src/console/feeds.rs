@@ -10,7 +10,8 @@ use super::visit::{Page, Visit, tried};
 use super::words::ago;
 use crate::access::feed::{FeedState, Form, NetworkFeed, Origin, Source};
 use crate::clock::Timestamp;
-use crate::control::{AskedSource, Fault, HeldCounts, NetworkSet, SourceEdit};
+use crate::config::feed_source::FeedSource;
+use crate::control::{Fault, HeldCounts, NetworkSet, SourceEdit};
 
 pub(super) const PAGES: &[Page] = &[
     Page::post("/orgs/{org}/sets/{set}/refresh", |visit| Box::pin(refresh(visit))),
@@ -139,7 +140,7 @@ pub(super) fn edit(visit: &Visit) -> Result<SourceEdit, Fault> {
     if url.is_none() && file.is_none() {
         return Ok(SourceEdit::Becomes(None));
     }
-    let asked = AskedSource {
+    let asked = FeedSource {
         url,
         file,
         form: given("source.form"),

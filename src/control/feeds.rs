@@ -23,9 +23,9 @@ use crate::config::settings::FeedAddress;
 use crate::directory::provider_list::{self, Drift};
 use crate::problem::{Code, Refusal};
 
+pub use asked::NO_FILES;
 use asked::allowed;
 pub(super) use asked::check_allowed;
-pub use asked::{AskedSource, NO_FILES};
 pub use turns::Turns;
 use turns::Waiting;
 

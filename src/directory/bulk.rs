@@ -11,7 +11,6 @@ mod tests;
 use std::collections::HashSet;
 use std::path::Path;
 
-use super::feed_source::FeedSource;
 use super::model::{Credential, Directory, NetworkSet, Organization};
 use super::resolve::{Judged, Places, resolve};
 use super::source::{Reader, SourceFile};
@@ -19,6 +18,7 @@ use super::written::UnwritableRole;
 use super::{LoadOptions, raw};
 use crate::access::id::Id;
 use crate::config::diagnostic::{Place, Problem, Problems};
+use crate::config::feed_source::FeedSource;
 
 pub use lines::{ReceiveFault, receive};
 pub use table::{HashKey, HashedKey, Table, is_table};

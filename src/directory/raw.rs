@@ -10,8 +10,8 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::feed_source::FeedSource;
 use crate::access::network::Network;
+use crate::config::feed_source::FeedSource;
 
 /// A directory file: organizations, their credentials and access lists.
 #[derive(Debug, Default, Deserialize, JsonSchema)]

@@ -6,7 +6,6 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use super::feed_source::FeedSource;
 use super::model::{Account, ClientSecret, Credential, Directory, Entry, NetworkSet, Organization};
 use crate::access::certificate_name::CertificateName;
 use crate::access::client_id::ClientId;
@@ -15,6 +14,7 @@ use crate::access::digest_secret::DigestSecret;
 use crate::access::role::Role;
 use crate::access::target::Target;
 use crate::clock::Timestamp;
+use crate::config::feed_source::FeedSource;
 
 /// Attributes in the order in which they are written.
 pub(super) type Attributes = Vec<(&'static str, Value)>;

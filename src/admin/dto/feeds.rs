@@ -3,55 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::access::feed::{self, Held, NetworkFeed, Origin};
+use crate::access::feed::{Held, NetworkFeed};
 use crate::clock::Timestamp;
-use crate::control::{AskedSource, Fault, HeldCounts};
-
-/// Where a network set takes its networks from by itself.
-#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub(in crate::admin) struct Source {
-    /// An `https` address on a host that the configuration allows. This or `file`. Whoever sees the set sees it: no secrets.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    url: Option<String>,
-    /// A file within the folder that the configuration allows. This or `url`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    file: Option<String>,
-    /// How the list is written: `aws`, `google`, `azure`, `cloudflare`, `github` or `plain`. Found out by default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    form: Option<String>,
-    /// Services of the list that are taken; all by default.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    services: Vec<String>,
-    /// Regions of the list that are taken; all by default.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    regions: Vec<String>,
-    /// How often it is asked, from `1m` to `720h`; `6h` by default.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    every: Option<String>,
-}
-
-impl Source {
-    pub(super) fn of(source: &feed::Source) -> Self {
-        let (url, file) = match &source.origin {
-            Origin::Url(url) => (Some(url.clone()), None),
-            Origin::File(file) => (None, Some(file.clone())),
-        };
-        Self {
-            url,
-            file,
-            form: source.form.map(|form| form.as_str().to_owned()),
-            services: source.wanted.services.clone(),
-            regions: source.wanted.regions.clone(),
-            every: Some(source.every()),
-        }
-    }
-
-    pub(super) fn parsed(self) -> Result<feed::Source, Fault> {
-        let Self { url, file, form, services, regions, every } = self;
-        AskedSource { url, file, form, services, regions, every }.parsed()
-    }
-}
+use crate::control::HeldCounts;
 
 /// What came of a source.
 #[derive(Debug, Serialize, JsonSchema)]

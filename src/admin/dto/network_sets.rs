@@ -3,9 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{HeldList, Link, Refresh, Source, link, segment};
+use super::{HeldList, Link, Refresh, link, segment};
 use crate::access::network::Network;
 use crate::clock::Timestamp;
+use crate::config::feed_source::FeedSource;
 use crate::control::{self, Fault, NetworkSetEdit, SourceEdit};
 use crate::problem::{Code, Refusal};
 
@@ -27,7 +28,7 @@ pub(in crate::admin) struct NetworkSet {
     comment: Option<String>,
     /// Where it takes its networks from by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
-    source: Option<Source>,
+    source: Option<FeedSource>,
     /// What came of its source.
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh: Option<Refresh>,
@@ -50,7 +51,7 @@ impl NetworkSet {
             networks: row.networks.iter().map(ToString::to_string).collect(),
             owner: row.owner.clone(),
             comment: row.comment.clone(),
-            source: set.feed.as_ref().map(|feed| Source::of(&feed.source)),
+            source: set.feed.as_ref().map(|feed| FeedSource::of(&feed.source)),
             refresh: set.feed.as_ref().map(|feed| Refresh::of(feed, now)),
             held: set.held().map(|(held, counts)| HeldList::of(held, counts)),
             access_list_count: set.lists,
@@ -77,7 +78,7 @@ pub(in crate::admin) struct NewNetworkSet {
     comment: Option<String>,
     /// Where it is to take its networks from by itself.
     #[serde(default)]
-    source: Option<Source>,
+    source: Option<FeedSource>,
 }
 
 impl NewNetworkSet {
@@ -106,7 +107,7 @@ pub(in crate::admin) struct NetworkSetContent {
     comment: Option<String>,
     /// Where it is to take its networks from by itself.
     #[serde(default)]
-    source: Option<Source>,
+    source: Option<FeedSource>,
 }
 
 impl NetworkSetContent {
@@ -123,14 +124,14 @@ impl NetworkSetContent {
 fn edit(
     networks: Option<Vec<String>>,
     (owner, comment): (Option<String>, Option<String>),
-    source: Option<Source>,
+    source: Option<FeedSource>,
 ) -> Result<NetworkSetEdit, Fault> {
     if networks.is_none() && source.is_none() {
         let wrong = "missing field `networks`; a set without a `source` has to say what it holds";
         return Err(Refusal::field(Code::InvalidAttribute, "networks", wrong).into());
     }
     let networks = networks.as_deref().map(parsed).transpose()?;
-    let source = source.map(Source::parsed).transpose()?;
+    let source = source.map(FeedSource::parsed).transpose()?;
     Ok(NetworkSetEdit { networks, owner, comment, source: SourceEdit::Becomes(source) })
 }
 

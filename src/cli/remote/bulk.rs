@@ -14,8 +14,8 @@ use super::api::Api;
 use crate::access::credential::AccessListMode;
 use crate::access::id::Id;
 use crate::config::diagnostic::{Place, Problem, Problems};
+use crate::config::feed_source::FeedSource;
 use crate::directory::bulk::Bulk;
-use crate::directory::feed_source::FeedSource;
 use crate::directory::model::{NetworkSet, Organization, Project};
 use crate::net::fetch::Upload;
 

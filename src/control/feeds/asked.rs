@@ -4,37 +4,18 @@ use super::super::Fault;
 use super::SourceEdit;
 use crate::access::feed::{Origin, Source};
 use crate::access::record::NetworkSetRecord;
+use crate::config::feed_source::{FeedSource, SourceFault};
 use crate::config::settings::{FeedAddress, Feeds};
-use crate::directory::feed_source::{FeedSource, SourceFault};
 use crate::directory::sqlite::Rows;
 use crate::problem::{Code, Refusal};
 
-/// A source as it is asked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AskedSource {
-    /// An address, or else a file.
-    pub url: Option<String>,
-    /// A file of the folder that the configuration allows.
-    pub file: Option<String>,
-    /// The name of a form.
-    pub form: Option<String>,
-    /// What is wanted of the list.
-    pub services: Vec<String>,
-    /// What is wanted of the list.
-    pub regions: Vec<String>,
-    /// A duration such as `6h`.
-    pub every: Option<String>,
-}
-
-impl AskedSource {
+impl FeedSource {
     /// What is asked for.
     ///
     /// # Errors
     /// `INVALID_ATTRIBUTE` or `MISSING_ONE_OF_ATTRIBUTES`.
     pub fn parsed(self) -> Result<Source, Fault> {
-        let Self { url, file, form, services, regions, every } = self;
-        let judged = FeedSource { url, file, form, services, regions, every }.judged();
-        judged.map_err(|SourceFault { attribute, why }| match attribute {
+        self.judged().map_err(|SourceFault { attribute, why }| match attribute {
             Some(attribute) => Refusal::field(Code::InvalidAttribute, format!("source.{attribute}"), why).into(),
             None => {
                 let detail = "A source has a `url` or a `file`.";

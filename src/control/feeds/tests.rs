@@ -3,6 +3,7 @@
 use super::*;
 use crate::access::credential::AccessListMode;
 use crate::access::feed::FeedState;
+use crate::config::feed_source::FeedSource;
 use crate::control::network_sets::NewNetworkSet;
 use crate::control::tests::served;
 use crate::control::{NewOrganization, organizations};
@@ -32,7 +33,7 @@ impl Scene {
             let new = NewOrganization { name: "acme".into(), mode: AccessListMode::Off, key: None };
             let organization = organizations::add(change, &new)?;
             let (url, every) = (Some("https://lists.example.com/".into()), Some("1h".into()));
-            let source = AskedSource { url, every, ..AskedSource::default() }.parsed()?;
+            let source = FeedSource { url, every, ..FeedSource::default() }.parsed()?;
             let source = SourceEdit::Becomes(Some(source));
             let content = NetworkSetEdit { networks: Some(held), owner: None, comment: None, source };
             network_sets::add(change, &organization, NewNetworkSet { name: "edge".into(), content })?;
@@ -149,7 +150,7 @@ async fn s3_what_is_held_stays_held_where_its_source_is_asked_more_often() {
     let scene = Scene::holding(&["10.0.0.0/8"]).await;
     let becomes = async |url: &str, every: &str| {
         let (organization, actor) = (scene.organization, actor());
-        let asked = AskedSource { url: Some(url.into()), every: Some(every.into()), ..AskedSource::default() };
+        let asked = FeedSource { url: Some(url.into()), every: Some(every.into()), ..FeedSource::default() };
         let source = asked.parsed().unwrap();
         let changed = scene.control.change(&actor, move |change| {
             let organization = change.rows().organization(organization)?.unwrap();

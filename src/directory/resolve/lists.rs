@@ -11,7 +11,7 @@ use crate::access::network::Network;
 use crate::clock::Timestamp;
 use crate::config::diagnostic::{Place, Problem};
 use crate::config::document::Step;
-use crate::directory::feed_source::FeedSource;
+use crate::config::feed_source::FeedSource;
 use crate::directory::model::{Admits, Entry};
 use crate::directory::provider_list;
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::settings::FeedAddress;
+use super::units;
 use crate::access::feed::{Form, Origin, Source, Wanted};
-use crate::config::settings::FeedAddress;
-use crate::config::units;
 
 /// How often a list is read at most, and where nothing is said.
 const SHORTEST: Duration = Duration::from_secs(60);
@@ -22,10 +22,11 @@ const LONGEST_NAME: usize = 100;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FeedSource {
-    /// An `https` address on a host that `feeds.allow_hosts` of the configuration names.
+    /// An `https` address on a host that `feeds.allow_hosts` of the configuration names. This or `file`. Whoever sees the set sees
+    /// it: no secrets.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// A file within the folder that `feeds.allow_files` of the configuration names.
+    /// A file within the folder that `feeds.allow_files` of the configuration names. This or `url`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     /// How it is written: `aws`, `google`, `azure`, `cloudflare`, `github` or `plain`. Default: found out.
